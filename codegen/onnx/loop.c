@@ -6,7 +6,6 @@
 
 enum { GRAPH_NODE = 1, GRAPH_NAME, GRAPH_INPUT = 11, GRAPH_OUTPUT };
 
-
 /* A graph that is being written, and the nodes of the one around it. */
 typedef struct Body {
   Proto graph, outer;
@@ -131,7 +130,8 @@ static const char *positive(Onnx *o, const char *x, Type t) {
 
 /* Whether a sample's carry moves by more than 4 ulp of its largest element. */
 static const char *moves(Onnx *o, const char *was, const char *now, Type t) {
-  const char *step = NODE(o, "Sub", now, was), *size = NODE(o, "Abs", now), *eps = onnx_real(o, 4 * (o->f64 ? DBL_EPSILON : FLT_EPSILON));
+  const char *step = NODE(o, "Sub", now, was), *size = NODE(o, "Abs", now),
+             *eps = onnx_real(o, 4 * (o->f64 ? DBL_EPSILON : FLT_EPSILON));
   step = NODE(o, "Abs", step);
   int64_t axes[IR_MAX_RANK];
   for (int k = 0; k < t.rank; k++) axes[k] = onnx_axis(t, k);

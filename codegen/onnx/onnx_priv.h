@@ -43,13 +43,13 @@ void onnx_attr_text(Onnx *o, const char *name, const char *text);
 void onnx_attr_graph(Onnx *o, const char *name, Proto *graph); /* empties it */
 void onnx_emit(Onnx *o, const char *op, uint32_t nin, const char *const *in, uint32_t nout, const char *const *out);
 const char *onnx_node(Onnx *o, const char *op, uint32_t n, const char *const *in); /* with one result: its name */
-#define NODE(o, op, ...)                                \
+#define NODE(o, op, ...) \
   onnx_node(o, op, sizeof((const char *[]){__VA_ARGS__}) / sizeof(const char *), (const char *const[]){__VA_ARGS__})
 
-const char *onnx_whole(Onnx *o, int64_t v);                       /* int64, of rank 0 */
-const char *onnx_wholes(Onnx *o, uint32_t n, const int64_t *v);   /* int64[n] */
-const char *onnx_real(Onnx *o, double v);                         /* of rank 0, in the model's precision */
-const char *onnx_float(Onnx *o, double v);                        /* f32, of rank 0 */
+const char *onnx_whole(Onnx *o, int64_t v);                     /* int64, of rank 0 */
+const char *onnx_wholes(Onnx *o, uint32_t n, const int64_t *v); /* int64[n] */
+const char *onnx_real(Onnx *o, double v);                       /* of rank 0, in the model's precision */
+const char *onnx_float(Onnx *o, double v);                      /* f32, of rank 0 */
 const char *onnx_table(Onnx *o, Type t, const double *v);
 void onnx_param(Onnx *o, const char *name, Type t, const void *v);
 /* A ValueInfoProto as field `field` of p. */
@@ -60,11 +60,11 @@ int onnx_type(const Onnx *o, Type t);
 /* ---- shape.c: tensors in other shapes ------------------------------------------------------------------------------ */
 
 const char *onnx_batch(Onnx *o);
-const char *onnx_reshape(Onnx *o, const char *x, Type to);  /* of the same elements, with the lane of x */
+const char *onnx_reshape(Onnx *o, const char *x, Type to);                       /* of the same elements, with the lane of x */
 const char *onnx_transpose(Onnx *o, const char *x, uint32_t n, const int *perm); /* of all n axes; x itself if nothing moves */
 const char *onnx_unsqueeze(Onnx *o, const char *x, uint32_t n, const int64_t *axes);
-const char *onnx_expand(Onnx *o, const char *x, Type t);    /* what broadcasts to t */
-const char *onnx_spread(Onnx *o, const char *x, Type t);    /* a shared value of dims t for each sample */
+const char *onnx_expand(Onnx *o, const char *x, Type t); /* what broadcasts to t */
+const char *onnx_spread(Onnx *o, const char *x, Type t); /* a shared value of dims t for each sample */
 const char *onnx_reduce(Onnx *o, const char *op, const char *x, uint32_t n, const int64_t *axes, bool keep);
 const char *onnx_slice(Onnx *o, const char *x, int64_t axis, int64_t start, int64_t end, int64_t step);
 static inline int64_t onnx_axis(Type t, int64_t axis) { return axis + t.lane; }

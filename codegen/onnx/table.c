@@ -170,115 +170,125 @@ typedef struct Row {
   const char *refused;
 } Row;
 
+#define PLAIN(name) {.node = name}
 #define F32(name) {.node = name, .f32 = true}
+#define EMIT(f) {.emit = f}
 #define OTHERS {.others = true}
-#define GONE {.refused = "it is a derivative or a trajectory that was not taken"}
+#define REFUSED(why) {.refused = why}
+#define GONE REFUSED("it is a derivative or a trajectory that was not taken")
 
-static const Row row[OP_count] = {
-  [OP_neg] = {"Neg"},
-  [OP_abs] = {"Abs"},
-  [OP_sign] = {"Sign"},
-  [OP_exp] = {"Exp"},
-  [OP_expm1] = OTHERS,
-  [OP_log] = {"Log"},
-  [OP_log2] = OTHERS,
-  [OP_log1p] = OTHERS,
-  [OP_sqrt] = {"Sqrt"},
-  [OP_rsqrt] = OTHERS,
-  [OP_rsqrt3] = OTHERS,
-  [OP_sin] = {"Sin"},
-  [OP_cos] = {"Cos"},
-  [OP_tan] = F32("Tan"),
-  [OP_tanh] = {"Tanh"},
-  [OP_sigmoid] = {"Sigmoid"},
-  [OP_softplus] = OTHERS,
-  [OP_relu] = {"Relu"},
-  [OP_erf] = F32("Erf"),
-  [OP_log10] = OTHERS,
-  [OP_asin] = F32("Asin"),
-  [OP_acos] = F32("Acos"),
-  [OP_atan] = F32("Atan"),
-  [OP_sinh] = F32("Sinh"),
-  [OP_cosh] = F32("Cosh"),
-  [OP_asinh] = F32("Asinh"),
-  [OP_acosh] = F32("Acosh"),
-  [OP_atanh] = F32("Atanh"),
-  [OP_stop] = {.emit = row_same},
-  [OP_fixed] = {.emit = row_same},
-  [OP_floor] = {"Floor"},
-  [OP_ceil] = {"Ceil"},
-  [OP_round] = {"Round"},
-  [OP_add] = {"Add"},
-  [OP_sub] = {"Sub"},
-  [OP_mul] = {"Mul"},
-  [OP_div] = {"Div"},
-  [OP_pow] = {"Pow"},
-  [OP_powlog] = OTHERS,
-  [OP_powlog2] = OTHERS,
-  [OP_mod] = {.emit = row_mod},
-  [OP_min] = {"Min"},
-  [OP_max] = {"Max"},
-  [OP_atan2] = OTHERS,
-  [OP_lt] = {"Less"},
-  [OP_le] = {"LessOrEqual"},
-  [OP_eq] = {"Equal"},
-  [OP_ne] = OTHERS,
-  [OP_and] = {"And"},
-  [OP_or] = {"Or"},
-  [OP_not] = {"Not"},
-  [OP_in] = {.emit = row_same},
-  [OP_const] = {.emit = row_const},
-  [OP_table] = {.emit = row_table},
-  [OP_iota] = {.emit = row_iota},
-  [OP_rand] = {.refused = "ONNX has no generator that gives the same draws"},
-  [OP_select] = {.emit = row_select},
-  [OP_require] = OTHERS,
-  [OP_id] = {.emit = row_same},
-  [OP_barrier] = {.emit = row_same},
-  [OP_spread] = {.emit = row_spread},
-  [OP_batch_sum] = {.emit = row_batch_sum},
-  [OP_batch_mean] = GONE,
-  [OP_reshape] = {.emit = row_reshape},
-  [OP_transpose] = {.emit = row_transpose},
-  [OP_expand] = {.emit = row_expand},
-  [OP_sum] = {.emit = row_sum},
-  [OP_rmax] = {.emit = row_rmax},
-  [OP_rmin] = {.emit = row_rmin},
-  [OP_slice] = {.emit = row_slice},
-  [OP_unslice] = OTHERS,
-  [OP_concat] = {.emit = row_concat},
-  [OP_take] = {.emit = row_take},
-  [OP_put] = OTHERS,
-  [OP_flip] = {.emit = row_flip},
-  [OP_window] = {.emit = row_window},
-  [OP_unwindow] = OTHERS,
-  [OP_gather] = {.emit = onnx_gather},
-  [OP_scatter] = {.emit = onnx_scatter},
-  [OP_setrow] = OTHERS,
-  [OP_diag] = OTHERS,
-  [OP_diagv] = OTHERS,
-  [OP_tri] = {.emit = row_tri},
-  [OP_dot] = {.emit = onnx_dot},
-  [OP_trisolve] = OTHERS,
-  [OP_lu] = OTHERS,
-  [OP_solve] = OTHERS,
-  [OP_det] = OTHERS,
-  [OP_logdet] = OTHERS,
-  [OP_cholesky] = OTHERS,
-  [OP_eigh] = OTHERS,
-  [OP_eigvals] = GONE,
-  [OP_eigvecs] = GONE,
-  [OP_scan] = {.emit = row_same},
-  [OP_proj] = {.emit = row_same},
-  [OP_integrate] = GONE,
-  [OP_ode] = {.refused = "ONNX has no loop with steps of each sample's own: an export needs a method of fixed steps, as rk4"},
-  [OP_reversible] = GONE,
-  [OP_root] = GONE,
-  [OP_grad] = GONE,
-  [OP_jac] = GONE,
-  [OP_divergence] = GONE,
-  [OP_logjac] = GONE,
-};
+#define ROWS                                                                                                             \
+  ROW(neg, PLAIN("Neg"))                                                                                                 \
+  ROW(abs, PLAIN("Abs"))                                                                                                 \
+  ROW(sign, PLAIN("Sign"))                                                                                               \
+  ROW(exp, PLAIN("Exp"))                                                                                                 \
+  ROW(expm1, OTHERS)                                                                                                     \
+  ROW(log, PLAIN("Log"))                                                                                                 \
+  ROW(log2, OTHERS)                                                                                                      \
+  ROW(log1p, OTHERS)                                                                                                     \
+  ROW(sqrt, PLAIN("Sqrt"))                                                                                               \
+  ROW(rsqrt, OTHERS)                                                                                                     \
+  ROW(rsqrt3, OTHERS)                                                                                                    \
+  ROW(sin, PLAIN("Sin"))                                                                                                 \
+  ROW(cos, PLAIN("Cos"))                                                                                                 \
+  ROW(tan, F32("Tan"))                                                                                                   \
+  ROW(tanh, PLAIN("Tanh"))                                                                                               \
+  ROW(sigmoid, PLAIN("Sigmoid"))                                                                                         \
+  ROW(softplus, OTHERS)                                                                                                  \
+  ROW(relu, PLAIN("Relu"))                                                                                               \
+  ROW(erf, F32("Erf"))                                                                                                   \
+  ROW(log10, OTHERS)                                                                                                     \
+  ROW(asin, F32("Asin"))                                                                                                 \
+  ROW(acos, F32("Acos"))                                                                                                 \
+  ROW(atan, F32("Atan"))                                                                                                 \
+  ROW(sinh, F32("Sinh"))                                                                                                 \
+  ROW(cosh, F32("Cosh"))                                                                                                 \
+  ROW(asinh, F32("Asinh"))                                                                                               \
+  ROW(acosh, F32("Acosh"))                                                                                               \
+  ROW(atanh, F32("Atanh"))                                                                                               \
+  ROW(stop, EMIT(row_same))                                                                                              \
+  ROW(fixed, EMIT(row_same))                                                                                             \
+  ROW(floor, PLAIN("Floor"))                                                                                             \
+  ROW(ceil, PLAIN("Ceil"))                                                                                               \
+  ROW(round, PLAIN("Round"))                                                                                             \
+  ROW(add, PLAIN("Add"))                                                                                                 \
+  ROW(sub, PLAIN("Sub"))                                                                                                 \
+  ROW(mul, PLAIN("Mul"))                                                                                                 \
+  ROW(div, PLAIN("Div"))                                                                                                 \
+  ROW(pow, PLAIN("Pow"))                                                                                                 \
+  ROW(powlog, OTHERS)                                                                                                    \
+  ROW(powlog2, OTHERS)                                                                                                   \
+  ROW(mod, EMIT(row_mod))                                                                                                \
+  ROW(min, PLAIN("Min"))                                                                                                 \
+  ROW(max, PLAIN("Max"))                                                                                                 \
+  ROW(atan2, OTHERS)                                                                                                     \
+  ROW(lt, PLAIN("Less"))                                                                                                 \
+  ROW(le, PLAIN("LessOrEqual"))                                                                                          \
+  ROW(eq, PLAIN("Equal"))                                                                                                \
+  ROW(ne, OTHERS)                                                                                                        \
+  ROW(and, PLAIN("And"))                                                                                                 \
+  ROW(or, PLAIN("Or"))                                                                                                   \
+  ROW(not, PLAIN("Not"))                                                                                                 \
+  ROW(in, EMIT(row_same))                                                                                                \
+  ROW(const, EMIT(row_const))                                                                                            \
+  ROW(table, EMIT(row_table))                                                                                            \
+  ROW(iota, EMIT(row_iota))                                                                                              \
+  ROW(rand, REFUSED("ONNX has no generator that gives the same draws"))                                                  \
+  ROW(select, EMIT(row_select))                                                                                          \
+  ROW(require, OTHERS)                                                                                                   \
+  ROW(id, EMIT(row_same))                                                                                                \
+  ROW(barrier, EMIT(row_same))                                                                                           \
+  ROW(spread, EMIT(row_spread))                                                                                          \
+  ROW(batch_sum, EMIT(row_batch_sum))                                                                                    \
+  ROW(batch_mean, GONE)                                                                                                  \
+  ROW(reshape, EMIT(row_reshape))                                                                                        \
+  ROW(transpose, EMIT(row_transpose))                                                                                    \
+  ROW(expand, EMIT(row_expand))                                                                                          \
+  ROW(sum, EMIT(row_sum))                                                                                                \
+  ROW(rmax, EMIT(row_rmax))                                                                                              \
+  ROW(rmin, EMIT(row_rmin))                                                                                              \
+  ROW(slice, EMIT(row_slice))                                                                                            \
+  ROW(unslice, OTHERS)                                                                                                   \
+  ROW(concat, EMIT(row_concat))                                                                                          \
+  ROW(take, EMIT(row_take))                                                                                              \
+  ROW(put, OTHERS)                                                                                                       \
+  ROW(flip, EMIT(row_flip))                                                                                              \
+  ROW(window, EMIT(row_window))                                                                                          \
+  ROW(unwindow, OTHERS)                                                                                                  \
+  ROW(gather, EMIT(onnx_gather))                                                                                         \
+  ROW(scatter, EMIT(onnx_scatter))                                                                                       \
+  ROW(setrow, OTHERS)                                                                                                    \
+  ROW(diag, OTHERS)                                                                                                      \
+  ROW(diagv, OTHERS)                                                                                                     \
+  ROW(tri, EMIT(row_tri))                                                                                                \
+  ROW(dot, EMIT(onnx_dot))                                                                                               \
+  ROW(trisolve, OTHERS)                                                                                                  \
+  ROW(lu, OTHERS)                                                                                                        \
+  ROW(solve, OTHERS)                                                                                                     \
+  ROW(det, OTHERS)                                                                                                       \
+  ROW(logdet, OTHERS)                                                                                                    \
+  ROW(cholesky, OTHERS)                                                                                                  \
+  ROW(eigh, OTHERS)                                                                                                      \
+  ROW(eigvals, GONE)                                                                                                     \
+  ROW(eigvecs, GONE)                                                                                                     \
+  ROW(scan, EMIT(row_same))                                                                                              \
+  ROW(proj, EMIT(row_same))                                                                                              \
+  ROW(integrate, GONE)                                                                                                   \
+  ROW(ode, REFUSED("ONNX has no loop with steps of each sample's own: an export needs a method of fixed steps, as rk4")) \
+  ROW(reversible, GONE)                                                                                                  \
+  ROW(root, GONE)                                                                                                        \
+  ROW(grad, GONE)                                                                                                        \
+  ROW(jac, GONE)                                                                                                         \
+  ROW(divergence, GONE)                                                                                                  \
+  ROW(logjac, GONE)
+
+#define ROW(name, ...) [OP_##name] = __VA_ARGS__,
+static const Row row[OP_count] = {ROWS};
+#undef ROW
+
+#define ROW(...) +1
+_Static_assert(ROWS == OP_count - 1, "each operator of ops.def has a row: a node, its terms, or why there is no way");
+#undef ROW
 
 bool onnx_lacks(Op op, bool f64) { return row[op].others || (f64 && row[op].f32); }
 

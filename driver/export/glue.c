@@ -188,7 +188,8 @@ void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_
   const char *all = "", *near = diag_nearest(name, names, n);
   for (uint32_t i = 0; i < n; i++) all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", names[i]);
   if (there)
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others", name);
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
+             name);
   else
     diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
              glue_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",

@@ -110,8 +110,8 @@ static Val input(Joined *j, const Part *part, uint32_t k) {
     if (type_eq(x->type, y->type)) return j->in.at[i];
     char a[64], b[64];
     diag_add(j->parts->s->diag, CODE_onnx, (Span){0},
-             "the argument `%s` is %s in `%s` and %s in functions before it: what is in one file has one argument of a name", x->name,
-             type_user(x->type, a, sizeof a), part->name, type_user(y->type, b, sizeof b));
+             "the argument `%s` is %s in `%s` and %s in functions before it: what is in one file has one argument of a name",
+             x->name, type_user(x->type, a, sizeof a), part->name, type_user(y->type, b, sizeof b));
     return VAL_NONE;
   }
   const uint32_t index = x->kind == IN_FIELD ? f->in.n : x->index;
@@ -121,9 +121,11 @@ static Val input(Joined *j, const Part *part, uint32_t k) {
 static const char *output(const Joined *j, const Part *part, uint32_t k) {
   Arena *mem = j->b.f->mem;
   const char *own = part->fn->outname.at[k], *name = part->name;
-  if (part->fn->out.n > 1) name = own ? arena_printf(mem, "%s.%s", part->name, own) : arena_printf(mem, "%s.%" PRIu32, part->name, k);
+  if (part->fn->out.n > 1)
+    name = own ? arena_printf(mem, "%s.%s", part->name, own) : arena_printf(mem, "%s.%" PRIu32, part->name, k);
   for (uint32_t i = 0; i < j->b.f->in.n; i++)
-    if (j->b.f->in.at[i].kind == IN_FIELD && !strcmp(j->b.f->in.at[i].name, name)) name = arena_printf(mem, "%s_out", name), i = UINT32_MAX;
+    if (j->b.f->in.at[i].kind == IN_FIELD && !strcmp(j->b.f->in.at[i].name, name))
+      name = arena_printf(mem, "%s_out", name), i = UINT32_MAX;
   return name;
 }
 
@@ -177,9 +179,9 @@ static void entries(Session *s, OnnxModel *m, const char *functions) {
   if (s->opt->params) e[m->nentry++] = (OnnxEntry){"hnnc.params", s->opt->params};
   for (uint32_t k = 0; k < model->nproof; k++) {
     const Proof *proof = &model->proof[k];
-    e[m->nentry++] = (OnnxEntry){arena_printf(model->mem, "hnnc.proof.%" PRIu32, k),
-                                 arena_printf(model->mem, "%s: %s%s%s", proof->text, answer_text[proof->answer],
-                                              *proof->detail ? ", " : "", proof->detail)};
+    e[m->nentry++] = (OnnxEntry){
+      arena_printf(model->mem, "hnnc.proof.%" PRIu32, k),
+      arena_printf(model->mem, "%s: %s%s%s", proof->text, answer_text[proof->answer], *proof->detail ? ", " : "", proof->detail)};
   }
 }
 
@@ -212,8 +214,7 @@ static int write_parts(Parts *p, uint32_t n, const Part *const *part, const char
     functions = arena_printf(s->model->mem, "%s%s%s `%s`", functions, k ? ", " : "", part[k]->kind, part[k]->name);
   Fn *f = lower(p, n, part, s->model->name, &why, &at);
   char place[512];
-  if (why && left)
-    return *left = arena_printf(s->model->mem, "%s (%s)", why, source_where(s->src, at, place, sizeof place)), 0;
+  if (why && left) return *left = arena_printf(s->model->mem, "%s (%s)", why, source_where(s->src, at, place, sizeof place)), 0;
   if (why) return session_fail(s, EXIT_FILE, CODE_onnx, at, "%s cannot be put in ONNX: %s", functions, why);
   const int code = f ? write_model(p, f, functions, path) : (session_render(s), EXIT_FILE);
   ir_fn_destroy(f);

@@ -94,7 +94,8 @@ static Fn *sweeps(Build *outer, Type t) {
 /* order[k, i]: 1 where value i is the k-th: so many are below it, or equal and before it. */
 static Val order(Build *b, Val values, uint32_t n) {
   const Val down = ir_expand(b, values, 1, n), across = ir_expand(b, values, 0, n), k = ir_iota(b, n);
-  const Val row_k = ir_expand(b, k, 1, n), col_k = ir_expand(b, k, 0, n), less = ir_lt(b, across, down), same = ir_eq(b, across, down);
+  const Val row_k = ir_expand(b, k, 1, n), col_k = ir_expand(b, k, 0, n), less = ir_lt(b, across, down),
+            same = ir_eq(b, across, down);
   const Val before = ir_lt(b, col_k, row_k), tied = ir_and(b, same, before), counts = ir_indicator(b, ir_or(b, less, tied));
   const Val rank = ir_expand(b, ir_sum(b, counts, 1), 0, n);
   return ir_eq(b, rank, row_k);

@@ -125,7 +125,8 @@ static Val minus(Build *b, Val x) {
 static Val atan2_(Build *b, Val y, Val x) {
   const Val p = ir_abs(b, y), q = ir_abs(b, x), steep = ir_lt(b, q, p), low = ir_min(b, p, q), high = ir_max(b, p, q);
   const Val alike = ir_eq(b, low, high), none = ir_eq(b, high, K(b, 0)), at_origin = ir_select(b, none, K(b, 0), K(b, 1));
-  const Val over = ir_select(b, alike, K(b, 1), high), ratio = ir_div(b, low, over), t = atan_small(b, ir_select(b, alike, at_origin, ratio));
+  const Val over = ir_select(b, alike, K(b, 1), high), ratio = ir_div(b, low, over),
+            t = atan_small(b, ir_select(b, alike, at_origin, ratio));
   const Val turned = minus_from(b, M_PI_2, t), first = ir_select(b, steep, turned, t), back = minus_from(b, M_PI, first);
   const Val left = minus(b, x), half = ir_select(b, left, back, first), under = minus(b, y), other = ir_neg(b, half);
   return ir_select(b, under, other, half);
@@ -153,12 +154,12 @@ static Val tan_(Build *b, Val x) {
 
 /* ---- the error function ----------------------------------------------------------------------------------------------- */
 
-/* Up to 2: 2/sqrt(pi) e^(-x^2) sum of 2^k x^(2k+1)/(1 3 5 ... (2k+1)), whose terms have one sign. Beyond: 1 - erfc, of which few digits
+/* Up to 2.5: 2/sqrt(pi) e^(-x^2) sum of 2^k x^(2k+1)/(1 3 5 ... (2k+1)), whose terms have one sign. Beyond: 1 - erfc, of which few digits
  * are left, by the continued fraction e^(-x^2)/sqrt(pi)/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...)))). */
 static Val erf_(Build *b, Val x) {
-  enum { TERMS = 32, LEVELS = 30 };
-  const Val a = ir_abs(b, x), near = ir_le(b, a, K(b, 2)), s = ir_select(b, near, a, K(b, 0)), capped = ir_min(b, a, K(b, 7));
-  const Val l = ir_select(b, near, K(b, 2), capped), s2 = ir_mul(b, s, s);
+  enum { TERMS = 40, LEVELS = 40 };
+  const Val a = ir_abs(b, x), near = ir_le(b, a, K(b, 2.5)), s = ir_select(b, near, a, K(b, 0)), capped = ir_min(b, a, K(b, 7));
+  const Val l = ir_select(b, near, K(b, 2.5), capped), s2 = ir_mul(b, s, s);
   Val sum = K(b, 1), fraction = l;
   for (int k = TERMS; k > 0; k--) sum = plus(b, ir_mul(b, sum, times(b, 2.0 / (2 * k + 1), s2)), 1);
   for (int k = LEVELS; k > 0; k--) fraction = ir_add(b, l, ir_div(b, K(b, 0.5 * k), fraction));

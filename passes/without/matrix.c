@@ -55,7 +55,8 @@ static Val substituted(Build *b, Val a, Val v, bool backward, bool unit) {
   const Val diagonal = unit ? ones : without_diagv(b, NULL, &(Inst){.type = type_real(false, 1, &n)}, &a), k = ir_iota(b, n);
   const Val start = pass_zero_like(b, pass_type_with(tv, lane));
   Loop l = loop(b, "substitute", n);
-  Val x = enters(&l, "x", pass_type_with(tv, lane)), at = enters(&l, "k", type_scalar(false)), r = enters(&l, "row", pass_turn_type(ta));
+  Val x = enters(&l, "x", pass_type_with(tv, lane)), at = enters(&l, "k", type_scalar(false)),
+      r = enters(&l, "row", pass_turn_type(ta));
   Val d = enters(&l, "diagonal", pass_turn_type(ir_type(b->f, diagonal))), right = enters(&l, "right", pass_turn_type(tv));
   l.rows = ir_iota(&l.b, n);
   const Val known = ir_matmul(&l.b, r, x), rest = ir_sub(&l.b, right, known), y = ir_div(&l.b, rest, d);
@@ -76,21 +77,22 @@ Val without_trisolve(Build *b, const Fn *f, const Inst *i, const Val *x) {
 
 /* ---- elimination ----------------------------------------------------------------------------------------------------- */
 
-/* The first row from k on with the largest element of column k; n where all are NaN, as k is then. */
-static Val pivot(Loop *l, Val column_k, Val at) {
+/* The first row from k on with the largest element of column k; k itself if that is NaN. */
+static Val pivot(Loop *l, Val column_k, Val here, Val at) {
   Build *b = &l->b;
-  const Val later = ir_le(b, at, l->rows), size = ir_abs(b, column_k), number = ir_eq(b, size, size), counts = ir_and(b, later, number);
+  const Val later = ir_le(b, at, l->rows), size = ir_abs(b, column_k), number = ir_eq(b, size, size),
+            counts = ir_and(b, later, number);
   const Val none = ir_const(b, -1), weighed = ir_select(b, counts, size, none), most = ir_rmax(b, weighed, 0);
-  const Val best = ir_eq(b, weighed, most), open = ir_and(b, best, counts), far = ir_const(b, l->n);
-  const Val first = ir_rmin(b, ir_select(b, open, l->rows, far), 0), lost = ir_eq(b, first, far);
-  return ir_select(b, lost, at, first);
+  const Val best = ir_eq(b, weighed, most), open = ir_and(b, best, counts), far = ir_const(b, l->n), own = element(l, here, size);
+  const Val first = ir_rmin(b, ir_select(b, open, l->rows, far), 0), sound = ir_eq(b, own, own);
+  return ir_select(b, sound, first, at);
 }
 
 /* Turn k: its row and the pivot's change places, then the multipliers, which stay where the zeros would be. */
 static void eliminate(Loop *l, Val a, Val swaps, Val at) {
   Build *b = &l->b;
   const uint32_t n = l->n;
-  const Val here = ir_eq(b, l->rows, at), p = pivot(l, column(l, here, a), at), there = ir_eq(b, l->rows, p);
+  const Val here = ir_eq(b, l->rows, at), p = pivot(l, column(l, here, a), here, at), there = ir_eq(b, l->rows, p);
   const Val rk = row(l, here, a), rp = row(l, there, a), to_k = across(l, rp, n), to_p = across(l, rk, n);
   const Val down_p = down(l, there, n), down_k = down(l, here, n), moved = ir_select(b, down_p, to_p, a);
   const Val swapped = ir_select(b, down_k, to_k, moved), c = column(l, here, swapped), d = element(l, here, c);
@@ -158,7 +160,8 @@ static Val diagonal(Build *b, Val lu, uint32_t n) {
 Val without_det(Build *b, const Fn *f, const Inst *i, const Val *x) {
   (void)f, (void)i;
   const uint32_t n = ir_type(b->f, x[0]).dim[1];
-  const Val u = diagonal(b, x[0], n), swaps = swaps_of(b, x[0], n), k = ir_iota(b, n), none = ir_eq(b, swaps, k), turned = ir_neg(b, u);
+  const Val u = diagonal(b, x[0], n), swaps = swaps_of(b, x[0], n), k = ir_iota(b, n), none = ir_eq(b, swaps, k),
+            turned = ir_neg(b, u);
   const Val d = ir_select(b, none, u, turned);
   Val product = ir_index(b, d, 0, 0);
   for (uint32_t at = 1; at < n; at++) product = ir_mul(b, product, ir_index(b, d, 0, at));
@@ -181,8 +184,10 @@ Val without_cholesky(Build *b, const Fn *f, const Inst *i, const Val *x) {
   Build *in = &l.b;
   const Val so_far = enters(&l, "l", t), at = enters(&l, "k", type_scalar(false)), c = enters(&l, "column", pass_turn_type(t));
   l.rows = ir_iota(in, n);
-  const Val here = ir_eq(in, l.rows, at), own = row(&l, here, so_far), done = ir_matmul(in, so_far, own), rest = ir_sub(in, c, done);
-  const Val d = ir_sqrt(in, element(&l, here, rest)), q = ir_div(in, rest, d), below = ir_lt(in, at, l.rows), zero = ir_const(in, 0);
+  const Val here = ir_eq(in, l.rows, at), own = row(&l, here, so_far), done = ir_matmul(in, so_far, own),
+            rest = ir_sub(in, c, done);
+  const Val d = ir_sqrt(in, element(&l, here, rest)), q = ir_div(in, rest, d), below = ir_lt(in, at, l.rows),
+            zero = ir_const(in, 0);
   const Val lower = ir_select(in, below, q, zero), made = ir_select(in, here, d, lower);
   const Val all = down(&l, made, n), which = across(&l, here, n);
   ir_output(in, ir_select(in, which, all, so_far), NULL);

@@ -1,16 +1,53 @@
 /* Operators that a target lacks, in terms of those it has. Each has one rule; what rules make is rewritten until nothing is left. */
 #include "passes/without/without.h"
 
+#define ELEMENTWISE(name) [OP_##name] = without_elementwise
+#define OWN(name) [OP_##name] = without_##name
 static WithoutRule *const rule[OP_count] = {
-  [OP_unslice] = without_unslice, [OP_put] = without_put,           [OP_unwindow] = without_unwindow, [OP_setrow] = without_setrow,
-  [OP_diag] = without_diag,       [OP_diagv] = without_diagv,       [OP_trisolve] = without_trisolve, [OP_lu] = without_lu,
-  [OP_solve] = without_solve,     [OP_det] = without_det,           [OP_logdet] = without_logdet,     [OP_cholesky] = without_cholesky,
-  [OP_eigh] = without_eigh,
+  ELEMENTWISE(expm1),
+  ELEMENTWISE(log1p),
+  ELEMENTWISE(log2),
+  ELEMENTWISE(log10),
+  ELEMENTWISE(softplus),
+  ELEMENTWISE(rsqrt),
+  ELEMENTWISE(rsqrt3),
+  ELEMENTWISE(sinh),
+  ELEMENTWISE(cosh),
+  ELEMENTWISE(asinh),
+  ELEMENTWISE(acosh),
+  ELEMENTWISE(atanh),
+  ELEMENTWISE(tan),
+  ELEMENTWISE(atan),
+  ELEMENTWISE(asin),
+  ELEMENTWISE(acos),
+  ELEMENTWISE(erf),
+  ELEMENTWISE(powlog),
+  ELEMENTWISE(powlog2),
+  ELEMENTWISE(atan2),
+  ELEMENTWISE(ne),
+  ELEMENTWISE(require),
+  OWN(unslice),
+  OWN(put),
+  OWN(unwindow),
+  OWN(setrow),
+  OWN(diag),
+  OWN(diagv),
+  OWN(trisolve),
+  OWN(lu),
+  OWN(solve),
+  OWN(det),
+  OWN(logdet),
+  OWN(cholesky),
+  OWN(eigh),
 };
 
 typedef struct Without {
   bool (*lacks)(Op op, bool f64);
 } Without;
+
+static bool lacking(const Without *w, const Fn *f, const Inst *i) {
+  return w->lacks ? w->lacks((Op)i->op, f->f64 != FN_F32) : rule[i->op] != NULL;
+}
 
 static Fn *rewritten(Fn *parent, const Fn *f, const Without *w);
 
@@ -19,12 +56,11 @@ static Val rewrite(Copy *c, uint32_t id, const Inst *i) {
   const Without *w = c->ctx;
   const Fn *f = c->from, *body = ir_body(f, i);
   if (body) return copy_body(c, i, rewritten(c->b->f, body, w));
-  if (!w->lacks((Op)i->op, f->f64 != FN_F32)) return VAL_NONE;
+  if (!lacking(w, f, i)) return VAL_NONE;
   Val x[3] = {{0}};
   for (uint32_t k = 0; k < i->nargs && k < 3; k++) x[k] = c->map[ir_arg(f, i, k).id];
-  const Val v = rule[i->op] ? rule[i->op](c->b, f, i, x) : without_elementwise(c->b, f, i, x);
-  if (!v.id) base_fault("`%s` is in terms of no others", ir_op[i->op].name);
-  return pass_with_lane(c->b, v, i->type.lane);
+  if (!rule[i->op]) base_fault("`%s` is in terms of no others", ir_op[i->op].name);
+  return pass_with_lane(c->b, rule[i->op](c->b, f, i, x), i->type.lane);
 }
 
 /* Nothing is folded: what rounds is meant to. */
@@ -46,7 +82,7 @@ static Fn *rewritten(Fn *parent, const Fn *f, const Without *w) {
 static bool left(const Fn *f, const Without *w) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (w->lacks((Op)i->op, f->f64 != FN_F32) || (i->sub && left(ir_body(f, i), w))) return true;
+    if (lacking(w, f, i) || (i->sub && left(ir_body(f, i), w))) return true;
   }
   return false;
 }
