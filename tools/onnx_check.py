@@ -3,6 +3,7 @@ import ctypes as c
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,15 @@ def check_model(hnnc, path, products):
     return done, out, wrong
 
 
+def check_page(hnnc):
+    """The example of docs/onnx.md."""
+    with open(os.path.join(ROOT, "docs", "onnx.md")) as f: text = f.read()
+    fence = {kind: re.search("```%s\n(.*?)```" % kind, text, re.S).group(1) for kind in ("hnn", "sh", "python")}
+    with open("spring.hnn", "w") as f: f.write(fence["hnn"])
+    for line in fence["sh"].splitlines(): subprocess.run([hnnc] + line.split()[1:], check=True, stdout=subprocess.DEVNULL)
+    exec(fence["python"], {})
+
+
 def own_models():
     """All operators, in both precisions."""
     with open(os.path.join(ROOT, "tests", "driver", "onnx.hnn")) as f: text = f.read()
@@ -173,6 +183,7 @@ def main(hnnc, paths):
     os.chdir(home)
     if own: paths += own_models()
     functions, failed, all_out = 0, [], []
+    if own: check_page(hnnc)
     for path in paths:
         products = ["--vjp=quartic", "--jvp=quartic", "--hvp=quartic"] if "operators_" in path else []
         done, out, wrong = check_model(hnnc, path, products)

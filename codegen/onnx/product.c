@@ -113,7 +113,7 @@ static const char *matrix(Onnx *o, const char *x, const Labels *have, const Labe
   return NODE(o, "Reshape", x, dims);
 }
 
-/* l: of the left operand, the right one, the result, whose last axes are those of the right one if it can be so. */
+/* l: of the left operand, the right one, the result, whose last axes are those of the right one if it can be so, unless it is a vector. */
 static const char *matmul(Onnx *o, const char *left, const char *right, const Labels l[3], const Labels *contracted) {
   const Labels batch = chosen(&l[2], &l[0], true, &l[1], true), rows = chosen(&l[2], &l[0], true, &l[1], false),
                cols = chosen(&l[2], &l[0], false, &l[1], true);
@@ -143,7 +143,9 @@ const char *onnx_dot(Onnx *o, const Scope *s, const Inst *i) {
   const Labels contracted = chosen(&l[0], &l[1], true, &l[2], false);
   if (!contracted.n) return times(o, x, l, &l[2]);
   if (chosen(&l[2], &l[0], true, &l[1], true).n == l[2].n) return inner(o, x, l, &contracted);
-  if (has(&l[1], l[2].at[l[2].n - 1])) return matmul(o, x[0], x[1], l, &contracted);
+  const bool right = has(&l[1], l[2].at[l[2].n - 1]);
+  const Labels other = right ? chosen(&l[0], &l[1], false, &l[2], true) : chosen(&l[1], &l[0], false, &l[2], true);
+  if (right == (other.n > 0)) return matmul(o, x[0], x[1], l, &contracted);
   const Labels turned[3] = {l[1], l[0], l[2]};
   return matmul(o, x[1], x[0], turned, &contracted);
 }

@@ -244,10 +244,10 @@ static int named(Parts *p, const char *base) {
   const Options *o = p->s->opt;
   const Part **part = ARENA_ARRAY(p->s->model->mem, const Part *, o->more.n);
   for (uint32_t k = 0; k < o->more.n; k++) {
-    if (!(part[k] = wanted(p, o->more.at[k]))) return session_render(p->s), EXIT_USAGE;
+    if (!(part[k] = wanted(p, o->more.at[k]))) return session_render(p->s), EXIT_FILE;
     for (uint32_t i = 0; i < k; i++)
       if (part[i] == part[k])
-        return session_fail(p->s, EXIT_USAGE, CODE_onnx, (Span){0}, "the function `%s` is named twice", part[k]->name);
+        return session_fail(p->s, EXIT_FILE, CODE_onnx, (Span){0}, "the function `%s` is named twice", part[k]->name);
   }
   return write_parts(p, o->more.n, part, arena_printf(p->s->model->mem, "%s.onnx", base), NULL);
 }
@@ -258,10 +258,10 @@ static int every(Parts *p, const char *base) {
   const char **left = ARENA_ARRAY(mem, const char *, p->list.n + 1);
   uint32_t made = 0;
   if (s->opt->out && ends(s->opt->out, ".onnx") && p->list.n > 1)
-    return session_fail(s, EXIT_USAGE, CODE_onnx, (Span){0},
-                        "-o names one file: say which functions are in it, as in `hnnc compile %s --emit=onnx %s -o %s`; "
+    return session_fail(s, EXIT_FILE, CODE_onnx, (Span){0},
+                        "-o names one file: say which functions are in it, as in `--emit=onnx %s`; "
                         "without, each is a file of its own, in the folder that -o names",
-                        s->model->path, p->list.at[0].name, s->opt->out);
+                        p->list.at[0].name);
   int code = 0;
   for (uint32_t k = 0; !code && k < p->list.n; k++) {
     const Part *part = &p->list.at[k];
