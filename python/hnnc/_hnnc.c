@@ -354,8 +354,8 @@ static PyObject *model_call(PyObject *self, PyObject *args) {
   return ok ? PyLong_FromLong(status) : NULL;
 }
 
-/* numbers(function, results, number, ...): of a function of numbers, for one sample: a number, or a tuple of them; None: it failed. The GIL is
- * kept, for this is a right-hand side that is called often, once it is compiled. */
+/* numbers(function, results, number, ...): of a function of numbers, for one sample: a number, or a tuple of them; NotImplemented: not all are
+ * floats, or it failed. The GIL is kept, for this is a right-hand side that is called often, once it is compiled. */
 static PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
   Model *s = (Model *)self;
   double in[MOST], out[MOST];
@@ -367,8 +367,8 @@ static PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t
     return NULL;
   }
   for (Py_ssize_t i = 0; i < n; i++) {
+    if (!PyFloat_CheckExact(args[2 + i])) return Py_NewRef(Py_NotImplemented);
     in[i] = PyFloat_AsDouble(args[2 + i]);
-    if (in[i] == -1 && PyErr_Occurred()) return NULL;
     in32[i] = (float)in[i];
   }
   if (!enter(s)) return NULL;
@@ -377,7 +377,7 @@ static PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t
   for (Py_ssize_t i = 0; i < results; i++) array[n + i] = (hnnc_array){single ? (void *)&out32[i] : &out[i], 0};
   const hnnc_status status = hnnc_call_arrays(s->m, (size_t)k, 1, 0, array, array + n);
   leave(s);
-  if (status != HNNC_OK) return Py_NewRef(Py_None);
+  if (status != HNNC_OK) return Py_NewRef(Py_NotImplemented);
   if (results == 1) return PyFloat_FromDouble(single ? (double)out32[0] : out[0]);
   PyObject *t = PyTuple_New(results);
   for (Py_ssize_t i = 0; t && i < results; i++) PyTuple_SetItem(t, i, PyFloat_FromDouble(single ? (double)out32[i] : out[i]));

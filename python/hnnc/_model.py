@@ -101,6 +101,7 @@ class Function:
 
     def __init__(self, model, number, name, kind, args, results, place):
         self._model, self._handle, self._number, self.name, self.kind = model, model._handle, number, name, kind
+        self._numbers = self._handle.numbers
         self.args = [(n, tuple(s)) for n, s, _, _ in args]
         self.results = [tuple(s) for _, s, _, _ in results]
         self._per_sample = [p for _, _, p, _ in results]
@@ -128,13 +129,9 @@ class Function:
         return "<" + self._line() + ">"
 
     def __call__(self, *args, out=None, seed=0, **named):
-        if self._scalar and out is None and not named and len(args) == self._nargs and not seed:
-            for a in args:
-                if type(a) is not float: break
-            else:
-                answer = self._handle.numbers(self._number, self._nresults, *args)
-                if answer is not None: return answer
-                self._model._fail(FAULT)
+        if self._scalar and len(args) == self._nargs and out is None and not seed:
+            answer = self._numbers(self._number, self._nresults, *args)
+            if answer is not NotImplemented: return answer
         return self._arrays(args, out, seed, named)
 
     def _bound(self, args, named):

@@ -146,22 +146,25 @@ def run_model(model, out, progress, on_step):
         return on_step(s) if on_step else True
 
     directory = None if out is False else "" if out is None else os.fspath(out)
-    answer = []
+    answer, over = [], threading.Event()
 
     def work():
         try:
             answer.append(model._handle.run(directory, step if bar or on_step else None))
         except BaseException as e:       # it is raised where the run was asked for
             answer.append(e)
+        finally:
+            over.set()
 
     # In a thread of its own, so that Ctrl-C is heard at once: the run then ends after its step.
     thread = threading.Thread(target=work, name="hnnc run")
     thread.start()
-    while thread.is_alive():
+    while not over.is_set():
         try:
-            thread.join(0.05)
+            over.wait(0.05)
         except KeyboardInterrupt:
             model._handle.stop()
+    thread.join()
     if bar: bar.end()
     status = answer[0]
     if isinstance(status, BaseException): raise status
@@ -205,7 +208,7 @@ def runs(directory="runs"):
     """The runs in a folder and the folders in it."""
     text = _hnnc.runs(os.fspath(directory))
     if text is None: raise FileNotFoundError("there is no folder `%s`" % directory)
-    return Runs(json.loads(text))
+    return Runs(json.loads(text)["runs"])
 
 
 def sweep(path, grid, *, seeds=(0,), jobs=1, out=None, threads=1, **constants):
