@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- arrays in -------------------------------------------------------------------------------------------- */
 
@@ -34,9 +35,13 @@ static AskArray array_of(const RtColumn *c) {
   return a;
 }
 
+/* What may be a data set of the model. */
+static bool is_name(const char *path) { return !strpbrk(path, "./\\ "); }
+
 bool eval_open(EvalData *d, const char *text, const char *path, RtError *err) {
   *d = (EvalData){.ask = {.text = text, .file = path}};
   if (!path) return true;
+  if (is_name(path) && access(path, F_OK)) return d->ask.on = path, d->ask.file = NULL, true;
   if (!rt_file_regular(path, err) || !rt_table_read(path, RT_GAPS | RT_WHOLE, &d->table, err)) return false;
   only_numbers(&d->table);
   AskArray *a = base_zeroed((size_t)d->table.ncolumn + 1, sizeof *a);
@@ -121,11 +126,13 @@ static int finish(Session *s, const Asked *a, const RtArray *lanes, RtArray *out
 }
 
 int eval_run(Session *s, EvalData *d, const ReportResult *results, RtArray *out) {
-  const Asked *a = s->model->asked;
+  Asked *a = s->model->asked;
+  const Data *data = a->save->data;
   const int64_t n = lead_count(a);
   const uint32_t nout = a->save->fn->out.n;
   if (!n) return finish(s, a, NULL, out);
-  int code = a->save->data ? make_set(s, d, a, n) : 0;
+  int code = !data ? 0 : data->kind == DATA_GIVEN ? make_set(s, d, a, n) : data_make(s, data);
+  if (!code && data && data->kind != DATA_GIVEN) a->nlead = 1, a->lead[0] = (uint32_t)data_set(s, data)->n;
   RtArray *lanes = base_zeroed(nout, sizeof *lanes);
   if (!code) code = save_evaluate(s, a->save, results, lanes);
   if (!code) code = finish(s, a, lanes, out);

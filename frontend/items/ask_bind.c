@@ -84,6 +84,7 @@ void ask_maybe(Plan *p, const char *name, uint32_t array) {
 }
 
 bool ask_used(Plan *p, const Root *root) {
+  if (p->ask->on) return true;
   for (uint32_t k = 0; k < p->data->nfield; k++) {
     AskedField *f = &p->asked->field[k];
     if (!root->field || !root->field[k].id) f->npiece = 0;
@@ -218,9 +219,17 @@ static bool missing(Plan *p) {
   return false;
 }
 
+static bool fields_of_set(Plan *p) {
+  for (uint32_t k = 0; k < p->nwant; k++)
+    for (uint32_t i = 0; i < p->data->nfield; i++)
+      if (!strcmp(p->data->field[i].name, p->want[k].name)) p->want[k].field = (int)i;
+  return missing(p);
+}
+
 bool ask_bind(Plan *p) {
   for (uint32_t k = 0; k < p->nwant; k++) p->want[k].field = -1;
   if (!p->nwant) return true;
+  if (p->ask->on) return fields_of_set(p);
   if (unnamed(p->ask)) return by_place(p);
   for (uint32_t k = 0; k < p->nwant; k++) {
     bool good = true;

@@ -186,6 +186,20 @@ def test_single_precision():
     hnnc("eval", "r", "H", "n.npz", code=3, says="f32 does not hold")
 
 
+def test_data_sets():
+    """A data set of the model, by its name, is what it was for the run."""
+    trained()
+    o = asked("r", "error", "test_set")
+    check(o == asked("r", "error", "r/arrays/all.npz") and o["error"][0] == (50,), "the run's own")
+    check(asked("r", "H", "train_set")["H"][0] == (100,) and asked("r", "{ x = dq - p }", "train_set")["x"][1] == [0]*100, "another")
+    at = "error[%s]: %s\n --> command line:1:1\n1 | %s\n  | %s\n"
+    says(at % ("file", "there is no file `tst_set`, and the model has no data set of this name", "H", "^") +
+         "help: did you mean `test_set`?\n", "r", "H", "tst_set")
+    says(at % ("missing_argument", "`energy` takes `x: real[2]`; missing: `x`; `test_set` has `q: real[1]`, `p: real[1]`, `dq: real[1]`, "
+               "`dp: real[1]`", "energy", "^^^^^^") +
+         "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "energy", "test_set")
+
+
 # ---- what is wrong ---------------------------------------------------------------------------------------------------
 
 
