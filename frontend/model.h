@@ -286,6 +286,7 @@ typedef struct Looked {
 /* An array that somebody has, with all of its axes; name "": none, it counts by its place. */
 typedef struct AskArray {
   const char *name;
+  const char *fault; /* why it cannot be read as numbers; NULL: it can */
   uint32_t rank, dim[IR_MAX_RANK + 1];
 } AskArray;
 

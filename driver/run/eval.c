@@ -13,23 +13,9 @@
 
 /* ---- arrays in -------------------------------------------------------------------------------------------- */
 
-static bool usable(const RtColumn *c) { return c->number && !c->fault && c->rows <= UINT32_MAX; }
-
-/* Those without a fault come first, in their order. */
-static void only_numbers(RtTable *t) {
-  int n = 0;
-  for (int k = 0; k < t->ncolumn; k++) {
-    const RtColumn c = t->column[k];
-    if (!usable(&c)) continue;
-    t->column[k] = t->column[n];
-    t->column[n++] = c;
-  }
-  for (int k = n; k < t->ncolumn; k++) free(t->column[k].name), free(t->column[k].fault), free(t->column[k].v);
-  t->ncolumn = n;
-}
-
 static AskArray array_of(const RtColumn *c) {
-  AskArray a = {.name = c->name};
+  const bool rows = c->rows <= UINT32_MAX;
+  AskArray a = {.name = c->name, .fault = c->fault ? c->fault : !c->number ? "it holds text" : rows ? NULL : "it is too long"};
   if (c->rows != RT_EVERY_ROW) a.dim[a.rank++] = (uint32_t)c->rows;
   for (int d = 0; d < c->rank; d++) a.dim[a.rank++] = c->dim[d];
   return a;
@@ -43,7 +29,6 @@ bool eval_open(EvalData *d, const char *text, const char *path, RtError *err) {
   if (!path) return true;
   if (is_name(path) && access(path, F_OK)) return d->ask.on = path, d->ask.file = NULL, true;
   if (!rt_file_regular(path, err) || !rt_table_read(path, RT_GAPS | RT_WHOLE, &d->table, err)) return false;
-  only_numbers(&d->table);
   AskArray *a = base_zeroed((size_t)d->table.ncolumn + 1, sizeof *a);
   for (int k = 0; k < d->table.ncolumn; k++) a[k] = array_of(&d->table.column[k]);
   d->ask.array = a, d->ask.narray = (uint32_t)d->table.ncolumn, d->ask.columns = d->table.text;

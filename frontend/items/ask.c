@@ -190,9 +190,10 @@ static void ask_report(Plan *p, const Report *r, const Item *it) {
 static bool fields_of_text(Plan *p) {
   const Ask *ask = p->ask;
   if (ask->on) return true;
-  if (ask->narray && !*ask->array[0].name) return ask_unnamed(p, intern(p->E->m->names, "x"));
+  if (ask->narray && !*ask->array[0].name) return !mentions(ask->text, "x") || ask_unnamed(p, intern(p->E->m->names, "x"));
   for (uint32_t k = 0; k < ask->narray; k++) {
     const char *name = intern(p->E->m->names, ask->array[k].name);
+    if (ask->array[k].fault && mentions(ask->text, name)) return ask_field(p, &(Want){.name = name, .rank = -1}, k);
     if (!module_find(p->E->main, name)) ask_maybe(p, name, k);
   }
   return true;
