@@ -14,7 +14,9 @@ SAMPLES = 3
 
 
 class Value(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("rank", ctypes.c_int), ("dim", ctypes.c_uint32*8), ("elems", ctypes.c_size_t)]
+    _fields_ = [("name", ctypes.c_char_p), ("rank", ctypes.c_int), ("dim", ctypes.c_uint32*8), ("elems", ctypes.c_size_t),
+                ("per_sample", ctypes.c_bool), ("rows", ctypes.c_uint32), ("cols", ctypes.c_uint32), ("row", ctypes.c_void_p),
+                ("col", ctypes.c_void_p)]
 
 
 class Place(ctypes.Structure):
@@ -61,15 +63,17 @@ def test_every_function():
     lib.hnnc_open.restype = ctypes.c_void_p
     lib.hnnc_functions.restype = ctypes.c_size_t
     numbers, kinds = 0, set()
-    for model in models()[::4]:
+    for model in models()[::6]:
         m = ctypes.c_void_p(lib.hnnc_open(model.encode(), None))
         check(lib.hnnc_state(m) == 0, "it opens", model)
         f = ctypes.POINTER(Function)()
         for k in range(lib.hnnc_functions(m, ctypes.byref(f))):
-            numbers += compare(lib, model, m, k, f[k])
-            kinds.add(f[k].kind.decode())
+            kind = f[k].kind.decode()
+            if kind not in ("loss", "gradient") and f[k].nargs:
+                numbers += compare(lib, model, m, k, f[k])
+                kinds.add(kind)
         lib.hnnc_close(m)
-    check(numbers > 300 and {"fn", "hamiltonian", "net", "flow", "inverse", "logdet"} <= kinds, "kinds of functions", numbers, kinds)
+    check(numbers > 300 and {"fn", "hamiltonian", "net", "flow", "inverse", "logdet", "report"} <= kinds, "kinds of functions", numbers, kinds)
 
 
 if __name__ == "__main__":
