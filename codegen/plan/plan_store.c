@@ -120,9 +120,10 @@ static void store(Plan *p, Val v, uint32_t t) {
   PVal *q = &p->val[v.id];
   touch(p, v, t);
   if (q->stored) return;
+  const RootKind kind = plan_around(p, v) ? ROOT_AROUND : ROOT_VALUE;
   q->stored = true;
   if (q->home == HOME_NONE) q->home = HOME_SCRATCH;
-  if (q->cls == PC_POINT) *vec_push(&p->group.at[q->group]->root) = (Root){ROOT_VALUE, v, -1, false};
+  if (q->cls == PC_POINT) *vec_push(&p->group.at[q->group]->root) = (Root){kind, v, -1, false};
 }
 
 /* v, from outside of a body; `memory`: what it is a view of is read by address, a single number as well. */
@@ -195,6 +196,7 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t r = 0; r < g->root.n; r++) {
     Root *root = &g->root.at[r];
     if (root->kind == ROOT_VALUE) need(p, root->v, k, g->t1, true), touch(p, root->v, g->t0);
+    else if (root->kind == ROOT_AROUND) need(p, plan_inside(p, root->v), k, g->t1, true);
     else need_args(p, root->v, k, g->t1, g->kind != G_TINY);
     if (root->kind != ROOT_VALUE) touch(p, root->v, g->t0);
   }
