@@ -112,15 +112,7 @@ void gen_around(Gen *g, Frame *fr, Val v, Idx *at) {
   LLVMValueRef base, ld;
   gen_axes(g, ir_type(fn, inside), at);
   CgVec x = gen_at(g, fr, inside, at);
-  Idx to = {.axes = true};
-  memcpy(to.ax, at->ax, sizeof to.ax);
-  Val link[IR_MAX_RANK];
-  int n = 0;
-  for (Val k = v; k.id != inside.id; k = ir_arg(fn, ir_inst(fn, k), 0)) link[n++] = k;
-  while (n-- > 0) {
-    const unslice_attr u = ir_unslice_attr(fn, ir_inst(fn, link[n]));
-    to.ax[u.axis] = cg_iadd(g->e, cg_imul(g->e, to.ax[u.axis], cg_i64(g->e, u.step)), cg_i64(g->e, u.start));
-  }
+  Idx to = gen_around_idx(g, fr, v, at);
   gen_memory(g, fr, v, &base, &ld);
   gen_store(g, t, base, ld, gen_lin(g, t, &to), &x);
 }

@@ -49,6 +49,7 @@ typedef struct PVal {
   bool bsum;     /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t walked; /* the last group that computes it for itself and whose operands were looked through */
+  uint32_t around; /* the value that has this one inside, or 0: it is read there, if it has no memory of its own (plan_around.c) */
   uint32_t after;  /* a barrier that is a view: the last group that must come before its readers */
   uint8_t sum;     /* SumKind: others accumulate into it (plan_sums.c) */
   uint32_t into;   /* accumulates into that value, has no memory of its own */

@@ -2,7 +2,7 @@
  *
  * Where nothing but the last of a chain of these is read from memory, the group that computes what is inside stores it at its place
  * at once: nothing is copied. What is inside and in memory anyway is copied by one loop over its own elements. Either way the zeros are
- * written first. */
+ * written first. Others read what is inside from there, too. */
 #include "codegen/plan/plan_priv.h"
 
 #include <string.h>
@@ -46,7 +46,7 @@ bool plan_around(Plan *p, Val v) {
   if (!g || (g->kind != G_LOOP && g->kind != G_GEMM && g->kind != G_DOT)) {
     if (!(g = own_loop(p, v, inside, &k))) return false;
     memcpy(g->dim, ti.dim, sizeof ti.dim);
-  }
+  } else p->val[inside.id].around = v.id;
   q->group = k;
   return true;
 }
