@@ -4,7 +4,7 @@ import os
 import numpy as np
 import torch
 
-from peers import Missing
+from peers import Missing, torch_conv
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
@@ -93,7 +93,8 @@ def fput(config, data):
     return torch.cat(q + p, 1)
 
 
-LOSSES = {"hnn": hnn_loss, "flow": flow_loss, "node": node_loss, "orbit": orbit_loss}
+LOSSES = {"hnn": hnn_loss, "flow": flow_loss, "node": node_loss, "orbit": orbit_loss, "conv": torch_conv.loss,
+          "hgn": torch_conv.hgn_loss}
 CALLS = {"kepler": kepler, "fput": fput}
 
 

@@ -83,6 +83,7 @@ static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
   Product *x = c->x;
   Idx at = {.axes = true};
   x->label[x->m.row] = r->row;
+  if (x->m.place >= 0) x->label[x->m.place] = r->place;
   for (int l = 0; l < x->d.n; l++)
     if (x->d.label[l].in_out >= 0) at.ax[x->d.label[l].in_out] = x->label[l];
   if (r->n != (int)g->e->nv) base_fault("codegen: a product handed over part of a tile");
@@ -108,10 +109,13 @@ static void gemm_inner(Gen *g, Product *x) {
   term.a = operand(g, x, &x->m.a, x->m.a_shared, &one);
   term.x = operand(g, x, &x->m.x, !x->m.a_shared, &term.ldx);
   if (x->m.along) term.xs_i = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[row]));
+  const DotLabel *place = x->m.place < 0 ? NULL : &x->d.label[x->m.place];
+  if (place) term.xs_p = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[label_axis(place, !x->m.a_shared)]));
   for (int k = 0; k < x->m.nouter; k++)
     loop[k] = (CgGemmLoop){x->m.outer[k].n, x->m.outer[k].a, cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.outer[k].x))};
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));
   CgGemm m = {.M = x->d.label[x->m.row].n, .lanes = g->e->tile, .term = &term, .nterm = 1, .done = gemm_rows, .ctx = &ctx};
+  if (place) m.places = place->n;
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
   g->kernel->gemm(g->e, &m);
 }
@@ -121,7 +125,7 @@ void gen_gemm(Gen *g, Frame *fr, const Group *gr) {
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_gemm(fr->p, &x.d, &x.m)) base_fault("codegen: a product lost its shape");
   for (int l = 0; l < x.d.n; l++)
-    if (l != x.m.row && x.d.label[l].in_out >= 0) x.outer[x.nouter++] = l;
+    if (l != x.m.row && l != x.m.place && x.d.label[l].in_out >= 0) x.outer[x.nouter++] = l;
   over_labels(g, &x, 0, gemm_inner);
 }
 
@@ -182,23 +186,30 @@ static void dw_term(Gen *g, Product *x, CgDwPair *t) {
   g->kernel->transpose(g->e, xp, ldx, col->n, t->xt);
 }
 
-static void dw_places(Gen *g, Product *x, CgPlaces *w) {
-  const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
+static void dw_places(Gen *g, Product *x, LLVMValueRef dst, const int64_t *stride) {
+  const DwShape *s = &x->w;
+  const DotLabel *row = s->row < 0 ? NULL : &x->d.label[s->row];
   CgPlace loop[2 * IR_MAX_RANK];
+  CgPlaceRow k[IR_MAX_RANK];
   LLVMValueRef ldg, ldx;
-  w->M = row->n, w->K = col->n, w->lanes = g->e->tile, w->set = x->set, w->loop = loop, w->nloop = x->w.nplace;
-  w->g = operand(g, x, &x->w.ga, x->w.g_is_a, &ldg), w->x = operand(g, x, &x->w.xa, !x->w.g_is_a, &ldx);
-  w->ldg = cg_imul(g->e, ldg, cg_i64(g->e, x->w.ga.stride[label_axis(row, x->w.g_is_a)]));
-  w->ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
-  for (int k = 0; k < w->nloop; k++) {
-    const Contracted *s = &x->w.place[k];
-    loop[k] = (CgPlace){s->n, cg_imul(g->e, ldg, cg_i64(g->e, s->a)), cg_imul(g->e, ldx, cg_i64(g->e, s->x))};
+  CgPlaces w = {.M = 1, .lanes = g->e->tile, .row = k, .nrow = s->nk, .loop = loop, .nloop = s->nplace, .d = dst, .set = x->set};
+  w.g = operand(g, x, &s->ga, s->g_is_a, &ldg), w.x = operand(g, x, &s->xa, !s->g_is_a, &ldx);
+  w.ldg = cg_i64(g->e, 0);
+  if (row)
+    w.M = row->n, w.ldd = stride[row->in_out], w.ldg = cg_imul(g->e, ldg, cg_i64(g->e, s->ga.stride[label_axis(row, s->g_is_a)]));
+  for (int i = 0; i < s->nk; i++) {
+    const DotLabel *l = &x->d.label[s->k[i]];
+    k[i] = (CgPlaceRow){l->n, stride[l->in_out], cg_imul(g->e, ldx, cg_i64(g->e, s->xa.stride[label_axis(l, !s->g_is_a)]))};
   }
-  g->kernel->places(g->e, w);
+  for (int i = 0; i < s->nplace; i++) {
+    const Contracted *c = &s->place[i];
+    loop[i] = (CgPlace){c->n, cg_imul(g->e, ldg, cg_i64(g->e, c->a)), cg_imul(g->e, ldx, cg_i64(g->e, c->x))};
+  }
+  w.work = gen_scratch(g, x->gr->work);
+  g->kernel->places(g->e, &w);
 }
 
 static void dw_inner(Gen *g, Product *x) {
-  const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
   LLVMValueRef dst = cg_i64(g->e, 0);
   int64_t stride[IR_MAX_RANK], s = 1;
   for (int k = (int)x->gr->rank; k-- > 0; s *= x->gr->dim[k]) stride[k] = s;
@@ -207,9 +218,10 @@ static void dw_inner(Gen *g, Product *x) {
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
   }
   if (x->w.nplace) {
-    dw_places(g, x, &(CgPlaces){.d = cg_gep(g->e, x->dst, dst), .ldd = stride[row->in_out], .ldk = stride[col->in_out]});
+    dw_places(g, x, cg_gep(g->e, x->dst, dst), stride);
     return;
   }
+  const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
   dw_term(g, x, &x->term[x->nterm]);
   CgDw w = {
     .M = row->n, .K = col->n, .lanes = g->e->tile, .pair = x->term, .npair = (int)x->nterm + 1, .used = x->used, .set = x->set};
@@ -217,12 +229,18 @@ static void dw_inner(Gen *g, Product *x) {
   g->kernel->dw(g->e, &w);
 }
 
+static bool is_outer(const Product *x, int label) {
+  if (label == x->w.row || label == x->w.col) return false;
+  const DotLabel *l = &x->d.label[label];
+  return !x->w.nplace || (l->in_out >= 0 && label_axis(l, x->w.g_is_a) >= 0);
+}
+
 static Product dw_product(Frame *fr, const Group *gr) {
   Product x = {.fr = fr, .gr = gr};
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_dw(fr->p, &x.d, &x.w)) base_fault("codegen: a weight gradient lost its shape");
   for (int l = 0; l < x.d.n; l++)
-    if (l != x.w.row && l != x.w.col && (!x.w.nplace || x.d.label[l].in_out >= 0)) x.outer[x.nouter++] = l;
+    if (is_outer(&x, l)) x.outer[x.nouter++] = l;
   return x;
 }
 

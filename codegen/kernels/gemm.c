@@ -1,9 +1,10 @@
 /* C = A X with A shared and X per sample: a register tile of rows by vectors of lanes, the sum over k innermost.
  * A needs no packing: each of its elements is broadcast from memory once and used for all vectors of the row.
  *
- * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16, 4 x 2 without FMA. A row tile too
- * small to hide the latency of the multiply-adds keeps several sums for each element, of k = 0, s, 2s ...
- * and so on. A^T whose columns are apart by a large power of two (1024 wide, say) has them all in a few sets of the
+ * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16, 4 x 2 without FMA. Where a tile of samples is one vector, the
+ * others are those of further places (the pixels of a convolution): the broadcast is then loaded once for all of them, and few
+ * rows hide the latency of the multiply-adds, too. A tile too small for that keeps several sums for each element, of
+ * k = 0, s, 2s ... and so on. A^T whose columns are apart by a large power of two (1024 wide, say) has them all in a few sets of the
  * cache: no line is there any more for the next row tile, so a tile is one line of rows. */
 #include "codegen/kernels/gemm_priv.h"
 
@@ -76,42 +77,56 @@ void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLV
 typedef struct Tile {
   const CgGemm *g;
   int64_t rows;
-  int nv, splits; /* splits: sums kept for each element */
-  LLVMValueRef row, lane;
+  int nv, np, splits; /* vectors of lanes, places; splits: sums kept for each element */
+  LLVMValueRef row, place, lane;
   const CgGemmTerm *term;
   int depth;         /* in the loops of the term */
   LLVMValueRef a, x; /* of the term and the turns of these loops, at the tile's first row and lane */
 } Tile;
 
-static CgRow row_of(CgEmit *e, const Tile *t, LLVMValueRef offset, LLVMValueRef *v) {
-  return (CgRow){cg_iadd(e, t->row, offset), t->lane, t->nv, v};
+static int columns(const Tile *t) { return t->nv * t->np; }
+
+/* The vectors of `v` at one of the tile's places. */
+static CgRow row_of(CgEmit *e, const Tile *t, LLVMValueRef offset, int place, LLVMValueRef *v) {
+  return (CgRow){cg_iadd(e, t->row, offset), cg_iadd(e, t->place, cg_i64(e, place)), t->lane, t->nv, v + place * t->nv};
 }
 
 static void start_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
-  int n = (int)t->rows * t->nv;
+  int n = (int)t->rows * columns(t);
   LLVMValueRef zero = cg_real(e, 0, e->vl);
   for (int i = 0; i < n * t->splits; i++) acc[i] = zero;
   if (!t->g->init) return;
-  for (int64_t r = 0; r < t->rows; r++) {
-    CgRow row = row_of(e, t, cg_i64(e, r), acc + r * t->nv);
-    t->g->init(e, t->g->ctx, &row);
+  for (int64_t r = 0; r < t->rows; r++)
+    for (int p = 0; p < t->np; p++) {
+      CgRow row = row_of(e, t, cg_i64(e, r), p, acc + r * columns(t));
+      t->g->init(e, t->g->ctx, &row);
+    }
+}
+
+/* Row r of X, the vectors of all places. */
+static void load_columns(CgEmit *e, const Tile *t, LLVMValueRef x, int64_t r, LLVMValueRef *v) {
+  const CgGemmTerm *m = t->term;
+  if (m->xs_i) x = cg_gep(e, x, cg_imul(e, m->xs_i, cg_i64(e, r)));
+  for (int p = 0; p < t->np; p++) {
+    const LLVMValueRef at = p ? cg_gep(e, x, cg_imul(e, m->xs_p, cg_i64(e, p))) : x;
+    for (int j = 0; j < t->nv; j++) v[p * t->nv + j] = cg_load(e, cg_gep(e, at, cg_i64(e, j * (int64_t)e->vl)), e->vl);
   }
 }
 
 static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *acc) {
   const Tile *t = ctx;
   const CgGemmTerm *m = t->term;
+  const int nc = columns(t);
   LLVMValueRef a = cg_gep(e, t->a, cg_imul(e, k, cg_i64(e, m->as_k)));
   LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, k, m->ldx));
   x = cg_gep(e, x, cg_imul(e, m->ldx, cg_i64(e, q)));
   LLVMValueRef xv[GEMM_MAX_ACC];
-  acc += (q % t->splits) * t->rows * t->nv;
+  acc += (q % t->splits) * t->rows * nc;
   for (int64_t r = 0; r < t->rows; r++) {
-    const LLVMValueRef xr = m->xs_i ? cg_gep(e, x, cg_imul(e, m->xs_i, cg_i64(e, r))) : x;
-    for (int j = 0; j < t->nv && (r == 0 || m->xs_i); j++) xv[j] = cg_load(e, cg_gep(e, xr, cg_i64(e, j * (int64_t)e->vl)), e->vl);
+    if (r == 0 || m->xs_i) load_columns(e, t, x, r, xv);
     LLVMValueRef s = cg_load(e, cg_gep(e, a, cg_i64(e, r * m->as_i + q * m->as_k)), 1);
     s = cg_splat(e, s, e->vl);
-    for (int j = 0; j < t->nv; j++) acc[r * t->nv + j] = cg_fma(e, s, xv[j], acc[r * t->nv + j]);
+    for (int j = 0; j < nc; j++) acc[r * nc + j] = cg_fma(e, s, xv[j], acc[r * nc + j]);
   }
 }
 
@@ -127,37 +142,39 @@ static void add_turn(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *
 }
 
 static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc) {
-  const int n = (int)t->rows * t->nv * t->splits;
+  const int n = (int)t->rows * columns(t) * t->splits, unroll = t->np > 1 ? 1 : 2;
   if (t->depth < t->term->nloop) gemm_sum(e, t->term->loop[t->depth].n, 1, acc, n, add_turn, t);
-  else gemm_sum(e, t->term->K, t->splits > 2 ? t->splits : 2, acc, n, add_term, t);
+  else gemm_sum(e, t->term->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
 }
 
 static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
-  int n = (int)t->rows * t->nv;
+  int n = (int)t->rows * columns(t);
   for (int half = t->splits / 2; half >= 1; half /= 2)
     for (int i = 0; i < half * n; i++) acc[i] = LLVMBuildFAdd(e->b, acc[i], acc[i + half * n], "");
 }
 
+/* In a loop over the sums of the tile, which are on the stack. */
 static void finish_rolled(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
   int64_t vl = e->vl, width = t->nv * vl;
-  LLVMValueRef sums = cg_alloca(e, t->rows * width * e->es), v[GEMM_MAX_ACC];
-  for (int64_t i = 0; i < t->rows * t->nv; i++) cg_store(e, acc[i], cg_gep(e, sums, cg_i64(e, i * vl)));
+  LLVMValueRef sums = cg_alloca(e, t->rows * t->np * width * e->es), v[GEMM_MAX_ACC];
+  for (int64_t i = 0; i < t->rows * columns(t); i++) cg_store(e, acc[i], cg_gep(e, sums, cg_i64(e, i * vl)));
   CgLoop l;
-  cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, t->rows), 1);
-  LLVMValueRef from = cg_gep(e, sums, cg_imul(e, l.iv, cg_i64(e, width)));
+  cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, t->rows * t->np), 1);
+  LLVMValueRef from = cg_gep(e, sums, cg_imul(e, l.iv, cg_i64(e, width))), np = cg_i64(e, t->np);
   for (int j = 0; j < t->nv; j++) v[j] = cg_load(e, cg_gep(e, from, cg_i64(e, j * vl)), e->vl);
-  CgRow row = row_of(e, t, l.iv, v);
+  CgRow row = row_of(e, t, t->np > 1 ? LLVMBuildUDiv(e->b, l.iv, np, "") : l.iv, 0, v);
+  if (t->np > 1) row.place = cg_iadd(e, t->place, LLVMBuildURem(e->b, l.iv, np, ""));
   t->g->done(e, t->g->ctx, &row);
   cg_loop_end(e, &l);
 }
 
 static void finish(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
-  if (t->g->roll && t->rows > 1) {
+  if ((t->g->roll || t->np > 1) && t->rows * t->np > 1) {
     finish_rolled(e, t, acc);
     return;
   }
   for (int64_t r = 0; r < t->rows; r++) {
-    CgRow row = row_of(e, t, cg_i64(e, r), acc + r * t->nv);
+    CgRow row = row_of(e, t, cg_i64(e, r), 0, acc + r * t->nv);
     t->g->done(e, t->g->ctx, &row);
   }
 }
@@ -169,13 +186,14 @@ static int splits_for(const CgEmit *e, int64_t sums) {
 
 static void tile(CgEmit *e, Tile *t) {
   LLVMValueRef acc[GEMM_MAX_ACC * 2];
-  t->splits = splits_for(e, t->rows * t->nv);
+  t->splits = splits_for(e, t->rows * columns(t));
   start_sums(e, t, acc);
   for (int i = 0; i < t->g->nterm; i++) {
     t->term = &t->g->term[i];
     t->a = cg_gep(e, t->term->a, cg_imul(e, t->row, cg_i64(e, t->term->as_i)));
     t->x = cg_gep(e, t->term->x, t->lane);
     if (t->term->xs_i) t->x = cg_gep(e, t->x, cg_imul(e, t->row, t->term->xs_i));
+    if (t->g->places > 1) t->x = cg_gep(e, t->x, cg_imul(e, t->place, t->term->xs_p));
     t->depth = 0;
     add_stretches(e, t, acc);
   }
@@ -187,14 +205,14 @@ static void tile(CgEmit *e, Tile *t) {
 
 typedef struct Nest {
   const CgGemm *g;
-  int64_t row0, rows;
-  LLVMValueRef lane0, lane;
-  int nv;
+  int64_t row0, rows, place0;
+  LLVMValueRef lane0, lane, place;
+  int nv, np;
 } Nest;
 
 static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
   const Nest *n = ctx;
-  Tile t = {.g = n->g, .rows = n->rows, .nv = n->nv, .lane = n->lane};
+  Tile t = {.g = n->g, .rows = n->rows, .nv = n->nv, .np = n->np, .lane = n->lane, .place = n->place};
   t.row = cg_iadd(e, at, cg_i64(e, n->row0));
   tile(e, &t);
 }
@@ -210,21 +228,48 @@ static bool columns_collide(const CgEmit *e, const CgGemmTerm *t) {
 }
 
 static int64_t tile_rows(const CgEmit *e, const Nest *n) {
-  int64_t M = n->g->M, line = e->target->tune->align / e->es, most = gemm_max_rows(e, n->nv);
-  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->target->regs) return line;
+  int64_t M = n->g->M, line = e->target->tune->align / e->es, most = gemm_max_rows(e, n->nv * n->np);
+  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->target->regs && n->np == 1)
+    return line;
   return gemm_rows(M, most);
 }
 
-static void lane_block(CgEmit *e, void *ctx, LLVMValueRef at) {
+static void place_block(CgEmit *e, void *ctx, LLVMValueRef at) {
   Nest *n = ctx;
   int64_t M = n->g->M, rows = tile_rows(e, n), full = M / rows * rows;
-  n->lane = cg_iadd(e, at, n->lane0);
+  n->place = cg_iadd(e, at, cg_i64(e, n->place0));
   n->row0 = 0;
   n->rows = rows;
   gemm_each(e, full / rows, rows, row_tile, n);
   n->row0 = full;
   n->rows = M - full;
   if (n->rows) row_tile(e, n, cg_i64(e, 0));
+}
+
+/* How many places a register tile has: as many as hide the latency, where the vectors of a tile of samples alone, and their rows, are
+ * too few to use each broadcast twice. */
+static int64_t tile_places(const CgEmit *e, const Nest *n) {
+  const int64_t places = n->g->places, least = GEMM_TUNED(e, gemm_splits);
+  if (!cg_many_regs(e->target) || n->nv > 1) return 1;
+  int64_t rows = gemm_rows(n->g->M, gemm_max_rows(e, 2)), np = (least + rows - 1) / rows;
+  if (np < 2) np = 2;
+  if (np > e->target->tune->gemm_places) np = e->target->tune->gemm_places;
+  return gemm_rows(places, np);
+}
+
+static void lane_block(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Nest *n = ctx;
+  n->lane = cg_iadd(e, at, n->lane0);
+  n->place0 = 0, n->np = 1;
+  if (n->g->places <= 1) {
+    place_block(e, n, cg_i64(e, 0));
+    return;
+  }
+  const int64_t places = n->g->places, np = tile_places(e, n), full = places / np * np;
+  n->np = (int)np;
+  gemm_each(e, full / np, np, place_block, n);
+  n->place0 = full, n->np = (int)(places - full);
+  if (n->np) place_block(e, n, cg_i64(e, 0));
 }
 
 /* Blocks of two vectors of lanes; an odd number of vectors ends in a block of three, or is one. */

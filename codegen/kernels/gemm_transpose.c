@@ -106,6 +106,25 @@ void cg_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t K, int64_
   gemm_each(e, lanes / (int64_t)e->vl, e->vl, transpose_lanes, &t);
 }
 
+/* Units of q reals, each stage exchanges those that are w rows and w units apart. */
+void cg_transpose_units(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t M, int64_t q, LLVMValueRef xt) {
+  const int vl = (int)e->vl, n = vl / (int)q;
+  LLVMValueRef v[MAX_VL];
+  for (int i = 0; i < n; i++) v[i] = i < M ? cg_load(e, cg_gep(e, x, cg_imul(e, ldx, cg_i64(e, i))), e->vl) : cg_real(e, 0, e->vl);
+  for (int w = 1; w < n; w *= 2)
+    for (int i = 0; i < n; i++) {
+      if (i & w) continue;
+      int low[MAX_VL], high[MAX_VL];
+      for (int l = 0; l < vl; l++) {
+        const int u = l / (int)q, back = w * (int)q;
+        low[l] = u & w ? vl + l - back : l, high[l] = u & w ? vl + l : l + back;
+      }
+      const LLVMValueRef a = v[i], b = v[i + w];
+      v[i] = cg_shuffle(e, a, b, low, e->vl), v[i + w] = cg_shuffle(e, a, b, high, e->vl);
+    }
+  for (int i = 0; i < n; i++) cg_store(e, v[i], cg_gep(e, xt, cg_i64(e, i * vl)));
+}
+
 /* ---- sums of lanes ------------------------------------------------------------------------------------------ */
 
 typedef struct Reduce {

@@ -16,6 +16,7 @@ void cg_gemv(CgEmit *e, const CgGemv *g);
 
 void cg_dw(CgEmit *e, const CgDw *w);
 void cg_places(CgEmit *e, const CgPlaces *w);
+int64_t cg_places_bytes(unsigned vl, unsigned es, const CgPlaces *w);
 /* The same for one sample: lanes = 1, R = 1; x is read in place, contiguous, and not beyond K. (gemv.c) */
 void cg_outer(CgEmit *e, const CgDw *w);
 
@@ -25,6 +26,9 @@ int64_t cg_dw_ldt(const CgEmit *e, int64_t K);
 /* XT[l][k] = X[k][l] for k < K, l < lanes (a multiple of VL), X(k,l) = x[k*ldx + l]. Writes rows of ldt:
  * columns K .. K rounded up to VL become 0. ldt = cg_dw_ldt(e, K). */
 void cg_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t K, int64_t lanes, LLVMValueRef xt, int64_t ldt);
+
+/* A vector of lanes of each of M rows: XT[l / q][k][l % q], q a power of two, M q <= VL. Writes VL / q vectors; rows behind M are 0. */
+void cg_transpose_units(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t M, int64_t q, LLVMValueRef xt);
 
 /* dst[i] = sum of acc[i*VL .. i*VL + VL) for i < n. */
 void cg_lane_reduce(CgEmit *e, LLVMValueRef acc, int64_t n, LLVMValueRef dst);

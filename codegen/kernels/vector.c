@@ -63,6 +63,7 @@ const CgKernels cg_vector_kernels = {
   .gemv = cg_shared_gemv,
   .dw = cg_shared_dw,
   .places = cg_places,
+  .places_bytes = cg_places_bytes,
   .dw_row = cg_dw_ldt,
   .dw_bytes = dw_bytes,
   .transpose = cg_shared_transpose,

@@ -247,12 +247,13 @@ typedef struct Contracted {
 } Contracted;
 
 /* A dot as a register-tiled product: `row` only in one operand, best the shared one, and the result; what is contracted is one stretch k, and
- * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles. */
+ * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles, but for one of them (`place`). */
 typedef struct GemmShape {
   Val shared, lane; /* the operands */
   bool a_shared;
   int row; /* index of a label; of the other operand where the matrix has none (`along`) */
   bool along;
+  int place; /* another label of the other operand alone, whose elements are side by side in register tiles; -1: there is none */
   int64_t k, a_k, x_k; /* contraction: length, strides in elements */
   int nouter;
   Contracted outer[2 * IR_MAX_RANK];
@@ -263,14 +264,15 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
 /* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result; or, where places within a sample
- * are summed over as well, any label that is only in the other, and sums of whole vectors. */
+ * are summed over as well, all labels that are only in the other (`k`, with their strides in x and the result). */
 typedef struct DwShape {
   Val g, x;
   bool g_is_a;
-  int row, col;
+  int row, col; /* row -1, with places: G has none, it is a vector of one element */
   Affine ga, xa;
   int nplace; /* 0: places, if there are any, are loops around */
   Contracted place[2 * IR_MAX_RANK];
+  int nk, k[IR_MAX_RANK];
 } DwShape;
 bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w); /* scratch for its transposed tile */

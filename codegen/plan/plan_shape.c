@@ -132,10 +132,11 @@ bool plan_affine(const Plan *p, Val v, Affine *out) {
 
 /* ---- products ---------------------------------------------------------------------------------------------- */
 
-/* The contraction as stretches: labels whose strides continue each other in both operands are one. The longest is k. */
+/* The contraction as stretches: labels whose strides continue each other in both operands are one. The longest is k; where the
+ * matrix is used at several places, the one whose elements of x lie nearest: taps of a convolution before channels. */
 static bool stretches(const Dot *d, GemmShape *g) {
   Contracted s[3 * IR_MAX_RANK];
-  int n = 0, longest = 0, m = 0;
+  int n = 0, inner = 0, m = 0;
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     if (q->in_out >= 0 || q->n == 1) continue;
@@ -149,11 +150,11 @@ static bool stretches(const Dot *d, GemmShape *g) {
     if (s[i].x == s[m].x * s[m].n && s[i].a == s[m].a * s[m].n) s[m].n *= s[i].n;
     else s[++m] = s[i];
   }
-  for (int i = 1; i <= m; i++)
-    if (s[i].n > s[longest].n) longest = i;
-  g->k = s[longest].n, g->a_k = s[longest].a, g->x_k = s[longest].x, g->nouter = 0;
+  for (int i = 1; i <= m && g->place < 0; i++)
+    if (s[i].n > s[inner].n) inner = i;
+  g->k = s[inner].n, g->a_k = s[inner].a, g->x_k = s[inner].x, g->nouter = 0;
   for (int i = m; i >= 0; i--)
-    if (i != longest) g->outer[g->nouter++] = s[i];
+    if (i != inner) g->outer[g->nouter++] = s[i];
   return true;
 }
 
@@ -168,16 +169,31 @@ static int longest_of(const Dot *d, bool of_a) {
   return row;
 }
 
+/* The label of the result that only the other operand has whose elements lie nearest to each other. */
+static int nearest_place(const Dot *d, const GemmShape *g) {
+  int place = -1;
+  int64_t nearest = 0;
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    const int in_x = g->a_shared ? q->in_b : q->in_a, in_a = g->a_shared ? q->in_a : q->in_b;
+    if (l == g->row || q->in_out < 0 || in_a >= 0 || q->n == 1) continue;
+    const int64_t apart = g->x.stride[in_x] < 0 ? -g->x.stride[in_x] : g->x.stride[in_x];
+    if (place < 0 || apart < nearest) place = l, nearest = apart;
+  }
+  return place;
+}
+
 /* a_shared: the matrix is operand a. */
 static bool gemm_shape(const Plan *p, const Dot *d, bool a_shared, GemmShape *g) {
   g->a_shared = a_shared;
   g->shared = a_shared ? d->a : d->b, g->lane = a_shared ? d->b : d->a;
   if (!plan_affine(p, g->shared, &g->a) || !plan_affine(p, g->lane, &g->x)) return false;
-  if (!stretches(d, g)) return false;
   g->row = longest_of(d, g->a_shared);
   g->along = g->row < 0;
   if (g->along) g->row = longest_of(d, !g->a_shared);
-  return g->row >= 0;
+  if (g->row < 0) return false;
+  g->place = nearest_place(d, g);
+  return stretches(d, g);
 }
 
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
@@ -197,19 +213,19 @@ bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   return false;
 }
 
-/* The column is the longest label that is only in x, and what is contracted is summed up in the tile. */
+/* What is contracted is summed up in the tile, and all that only x has are its rows. */
 static void sum_places(const Dot *d, DwShape *w) {
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     const int in_g = w->g_is_a ? q->in_a : q->in_b, in_x = w->g_is_a ? q->in_b : q->in_a;
     if (q->in_out < 0 && q->n > 1) w->place[w->nplace++] = (Contracted){q->n, w->ga.stride[in_g], w->xa.stride[in_x]};
-    if (q->in_out >= 0 && in_g < 0 && q->n > d->label[w->col].n) w->col = l;
+    if (q->in_out >= 0 && in_g < 0 && (q->n > 1 || l == w->col)) w->k[w->nk++] = l;
   }
 }
 
 bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
   if (!d->lanes) return false;
-  w->col = -1, w->row = -1, w->nplace = 0;
+  w->col = -1, w->row = -1, w->nplace = w->nk = 0;
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     if (q->in_out >= 0 && (w->col < 0 || q->in_out > d->label[w->col].in_out)) w->col = l;
@@ -225,7 +241,7 @@ bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
     if (q->in_out < 0 || in_g < 0 || in_x >= 0) continue;
     if (w->row < 0 || q->n > d->label[w->row].n) w->row = l;
   }
-  if (w->row < 0 || !plan_affine(p, w->g, &w->ga) || !plan_affine(p, w->x, &w->xa)) return false;
+  if (!plan_affine(p, w->g, &w->ga) || !plan_affine(p, w->x, &w->xa)) return false;
   if (d->contraction >= p->tune->places && !p->form.single) sum_places(d, w);
-  return true;
+  return w->row >= 0 || w->nplace;
 }

@@ -287,9 +287,17 @@ static int64_t value_bytes(const Plan *p, Type t) {
   return type_count(t) * one * (t.lane ? lanes(p) : 1);
 }
 
-/* Lanes x columns, rows as long as the product wants them. */
+/* Lanes x columns, rows as long as the product wants them; or what sums over places want. */
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w) {
-  return p->target->kernel->dw_bytes(p->form.vl, p->form.es, lanes(p), d->label[w->col].n);
+  const CgKernels *kernel = p->target->kernel;
+  if (!w->nplace) return kernel->dw_bytes(p->form.vl, p->form.es, lanes(p), d->label[w->col].n);
+  CgPlaceRow row[IR_MAX_RANK];
+  CgPlace loop[2 * IR_MAX_RANK];
+  for (int k = 0; k < w->nk; k++) row[k] = (CgPlaceRow){.n = d->label[w->k[k]].n};
+  for (int k = 0; k < w->nplace; k++) loop[k] = (CgPlace){.n = w->place[k].n};
+  const CgPlaces shape = {
+    .M = w->row < 0 ? 1 : d->label[w->row].n, .lanes = lanes(p), .row = row, .nrow = w->nk, .loop = loop, .nloop = w->nplace};
+  return kernel->places_bytes(p->form.vl, p->form.es, &shape);
 }
 
 static int64_t sum_bytes(const Plan *p, Type t) { return p->target->kernel->sum_bytes(p->form.vl, p->form.es, type_count(t)); }
@@ -298,7 +306,7 @@ static int64_t dw_work(const Plan *p, const Inst *i) {
   Dot d;
   DwShape w;
   plan_dot(p->f, i, &d);
-  return plan_dw(p, &d, &w) && !w.nplace ? plan_dw_bytes(p, &d, &w) : 0;
+  return plan_dw(p, &d, &w) ? plan_dw_bytes(p, &d, &w) : 0;
 }
 
 /* What it adds and where, if these are no plain memory. */

@@ -76,26 +76,27 @@ typedef struct CgGemmTerm {
   int64_t as_i, as_k;
   LLVMValueRef x, ldx;    /* X(k,l) = x[k*ldx + l] */
   LLVMValueRef xs_i;      /* X(k,l) of row i is i*xs_i further; NULL: the same for all rows */
+  LLVMValueRef xs_p;      /* and that of place p p*xs_p; read where there are places */
   const CgGemmLoop *loop; /* around the sum over k, from the outermost */
   int nloop;
 } CgGemmTerm;
 
-/* What a callback sees of one row: n consecutive vectors of VL lanes, the first lane being `lane`.
- * v[j] holds lanes [lane + j*VL, lane + (j+1)*VL) of row `row`. row and lane are i64 values. */
+/* What a callback sees of one row at one place: n consecutive vectors of VL lanes, the first lane being `lane`.
+ * v[j] holds lanes [lane + j*VL, lane + (j+1)*VL) of row `row`. row, place and lane are i64 values. */
 typedef struct CgRow {
-  LLVMValueRef row, lane;
+  LLVMValueRef row, place, lane;
   int n;
   LLVMValueRef *v;
 } CgRow;
 
 typedef struct CgGemm {
-  int64_t M, lanes;
+  int64_t M, lanes, places; /* places: as many products with the same A, whose X are xs_p apart; 0: one */
   const CgGemmTerm *term;
   int nterm;
   /* Fills r->v with the starting values; NULL: zeros. */
   void (*init)(CgEmit *e, void *ctx, CgRow *r);
   /* Consumes r->v (stores them, after whatever is fused). Called in straight-line code, may emit loops.
-   * Rows of one register tile come in increasing order; every (row, lane) comes exactly once at run time. */
+   * Rows of one register tile come in increasing order, and so do places; every (row, place, lane) comes exactly once at run time. */
   void (*done)(CgEmit *e, void *ctx, CgRow *r);
   void *ctx;
   /* true: `done` is emitted once per register-tile shape, in a loop over the tile's rows that reads the
@@ -133,21 +134,28 @@ typedef struct CgDw {
   LLVMValueRef set;  /* i1, at run time: D = instead of D +=; NULL: never */
 } CgDw;
 
-/* ---- D[m][k] += sum over places r, lanes l of G[m][r][l] * X[k][r][l] ----------------------------------- */
+/* ---- D[m][k] += sum over places r, lanes l of G[m][r][l] * X[k][r][l], k by several labels -------------- */
 
-typedef struct CgPlace {
+typedef struct CgPlace { /* a loop over places */
   int64_t n;
   LLVMValueRef g, x; /* from one place to the next */
 } CgPlace;
 
+typedef struct CgPlaceRow { /* a label of k */
+  int64_t n, d;
+  LLVMValueRef x; /* from one element to the next, in X and D */
+} CgPlaceRow;
+
 typedef struct CgPlaces {
-  int64_t M, K, lanes;
-  LLVMValueRef g, ldg, x, ldx; /* G(m, r = 0, l) = g[m*ldg + l], X alike */
-  const CgPlace *loop;         /* the places, from the outermost */
-  int nloop;
-  LLVMValueRef d;
-  int64_t ldd, ldk; /* D(m,k) = d[m*ldd + k*ldk] */
-  LLVMValueRef set; /* as in CgDw */
+  int64_t M, lanes;       /* lanes: of a tile */
+  LLVMValueRef g, ldg, x; /* G(m, r = 0, l) = g[m*ldg + l], X(k = 0, r = 0, l) = x[l] */
+  const CgPlaceRow *row;  /* one at least */
+  const CgPlace *loop;    /* the places, from the outermost */
+  int nrow, nloop;
+  LLVMValueRef d; /* D(m, k = 0) = d[m*ldd] */
+  int64_t ldd;
+  LLVMValueRef set;  /* as in CgDw */
+  LLVMValueRef work; /* places_bytes of scratch */
 } CgPlaces;
 
 /* ---- what a target's code is made of -------------------------------------------------------------------- */
@@ -159,6 +167,7 @@ typedef struct CgKernels {
   void (*gemv)(CgEmit *e, const CgGemv *g);
   void (*dw)(CgEmit *e, const CgDw *w);
   void (*places)(CgEmit *e, const CgPlaces *w);
+  int64_t (*places_bytes)(unsigned vl, unsigned es, const CgPlaces *w); /* by numbers alone: M, lanes, n of rows and loops */
   int64_t (*dw_row)(const CgEmit *e, int64_t K); /* of the transposed operand: reals from one lane to the next */
   int64_t (*dw_bytes)(unsigned vl, unsigned es, int64_t lanes, int64_t K); /* it takes in scratch, at most */
   /* XT[l][k] = X[k][l] for k < K and the lanes of a tile, X(k,l) = x[k*ldx + l]. Rows of dw_row: columns K .. K rounded up to

@@ -64,5 +64,7 @@ int main(int argc, char **argv) {
   int code = options_parse(&o, argc, argv);
   if (code < 0) code = o.run(&o);
   vec_free(&o.override_);
+  vec_free(&o.more);
+  vec_free(&o.sweep);
   return flushed(code);
 }

@@ -29,14 +29,15 @@ static void order_inputs(Arena *mem, GlueFn *g) {
 
 /* Names of the library that a model's function may not have. */
 static bool taken(const Glue *g, const char *wrapper) {
-  static const char *const reserved[] = {"create", "destroy", "error", "param", "param_name", "param_size"};
+  static const char *const reserved[] = {"create",  "destroy", "error",   "param", "param_name", "param_size",
+                                         "library", "share",   "threads", "load",  "save"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
   size_t n = strlen(wrapper); /* of the arrays that hold patterns of nonzeros */
   bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
   if (array && !strncmp(wrapper, "pattern_", 8)) return true;
   for (int i = 0; i < g->n; i++)
-    if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
+    if (!strcmp(g->fn[i].wrapper, wrapper) || (g->fn[i].gradient && !strcmp(g->fn[i].gradient, wrapper))) return true;
   return false;
 }
 
@@ -58,7 +59,7 @@ static const char *wrapper_name(const Glue *g, const char *name) {
 
 /* Names that the wrappers have for arguments of their own, and names in capitals, which are macros by custom. */
 static bool argument_kept(const char *name) {
-  static const char *const own[] = {"m", "n", "lr", "loss"};
+  static const char *const own[] = {"m", "n", "lr", "loss", "gradient"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (!strcmp(own[i], name)) return true;
   if (!strncmp(name, "out", 3) && !name[3 + strspn(name + 3, "0123456789")]) return true;
@@ -120,6 +121,28 @@ static void name_sum_arguments(Arena *mem, GlueFn *loss, uint32_t n) {
     }
 }
 
+static bool shown_before(const Glue *g, const char *label) {
+  for (int i = 0; i < g->n; i++)
+    if (g->fn[i].kind == GLUE_LOSS && !strcmp(g->fn[i].shown, label)) return true;
+  return false;
+}
+
+/* A loss that is trained, and its gradient, are functions as others, each once. */
+static bool show_loss(Glue *g, int gradient) {
+  Arena *mem = g->s->model->mem;
+  const SumLoss *l = &g->fn[gradient].train->sum[g->fn[gradient].loss];
+  if (shown_before(g, l->label)) return true;
+  Fn *mean = pass_mean(&g->s->passes, l->loss);
+  bool ok = mean && add(g, GLUE_LOSS, NULL, 0, mean, arena_printf(mem, "loss_%s", l->name),
+                        arena_printf(mem, "the mean of the loss `%s`", l->label));
+  ir_fn_destroy(mean);
+  if (!ok) return false;
+  GlueFn *value = &g->fn[g->n - 1], *slope = &g->fn[gradient];
+  value->shown = slope->shown = l->label, value->shown_as = "loss", slope->shown_as = "gradient";
+  slope->gradient = wrapper_name(g, arena_printf(mem, "gradient_%s", l->name));
+  return true;
+}
+
 /* The losses of a training follow one another, the update is behind them. */
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
@@ -137,6 +160,7 @@ static bool add_train(Glue *g, const Train *t) {
   if (ok) name_sum_arguments(mem, &g->fn[first], t->nsum);
   if (update) ok = ok && add(g, GLUE_UPDATE, t, 0, update, arena_printf(mem, "update_%s", name), "");
   ir_fn_destroy(update);
+  for (uint32_t k = 0; ok && k < t->nsum; k++) ok = show_loss(g, first + (int)k);
   return ok;
 }
 
@@ -148,12 +172,17 @@ static bool add_all(Glue *g) {
   for (uint32_t i = 0; ok && i < m->nexport; i++) {
     ok = add(g, GLUE_FUNCTION, NULL, 0, m->export_[i].fn, m->export_[i].name,
              arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
-    if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
+    if (!ok) break;
+    GlueFn *f = &g->fn[g->n - 1];
+    f->pattern = m->export_[i].pattern, f->shown = m->export_[i].name, f->shown_as = m->export_[i].kind;
   }
-  for (uint32_t i = 0; ok && i < m->naction; i++)
-    if (m->action[i].kind == DO_REPORT && !m->action[i].report->nuse)
-      ok = add(g, GLUE_FUNCTION, NULL, 0, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
-               arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
+  for (uint32_t i = 0; ok && i < m->naction; i++) {
+    const Report *r = m->action[i].kind == DO_REPORT ? m->action[i].report : NULL;
+    if (!r || r->nuse) continue;
+    ok = add(g, GLUE_FUNCTION, NULL, 0, r->fn, arena_printf(m->mem, "report_%s", r->name),
+             arena_printf(m->mem, "report `%s`, for each sample", r->name));
+    if (ok) g->fn[g->n - 1].shown = r->name, g->fn[g->n - 1].shown_as = "report";
+  }
   return ok;
 }
 
@@ -181,7 +210,7 @@ int glue_make(Session *s, const char *base, Glue *g) {
   g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
   uint32_t most = 2 * s->model->naction + s->model->nexport + 1;
   for (uint32_t i = 0; i < s->model->naction; i++)
-    if (s->model->action[i].kind == DO_TRAIN) most += s->model->action[i].train->nsum;
+    if (s->model->action[i].kind == DO_TRAIN) most += 2 * s->model->action[i].train->nsum;
   g->fn = ARENA_ARRAY(mem, GlueFn, most);
   if (add_all(g)) return 0;
   session_render(s);

@@ -158,8 +158,10 @@ static void model_key(const Session *s, const Source *src, Pack *key) {
   pack_bytes(key, (void *)f->text, len);
 }
 
-/* Not what the standard input or the caller's memory gave; a tree is not kept. */
-static bool wants_model(const Session *s) { return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text; }
+/* Not what the standard input or the caller's memory gave; neither a tree nor what was asked is kept. */
+static bool wants_model(const Session *s) {
+  return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text && !s->opt->ask;
+}
 
 /* Exports are large, and a run does without. They lie apart, by the bytes of the model that they belong to. */
 static bool wants_exports(const Session *s) {

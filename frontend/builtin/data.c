@@ -277,7 +277,8 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
                            : elab_error(E, CODE_argument_count, x->at, "`%s` takes %s", f->name,
                                         f->item->on ? "a seed" : "a count and a seed");
       if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
-      else if (x->name) elab_suggest_option(m, name, known, 2);
+      else if (x->name)
+        elab_suggest_option(m, name, known, 2), elab_help(m, "options of `%s`: %s", f->name, f->item->on ? "seed" : "count, seed");
       return false;
     }
   }

@@ -58,7 +58,7 @@ static bool close_to(Buf b, int64_t i, long double want, long double scale) {
 typedef void (*Kernel4)(void *, void *, void *, void *, int64_t);
 
 typedef struct Product {
-  int64_t M, K1, K2, lanes, as_i, as_k, ldx, ldc;
+  int64_t M, K1, K2, lanes, places, as_i, as_k, ldx, ldc;
   enum { START_ZERO, START_BIAS, START_LOAD } start;
   bool roll, twice; /* twice: a second term, with A transposed */
 } Product;
@@ -77,16 +77,21 @@ static void begin_rows(CgEmit *e, void *ctx, CgRow *r) {
 
 static void end_rows(CgEmit *e, void *ctx, CgRow *r) { rows_store(e, &((Ends *)ctx)->c, r); }
 
+/* The X of a place begins K1 rows behind that of the one before. */
+static int64_t x_apart(const Product *p) { return p->K1 * p->ldx; }
+static int64_t c_apart(const Product *p) { return p->M * p->ldc; }
+
 /* void f(A, X, C, bias, n): the second term reads A by [k][i] and X from its start. */
 static void emit_product(Jit *j, const char *name, const Product *p) {
   CgEmit *e = &j->e;
   jit_begin(j, name, 4);
   LLVMValueRef ldx = cg_i64(e, p->ldx);
-  CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx},
-                        {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx}};
-  Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc)}, jit_param(j, 3), p->start};
+  CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx, .xs_p = cg_i64(e, x_apart(p))},
+                        {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx, .xs_p = cg_i64(e, x_apart(p))}};
+  Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc), cg_i64(e, c_apart(p))}, jit_param(j, 3), p->start};
   CgGemm g = {.M = p->M,
               .lanes = p->lanes,
+              .places = p->places,
               .term = term,
               .nterm = p->twice ? 2 : 1,
               .done = end_rows,
@@ -108,27 +113,35 @@ static Product random_product(const CgEmit *e) {
   p.start = (int)pick(0, 2);
   p.roll = next_random() % 2;
   p.twice = next_random() % 2;
+  p.places = next_random() % 2 ? pick(2, 19) : 1;
   return p;
+}
+
+static int wrong_at(const Product *p, Buf a, Buf x, Buf bias, Buf c, Buf before, int64_t place) {
+  int bad = 0;
+  for (int64_t i = 0; i < p->M; i++)
+    for (int64_t l = 0; l < p->ldc; l++) {
+      const int64_t to = place * c_apart(p) + i * p->ldc + l, from = place * x_apart(p) + l;
+      long double sum = p->start == START_BIAS ? at(bias, i) : p->start == START_LOAD ? at(before, to) : 0;
+      for (int64_t k = 0; k < p->K1 && l < p->lanes; k++)
+        sum += (long double)at(a, i * p->as_i + k * p->as_k) * at(x, k * p->ldx + from);
+      for (int64_t k = 0; k < p->K2 && p->twice && l < p->lanes; k++)
+        sum += (long double)at(a, i + k * p->M) * at(x, k * p->ldx + from);
+      if (l >= p->lanes) bad += at(c, to) != at(before, to);
+      else bad += !close_to(c, to, sum, (long double)(p->K1 + p->K2));
+    }
+  return bad;
 }
 
 static void check_product(const Product *p, Kernel4 f, bool f64) {
   int64_t kmax = p->K1 > p->K2 ? p->K1 : p->K2;
-  int64_t na = p->M * p->as_i + kmax * p->as_k + p->M * p->K2;
-  Buf a = buf_new(f64, na, true), x = buf_new(f64, kmax * p->ldx, true), bias = buf_new(f64, p->M, true);
-  Buf c = buf_new(f64, p->M * p->ldc, true), before = buf_new(f64, c.n, false);
+  int64_t na = p->M * p->as_i + kmax * p->as_k + p->M * p->K2, nx = (p->places - 1) * x_apart(p) + kmax * p->ldx;
+  Buf a = buf_new(f64, na, true), x = buf_new(f64, nx, true), bias = buf_new(f64, p->M, true);
+  Buf c = buf_new(f64, p->places * c_apart(p), true), before = buf_new(f64, c.n, false);
   for (int64_t i = 0; i < c.n; i++) put(before, i, at(c, i));
   f(a.p, x.p, c.p, bias.p, 0);
   int bad = 0;
-  for (int64_t i = 0; i < p->M; i++)
-    for (int64_t l = 0; l < p->ldc; l++) {
-      long double sum = p->start == START_BIAS ? at(bias, i) : p->start == START_LOAD ? at(before, i * p->ldc + l) : 0;
-      for (int64_t k = 0; k < p->K1 && l < p->lanes; k++)
-        sum += (long double)at(a, i * p->as_i + k * p->as_k) * at(x, k * p->ldx + l);
-      for (int64_t k = 0; k < p->K2 && p->twice && l < p->lanes; k++)
-        sum += (long double)at(a, i + k * p->M) * at(x, k * p->ldx + l);
-      if (l >= p->lanes) bad += at(c, i * p->ldc + l) != at(before, i * p->ldc + l);
-      else bad += !close_to(c, i * p->ldc + l, sum, (long double)(p->K1 + p->K2));
-    }
+  for (int64_t place = 0; place < p->places; place++) bad += wrong_at(p, a, x, bias, c, before, place);
   CU_ASSERT_EQUAL(bad, 0);
   free(a.p), free(x.p), free(bias.p), free(c.p), free(before.p);
 }
@@ -287,5 +300,100 @@ static void sums_on(JitTarget t, bool f64) {
 
 static void sums_over_lanes(void) { everywhere(sums_on); }
 
-const Suite suite = {"gemm",
-                     (CU_TestInfo[]){{"products", products}, {"sums over lanes and tiles", sums_over_lanes}, CU_TEST_INFO_NULL}};
+/* ---- sums over places --------------------------------------------------------------------------------------------- */
+
+/* X: windows of `taps` of each of `n` lines of `out` + taps - 1 places, in `channels`; G has the places of the lines. */
+typedef struct Window {
+  int64_t M, channels, taps, lines, out, lanes;
+  bool asks, set;
+} Window;
+
+static int64_t window_width(const Window *w) { return (w->out + w->taps - 1) * w->lanes; }
+
+static Window random_window(const CgEmit *e) {
+  Window w = {pick(1, 20), pick(1, 20), pick(1, 4), pick(1, 3), pick(1, 20), e->tile, .set = next_random() % 2};
+  if (next_random() % 4 == 0) w.M = pick(21, 70);
+  w.asks = w.set || next_random() % 2;
+  return w;
+}
+
+static CgPlaces window_shape(CgEmit *e, const Window *w, CgPlaceRow *row, CgPlace *loop) {
+  const int64_t line = w->out * w->lanes, width = window_width(w);
+  row[0] = (CgPlaceRow){w->channels, w->taps, cg_i64(e, w->lines * width)}, row[1] = (CgPlaceRow){w->taps, 1, cg_i64(e, w->lanes)};
+  loop[0] = (CgPlace){w->lines, cg_i64(e, line), cg_i64(e, width)};
+  loop[1] = (CgPlace){w->out, cg_i64(e, w->lanes), cg_i64(e, w->lanes)};
+  return (CgPlaces){.M = w->M,
+                    .lanes = w->lanes,
+                    .ldg = cg_i64(e, w->lines * line),
+                    .row = row,
+                    .loop = loop,
+                    .nrow = 2,
+                    .nloop = 2,
+                    .ldd = w->channels * w->taps};
+}
+
+/* void f(G, X, D, scratch, n) */
+static int64_t emit_window(Jit *j, const char *name, const Window *w) {
+  CgEmit *e = &j->e;
+  CgPlaceRow row[2];
+  CgPlace loop[2];
+  jit_begin(j, name, 4);
+  CgPlaces p = window_shape(e, w, row, loop);
+  p.g = jit_param(j, 0), p.x = jit_param(j, 1), p.d = jit_param(j, 2), p.work = jit_param(j, 3);
+  if (w->asks) p.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
+  cg_places(e, &p);
+  LLVMBuildRetVoid(e->b);
+  return cg_places_bytes(e->vl, e->es, &p) / e->es;
+}
+
+static long double window_sum(const Window *w, Buf g, Buf x, int64_t m, int64_t c, int64_t tap) {
+  long double sum = 0;
+  for (int64_t y = 0; y < w->lines; y++)
+    for (int64_t l = 0; l < w->out * w->lanes; l++)
+      sum += (long double)at(g, (m * w->lines + y) * w->out * w->lanes + l) *
+             at(x, (c * w->lines + y) * window_width(w) + tap * w->lanes + l);
+  return sum;
+}
+
+static void check_window(const Window *w, Kernel4 f, bool f64, int64_t scratch) {
+  const int64_t terms = w->lines * w->out * w->lanes;
+  Buf g = buf_new(f64, w->M * terms, true), x = buf_new(f64, w->channels * w->lines * window_width(w), true);
+  Buf s = buf_new(f64, scratch, false), out = buf_new(f64, w->M * w->channels * w->taps, true), before = buf_new(f64, out.n, false);
+  for (int64_t i = 0; i < out.n; i++) put(before, i, w->set ? 0 : at(out, i));
+  buf_fill(s, NAN);
+  if (w->set) buf_fill(out, NAN);
+  f(g.p, x.p, out.p, s.p, w->set);
+  int bad = 0;
+  for (int64_t i = 0; i < out.n; i++) {
+    const int64_t tap = i % w->taps, c = i / w->taps % w->channels, m = i / w->taps / w->channels;
+    bad += !close_to(out, i, at(before, i) + window_sum(w, g, x, m, c, tap), (long double)terms);
+  }
+  CU_ASSERT_EQUAL(bad, 0);
+  free(g.p), free(x.p), free(s.p), free(out.p), free(before.p);
+}
+
+static void windows_on(JitTarget t, bool f64) {
+  Jit j;
+  Window w[SHAPES];
+  int64_t scratch[SHAPES];
+  char name[32];
+  jit_open(&j, t, f64);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    w[i] = random_window(&j.e);
+    scratch[i] = emit_window(&j, name, &w[i]);
+  }
+  jit_compile(&j);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    check_window(&w[i], (Kernel4)jit_find(&j, name), f64, scratch[i]);
+  }
+  jit_close(&j);
+}
+
+static void sums_over_places(void) { everywhere(windows_on); }
+
+const Suite suite = {"gemm", (CU_TestInfo[]){{"products", products},
+                                             {"sums over lanes and tiles", sums_over_lanes},
+                                             {"sums over places", sums_over_places},
+                                             CU_TEST_INFO_NULL}};

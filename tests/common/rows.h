@@ -4,13 +4,14 @@
 
 #include "codegen/target/target.h"
 
-/* C[row*ld + lane]; the context of rows_store and rows_load. That of rows_bias points to a pointer to b[row]. */
+/* C[row*ld + lane], `apart` further for each place (NULL: there is one); the context of rows_store and rows_load. That of rows_bias points to a pointer to b[row]. */
 typedef struct Rows {
-  LLVMValueRef p, ld;
+  LLVMValueRef p, ld, apart;
 } Rows;
 
 static inline LLVMValueRef rows_place(CgEmit *e, const Rows *c, const CgRow *r, int j) {
   LLVMValueRef at = cg_iadd(e, cg_imul(e, r->row, c->ld), r->lane);
+  if (c->apart) at = cg_iadd(e, at, cg_imul(e, r->place, c->apart));
   return cg_gep(e, cg_gep(e, c->p, at), cg_i64(e, j * (int64_t)e->vl));
 }
 
