@@ -23,10 +23,10 @@ struct hnnc_model {
   bool busy;            /* a call is under way, and perhaps in a function of the caller */
   BaseHeap *outer_heap; /* of the caller of this call */
   locale_t plain, outer_locale;
-  volatile int stop; /* by any thread */
-  Recorded recorded; /* of hnnc_open_run; run NULL: it is none */
-  Runner runner;     /* of the last run; s NULL: there was none */
-  Native *native;    /* by export; NULL until hnnc_call or hnnc_compile */
+  volatile int stop;   /* by any thread */
+  Recorded recorded;   /* of hnnc_open_run; run NULL: it is none */
+  Runner runner;       /* of the last run; s NULL: there was none */
+  struct Calls *calls; /* NULL until functions are asked for */
   bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
   void *ctx;
   /* given out, NULL until asked for */
@@ -36,7 +36,7 @@ struct hnnc_model {
   hnnc_node *node;
   hnnc_report *report;
   hnnc_expect *expect;
-  size_t nparam, nclaim, nreport, nexpect;
+  size_t nparam, nfunction, nclaim, nreport, nexpect;
   Arena *said; /* messages as given out last */
   char *drawn; /* hnnc_messages_text; of the system */
 };

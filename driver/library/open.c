@@ -1,5 +1,5 @@
 /* Opening and closing a model, and the border that faults do not pass. */
-#include "driver/library/model.h"
+#include "driver/library/calls_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,8 +166,7 @@ hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const
 
 static hnnc_status close_model(hnnc_model *m, void *arg) {
   (void)arg;
-  for (uint32_t k = 0; m->native && k < m->s.model->nexport; k++) native_finish(&m->native[k]);
-  base_free(m->native);
+  library_calls_finish(m);
   if (m->runner.s) runner_close(&m->runner);
   if (m->tree.mem) tree_finish(&m->tree);
   session_close(&m->s);

@@ -146,11 +146,12 @@ static bool tables(Pack *p, const Session *s) {
 static void ask_key(const Ask *ask, Pack *key) {
   uint32_t n = ask ? ask->narray : 0;
   bool there = ask != NULL, columns = ask && ask->columns;
-  const char *text = ask ? ask->text : NULL, *file = ask ? ask->file : NULL;
+  const char *text = ask ? ask->text : NULL, *file = ask ? ask->file : NULL, *on = ask ? ask->on : NULL;
   PACK(key, there);
   if (!there) return;
   pack_text(key, &text);
   pack_text(key, &file);
+  pack_text(key, &on);
   PACK(key, columns);
   PACK(key, n);
   for (uint32_t k = 0; k < n; k++) {

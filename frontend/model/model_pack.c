@@ -280,7 +280,7 @@ static void asked(Pack *p, Model *m) {
   p->bad |= p->reading && (!m->naction || m->action[m->naction - 1].kind != DO_SAVE);
   if (p->bad) return;
   a.save = m->action[m->naction - 1].save;
-  n = a.save->data ? a.save->data->nfield : 0;
+  n = a.save->data && a.save->data->kind == DATA_GIVEN ? a.save->data->nfield : 0;
   PACK(p, a.lead);
   PACK(p, a.nlead);
   PACK_ITEMS(p, a.field, n);

@@ -90,7 +90,7 @@ typedef struct LibModel {
   int ntrain;
   const LibTrain *train;
   const void *start;          /* parameters' start values, end to end */
-  const hnn_library *library; /* what is shown: its functions are */
+  const hnn_library *library; /* what is shown (NULL: nothing): its functions are */
   const int *shown;           /* these of fn, its parameters */
   const LibTurn *turn;        /* these */
 } LibModel;
@@ -100,6 +100,9 @@ typedef struct LibModel {
 typedef hnn_model Lib;
 Lib *lib_create(const LibModel *m); /* NULL without memory */
 Lib *lib_share(const Lib *l);
+struct RtPool;
+/* Parameters that live elsewhere, each on 64 bytes and zero up to RT_PAD; threads of a pool that does, too. It cannot train. */
+Lib *lib_create_on(const LibModel *m, void **param, struct RtPool *pool);
 void lib_destroy(Lib *l);
 void *lib_param(const Lib *l, int k);
 int lib_threads(Lib *l, int threads);

@@ -53,13 +53,11 @@ static void caller_finish(Caller *c, int n) {
   free(c->arguments);
 }
 
-LibScratch *lib_scratch_create(const Lib *l, int threads) {
+LibScratch *lib_scratch_on(const Lib *l, RtPool *pool) {
   LibScratch *s = calloc(1, sizeof *s);
   if (!s) return NULL;
-  s->l = l;
-  s->pool = rt_pool_create(threads < 0 ? 1 : threads);
-  s->threads = s->pool ? rt_pool_threads(s->pool) : 0;
-  bool ok = s->pool && caller_init(&s->whole, l->m->nfn);
+  s->l = l, s->pool = pool, s->threads = rt_pool_threads(pool), s->lent = true;
+  bool ok = caller_init(&s->whole, l->m->nfn);
   if (ok && s->threads > 1) {
     s->alone = rt_pool_create(1);
     s->strip = calloc((size_t)s->threads, sizeof *s->strip);
@@ -71,13 +69,21 @@ LibScratch *lib_scratch_create(const Lib *l, int threads) {
   return NULL;
 }
 
+LibScratch *lib_scratch_create(const Lib *l, int threads) {
+  RtPool *pool = rt_pool_create(threads);
+  LibScratch *s = pool ? lib_scratch_on(l, pool) : NULL;
+  if (s) s->lent = false;
+  else rt_pool_destroy(pool);
+  return s;
+}
+
 void lib_scratch_destroy(LibScratch *s) {
   if (!s) return;
   caller_finish(&s->whole, s->l->m->nfn);
   for (int k = 0; s->strip && k < s->threads; k++) caller_finish(&s->strip[k], s->l->m->nfn);
   free(s->strip);
   rt_pool_destroy(s->alone);
-  rt_pool_destroy(s->pool);
+  if (!s->lent) rt_pool_destroy(s->pool);
   free(s);
 }
 

@@ -97,6 +97,53 @@ static void test_params(void) {
   hnnc_close(m);
 }
 
+static size_t kind_number(hnnc_model *m, const char *name, const char *kind) {
+  const hnnc_function *f;
+  size_t n = hnnc_functions(m, &f), k = 0;
+  while (k < n && (strcmp(f[k].name, name) || strcmp(f[k].kind, kind))) k++;
+  CU_ASSERT_FATAL(k < n);
+  return k;
+}
+
+/* Losses, gradients by parameters and products with Jacobians are functions as others; parameters are those of runs. */
+static void test_derivatives(void) {
+  hnnc_model *m = open_it(program);
+  double w[3] = {2, 3, 5}, q[2] = {1, 2}, p[2] = {10, -1}, e[2] = {0, 1}, loss[1], other[1], gradient[3], bar[2][2];
+  CU_ASSERT_FATAL(hnnc_set_param(m, 0, w, 3) == HNNC_OK && !hnnc_single(m));
+  const size_t value = kind_number(m, "fit", "loss"), slope = kind_number(m, "fit", "gradient");
+  const hnnc_array in[] = {{q, 0}, {p, 0}, {e, 0}};
+  CU_ASSERT(hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
+  CU_ASSERT(hnnc_call_arrays(m, slope, 2, 0, in, (hnnc_array[]){{loss, 0}, {gradient, 0}}) == HNNC_OK);
+  const double r[2] = {307 - 0, 8 + 3 + 5 - 1};
+  CU_ASSERT_DOUBLE_EQUAL(loss[0], (r[0] * r[0] + r[1] * r[1]) / 2, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(loss[0], other[0], 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[0], r[0] * 1 + r[1] * 4, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[2], r[0] + r[1], 1e-9);
+  size_t vjp, again, hvp, twice;
+  const size_t net = kind_number(m, "learned", "net");
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_VJP, net, &vjp) == HNNC_OK && hnnc_derive(m, HNNC_VJP, net, &again) == HNNC_OK &&
+                  vjp == again);
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_HVP, net, &hvp) == HNNC_OK && hnnc_derive(m, HNNC_VJP, vjp, &twice) == HNNC_OK);
+  CU_ASSERT(hnnc_derive(m, HNNC_VJP, slope, &again) == HNNC_USAGE && hnnc_derive(m, HNNC_HVP, vjp, &again) == HNNC_USAGE);
+  CU_ASSERT(hnnc_derive(m, HNNC_VJP, 1000, &again) == HNNC_USAGE);
+  const hnnc_function *f;
+  CU_ASSERT_FATAL(hnnc_functions(m, &f) > twice);
+  CU_ASSERT(!strcmp(f[vjp].name, "learned_vjp") && f[vjp].nargs == 3 && f[vjp].nresults == 3 && !f[vjp].results[2].per_sample);
+  CU_ASSERT(f[twice].nargs == 5 && f[twice].nresults == 4);
+  const hnnc_array out[] = {{bar[0], 0}, {bar[1], 0}, {gradient, 0}};
+  CU_ASSERT(hnnc_call_arrays(m, vjp, 2, 0, (hnnc_array[]){{q, 0}, {p, 0}, {(void *)(uintptr_t)r, 0}}, out) == HNNC_OK);
+  CU_ASSERT_DOUBLE_EQUAL(bar[0][1], r[1] * 2 * 2 * 2, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[1], r[0] * 100 + r[1], 1e-9);
+  CU_ASSERT(hnnc_call_arrays(m, hvp, 2, 0, (hnnc_array[]){{q, 0}, {p, 0}, {q, 2}, {p, 2}}, out) == HNNC_OK && bar[0][1] == 8 &&
+            bar[1][0] == 60);
+  CU_ASSERT(hnnc_call_arrays(m, net, 2, 0, in, &(hnnc_array){NULL, 0}) == HNNC_USAGE);
+  CU_ASSERT(hnnc_call_arrays(m, net, 0, 0, NULL, NULL) == HNNC_OK && hnnc_state(m) == HNNC_OK);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK && hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
+  CU_ASSERT(other[0] != loss[0]);
+  CU_ASSERT(hnnc_compile(m) == HNNC_OK);
+  hnnc_close(m);
+}
+
 /* ---- errors as data --------------------------------------------------------------------------------------------- */
 
 static const char mistaken[] = "precision f64\n"
@@ -640,6 +687,7 @@ static void test_usage(void) {
 
 const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"params", test_params},
+                                                {"derivatives", test_derivatives},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},
