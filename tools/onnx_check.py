@@ -1,4 +1,4 @@
-"""onnx_check.py HNNC [MODEL.hnn ...]: see tools/test_onnx, which calls it."""
+"""onnx_check.py HNNC [MODEL.hnn ... | --random FIRST COUNT]: see tools/test_onnx, which calls it."""
 import ctypes as c
 import glob
 import json
@@ -176,12 +176,27 @@ def own_models():
     return [os.path.abspath("operators_%s.hnn" % kind) for kind in ("f64", "f32")]
 
 
+def random_models(first, count):
+    """Programs of tests/differential, ten in a file, in turns of both precisions."""
+    sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
+    import generate
+    kinds = [k for k in generate.KINDS if k != "runs"]
+    for at in range(first, first + count, 10):
+        texts = [generate.case("%d" % seed, kinds).text for seed in range(at, min(at + 10, first + count))]
+        with open("random_%d.hnn" % at, "w") as f: f.write("precision f%d\n%s\n" % (64 if at // 10 % 3 else 32, "\n".join(texts)))
+        yield os.path.abspath("random_%d.hnn" % at)
+
+
 def main(hnnc, paths):
-    own = not paths
-    paths = [os.path.abspath(p) for p in paths] or sorted(glob.glob(os.path.join(ROOT, "models", "*.hnn")))
+    random_ = [int(n) for n in paths[1:]] if paths[:1] == ["--random"] else None
+    if random_: paths = []
+    own = not paths and not random_
+    paths = [os.path.abspath(p) for p in paths]
+    if own: paths = sorted(glob.glob(os.path.join(ROOT, "models", "*.hnn")))
     home, hnnc = tempfile.mkdtemp(prefix="hnnc-onnx-"), os.path.abspath(hnnc)
     os.chdir(home)
     if own: paths += own_models()
+    if random_: paths = list(random_models(*random_))
     functions, failed, all_out = 0, [], []
     if own: check_page(hnnc)
     for path in paths:

@@ -94,37 +94,32 @@ static uint32_t put(int64_t *dim, uint32_t n, const Labels *l, bool batch) {
   return n;
 }
 
-/* Whether a matrix of such rows and columns is what lies there already: MatMul takes vectors, too. */
-static bool plain(const Labels *batch, const Labels *free, const Labels *contracted) {
-  return contracted->n == 1 && (free->n == 1 || (!free->n && !batch->n));
-}
-
-static const char *matrix(Onnx *o, const char *x, const Labels *have, const Labels *batch, const Labels *rows, const Labels *cols,
-                          bool as_it_is) {
+/* x as a stack of matrices. A vector is one, too, of one row or column: onnxruntime 1.32 takes a Transpose into the MatMul behind it, and
+ * computes something else where the other operand has one axis. */
+static const char *matrix(Onnx *o, const char *x, const Labels *have, const Labels *batch, const Labels *rows, const Labels *cols) {
   Labels want = *batch;
   int64_t dim[MOST];
   join(&want, rows);
   join(&want, cols);
   x = ordered(o, x, have, &want);
-  if (as_it_is) return x;
+  if (rows->n == 1 && cols->n == 1) return x;
   uint32_t n = put(dim, 0, batch, true);
   dim[n++] = merged(rows), dim[n++] = merged(cols);
   const char *dims = onnx_wholes(o, n, dim);
   return NODE(o, "Reshape", x, dims);
 }
 
-/* l: of the left operand, the right one, the result, whose last axes are those of the right one if it can be so, unless it is a vector. */
+/* l: of the left operand, the right one, the result. */
 static const char *matmul(Onnx *o, const char *left, const char *right, const Labels l[3], const Labels *contracted) {
   const Labels batch = chosen(&l[2], &l[0], true, &l[1], true), rows = chosen(&l[2], &l[0], true, &l[1], false),
                cols = chosen(&l[2], &l[0], false, &l[1], true);
-  const bool as_left = plain(&batch, &rows, contracted), as_right = plain(&batch, &cols, contracted);
-  const char *a = matrix(o, left, &l[0], &batch, &rows, contracted, as_left);
-  const char *b = matrix(o, right, &l[1], &batch, contracted, &cols, as_right);
+  const char *a = matrix(o, left, &l[0], &batch, &rows, contracted);
+  const char *b = matrix(o, right, &l[1], &batch, contracted, &cols);
   const char *y = NODE(o, "MatMul", a, b);
   Labels have = batch;
   join(&have, &rows);
   join(&have, &cols);
-  if ((rows.n != 1 && !(as_left && !rows.n)) || (cols.n != 1 && !(as_right && !cols.n))) {
+  if (rows.n != 1 || cols.n != 1) {
     int64_t dim[MOST];
     uint32_t n = put(dim, 0, &batch, true);
     n = put(dim, n, &rows, false);
@@ -135,6 +130,15 @@ static const char *matmul(Onnx *o, const char *left, const char *right, const La
   return ordered(o, y, &have, &l[2]);
 }
 
+/* Whether the left operand stays left. A vector stands where the other operand need not be transposed; else the last axis of the result
+ * is the right one's. */
+static bool as_written(const Labels l[3], const Labels *contracted) {
+  const Labels left = chosen(&l[0], &l[1], false, &l[2], true), right = chosen(&l[1], &l[0], false, &l[2], true);
+  if (!left.n) return !has(contracted, l[1].at[l[1].n - 1]);
+  if (!right.n) return has(contracted, l[0].at[l[0].n - 1]);
+  return has(&right, l[2].at[l[2].n - 1]);
+}
+
 const char *onnx_dot(Onnx *o, const Scope *s, const Inst *i) {
   const DotShape d = ir_dot_shape(s->f, i);
   const char *x[2] = {onnx_arg(s, i, 0), onnx_arg(s, i, 1)};
@@ -143,9 +147,7 @@ const char *onnx_dot(Onnx *o, const Scope *s, const Inst *i) {
   const Labels contracted = chosen(&l[0], &l[1], true, &l[2], false);
   if (!contracted.n) return times(o, x, l, &l[2]);
   if (chosen(&l[2], &l[0], true, &l[1], true).n == l[2].n) return inner(o, x, l, &contracted);
-  const bool right = has(&l[1], l[2].at[l[2].n - 1]);
-  const Labels other = right ? chosen(&l[0], &l[1], false, &l[2], true) : chosen(&l[1], &l[0], false, &l[2], true);
-  if (right == (other.n > 0)) return matmul(o, x[0], x[1], l, &contracted);
+  if (as_written(l, &contracted)) return matmul(o, x[0], x[1], l, &contracted);
   const Labels turned[3] = {l[1], l[0], l[2]};
   return matmul(o, x[1], x[0], turned, &contracted);
 }
