@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Python package, as a user has it: PYTHONPATH is the build's. test_python.py FOLDER; 77 where NumPy or the module is not there."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,6 +258,22 @@ def test_single():
     h = m.truth(np.float32([[0.5]]), np.float32([[1]]))
     check(h.dtype == np.float32 and close(h, 3*(1 - np.cos(0.5)) + 1, 1e-6) and isinstance(m.rate(0.0, 1.0, 2.0)[0], float), "f32")
     raises(TypeError, "write .astype(np.float32)", m.truth, np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+def test_document():
+    """The programs of docs/python.md, one after the other."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs/python.md"), encoding="utf-8") as f: text = f.read()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    check(len(blocks) > 8, "blocks")
+    space, here = {}, os.getcwd()
+    with tempfile.TemporaryDirectory() as d:
+        os.chdir(d)
+        try:
+            for block in blocks: exec(compile(block, "docs/python.md", "exec"), space)
+            check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
+        finally:
+            os.chdir(here)
 
 
 tests = [v for k, v in list(globals().items()) if k.startswith("test_")]
