@@ -6,6 +6,7 @@ import hnnc
 import numpy as np
 
 PENDULUM = """\
+precision f32
 import "std/nets"
 hamiltonian truth(q: real[1], p: real[1]) = 3*(1 - cos(q[0])) + p[0]^2
 use energy = mlp([32, 32], 1)
