@@ -5,8 +5,6 @@
 
 Derivatives are the compiled ones, any number of times. Parameters are the model's as they are. In f64, JAX must be told: jax.config.update("jax_enable_x64", True).
 """
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +12,13 @@ import numpy as np
 __all__ = ["function"]
 
 
-@functools.lru_cache(maxsize=None)
 def _function(f):
+    """Kept with f, so that it is traced once."""
+    if not hasattr(f, "_jax"): f._jax = _made(f)
+    return f._jax
+
+
+def _made(f):
     per_sample = sum(f._per_sample)
 
     def shapes(args):

@@ -14,13 +14,14 @@ __all__ = ["Module", "function"]
 
 
 def _tensors(values):
-    return tuple(torch.from_numpy(np.ascontiguousarray(v)) for v in values)
+    return tuple(torch.from_numpy(np.array(v, order="C")) for v in values)
 
 
 def _call(f, params, tensors):
     """The results of f as a tuple of arrays, at these parameters (None: as they are)."""
-    if params is not None: f._model.params.flat = params.detach().numpy()
-    results = f(*[t.detach().contiguous().numpy() for t in tensors])
+    with f._model._lock:                 # the parameters are the model's: nobody else writes them before the call
+        if params is not None: f._model.params.flat = params.detach().numpy()
+        results = f(*[t.detach().contiguous().numpy() for t in tensors])
     return results if isinstance(results, tuple) else (results,)
 
 
