@@ -343,6 +343,9 @@ help: `other/dense.1/b`, real[1] in the model, is missing there
 help: the file has `energy/dense.0/W`, `energy/dense.0/b`, `energy/dense.1/W`, `energy/dense.1/b`
 """, "names", r.err)
     hnnc("run", "n.hnn", "--params", "nowhere", code=4, says="nowhere")
+    os.mkdir("folder")
+    os.rename("s", "folder/s")
+    hnnc("run", "n.hnn", "--params", "folder", code=4, says="folder is no run directory, but a folder of runs: try folder/s")
     write("bad.safetensors", "x")
     hnnc("compile", "n.hnn", "--params", "bad.safetensors", code=4, says="damaged")
     hnnc("check", "n.hnn", "--params", "r", code=2, says="--params does nothing for `hnnc check`")
