@@ -165,6 +165,7 @@ static void check_out(const Options *o, struct argp_state *state) {
   if (o->out && !*o->out) usage_error(state, CODE_missing_argument, "-o needs the name of a file or directory, found an empty one");
   if (o->out && o->file && same_file(o->out, o->file))
     usage_error(state, CODE_output, "-o `%s` would replace the program itself", o->out);
+  if (o->out && o->data && same_file(o->out, o->data)) usage_error(state, CODE_output, "-o `%s` would replace the data", o->out);
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {

@@ -83,6 +83,35 @@ def test_report_is_its_function():
     check(asked("r", "mean(error)")["result"] == ((), [said["mean"]], "<f8"), "a statistic of the run")
 
 
+def by_hand(weights, x):
+    """The network of the model in Python, from its checkpoint: tanh between two dense layers."""
+    def layer(k, x):
+        W, b = (weights["energy/dense.%d/%s" % (k, n)] for n in "Wb")
+        rows, cols = W[1]
+        w, c = struct.unpack("<%dd" % (rows*cols), W[2]), struct.unpack("<%dd" % rows, b[2])
+        return [math.fsum([w[i*cols + j]*x[j] for j in range(cols)] + [c[i]]) for i in range(rows)]
+    return layer(1, [math.tanh(v) for v in layer(0, x)])[0]
+
+
+def test_by_hand():
+    """Against the same network written in Python, and its field against differences of that."""
+    trained()
+    weights = tensors("r/checkpoints/last")[0]
+    q, p = GRID[:12], GRID[12:]
+    npz("n.npz", q=((12, 1), q), p=((12, 1), p))
+    h = asked("r", "H", "n.npz")["H"][1]
+    check(all(abs(a - by_hand(weights, [x, y])) < 1e-14*max(1, abs(a)) for a, x, y in zip(h, q, p)), "H", h)
+    field, e = asked("r", "field(H)", "n.npz"), 1e-5
+    for k in range(12):
+        by_p = (by_hand(weights, [q[k], p[k] + e]) - by_hand(weights, [q[k], p[k] - e]))/(2*e)
+        by_q = (by_hand(weights, [q[k] + e, p[k]]) - by_hand(weights, [q[k] - e, p[k]]))/(2*e)
+        check(abs(field["dq"][1][k] - by_p) < 1e-8 and abs(field["dp"][1][k] + by_q) < 1e-8, "the field", k, field)
+    npz("n.npz", q=((12, 1), q), p=((12, 1), p), dq=((12, 1), p), dp=((12, 1), [-x for x in q]))
+    loss = asked("r", "fit", "n.npz")["fit"]
+    want = [(a - y)**2 + (b + x)**2 for a, b, x, y in zip(field["dq"][1], field["dp"][1], q, p)]
+    check(loss[0] == (12,) and all(abs(a - b) < 1e-13*max(1, b) for a, b in zip(loss[1], want)), "a loss, sample by sample", loss, want)
+
+
 def test_shapes():
     """Any axes of samples, or none; what is the same for all; none at all."""
     trained()
@@ -239,6 +268,7 @@ def test_messages():
     hnnc("eval", "r", "normal(0, 1, [2])", "q.npz", code=1, says="no draws of its own")
     hnnc("eval", "r", "q", "nowhere.npz", code=4, says="nowhere.npz")
     hnnc("eval", "nowhere", "q", "q.npz", code=4, says="there is no run directory nowhere")
+    hnnc("eval", "r", "H", "q.npz", "-o", "q.npz", code=2, says="-o `q.npz` would replace the data")
     hnnc("eval", "r", code=2, says="which function?")
     hnnc("eval", code=2, says="which RUN?")
     hnnc("eval", "r", "field(H)", "n.npz", "-o", "o.npy", code=1)
