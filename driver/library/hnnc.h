@@ -165,6 +165,8 @@ HNNC_API size_t hnnc_params(hnnc_model *m, const hnnc_param **out);
 HNNC_API hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n);
 HNNC_API hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n);
 
+/* The same in place, in the model's precision, to be read and written between calls; NULL: there is none. Until hnnc_close. */
+HNNC_API void *hnnc_param_values(hnnc_model *m, size_t k);
 /* All parameters from a run directory or a .safetensors file, each found by its path. HNNC_IO: it cannot be read, or lacks some, or has
  * them in another shape; the messages say which, and nothing has changed. */
 HNNC_API hnnc_status hnnc_load_params(hnnc_model *m, const char *from);
@@ -255,6 +257,8 @@ typedef struct hnnc_run_options {
  * reports say which, the messages why); HNNC_STOPPED: what was done until then stays; HNNC_IO: a data file has changed since, or
  * the directory cannot be made. */
 HNNC_API hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o);
+/* Where the last run is, if it has a directory; else NULL. Until the next run. */
+HNNC_API const char *hnnc_run_dir(const hnnc_model *m);
 /* The run that is under way stops after its step, or if there is none, the next one at its beginning; it is then forgotten. From
  * any thread, while the model is open, or a signal handler. */
 HNNC_API void hnnc_stop(hnnc_model *m);

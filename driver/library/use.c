@@ -64,6 +64,14 @@ hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
 
+void *hnnc_param_values(hnnc_model *m, size_t k) {
+  int64_t first;
+  const hnnc_param *list;
+  if (k >= hnnc_params(m, &list)) return NULL;
+  const RtArray *a = place_of(m, k, list[k].elems, &first);
+  return a ? (char *)a->v + (size_t)first * (a->f64 ? sizeof(double) : sizeof(float)) : NULL;
+}
+
 /* ---- functions ------------------------------------------------------------------------------------------------ */
 
 static hnnc_value value_of(Arena *mem, const char *name, Type t) {
@@ -294,6 +302,10 @@ hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o) {
   RunCall c = {m, HNNC_RUN_OPTIONS};
   if (o && !library_options(&c.o, sizeof c.o, offsetof(hnnc_run_options, ctx) + sizeof o->ctx, o)) return HNNC_USAGE;
   return library_call(m, run_model, &c);
+}
+
+const char *hnnc_run_dir(const hnnc_model *m) {
+  return m && m->state == HNNC_OK && m->runner.s && m->runner.run ? rt_run_dir(m->runner.run) : NULL;
 }
 
 void hnnc_stop(hnnc_model *m) {
