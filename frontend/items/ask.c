@@ -129,11 +129,10 @@ typedef struct Asking {
 static void begin(Plan *p, Asking *a) {
   Elab *E = p->E;
   a->s = ARENA_NEW(E->mem, Save);
-  *a->s = (Save){.name = "result", .data = p->ask->on || p->data->nfield ? p->data : NULL};
+  *a->s = (Save){.name = "result", .data = p->ask->on || p->ask->samples || p->data->nfield ? p->data : NULL};
   context_alone(E, &a->c, E->main);
   context_body(&a->c, "result");
   root_begin(E, &a->root, "result", E->m->f64, a->s->data != NULL);
-  a->root.no_draws = "what is evaluated on arrays has no draws of its own: make them in `data`";
   item_reports(E, &a->root, false);
   if (a->s->data) data_scope(E, &a->root, a->s->data, p->at);
 }
@@ -254,7 +253,7 @@ static void ask(Plan *p, const Item *it) {
   if (report) ask_report(p, r, report);
   else {
     const Func *f = ask_expression(p, it);
-    if (f && !p->ask->on) p->data->nfield = 0, p->asked->nlead = 0, p->led = NULL;
+    if (f && !p->ask->on) p->data->nfield = 0, p->asked->nlead = p->ask->samples > 0, p->led = NULL;
     if (f) ask_function(p, f, name ? it->value->name : "result");
   }
   no_parameters(p, params);
@@ -281,6 +280,7 @@ void ask_item(Elab *E) {
   *p.data = (Data){.name = p.ask->file ? arena_strdup(E->mem, p.ask->file) : "", .kind = DATA_GIVEN, .at = p.at};
   p.data->field = ARENA_ARRAY(E->mem, DataField, most);
   p.asked->field = ARENA_ARRAY(E->mem, AskedField, most);
+  if (p.ask->samples) p.asked->nlead = 1, p.asked->lead[0] = p.ask->samples;
   if (!p.ask->on || data_set(&p)) ask(&p, it);
 }
 
@@ -294,7 +294,6 @@ static const char *fields_text(Elab *E, const Data *d) {
 
 const char *ask_arrays(Plan *p) {
   if (p->ask->on) return arena_printf(p->E->mem, "`%s` has %s", p->ask->on, fields_text(p->E, p->data));
-  return p->ask->file
-             ? arena_printf(p->E->mem, "`%s` has %s", p->ask->file, p->ask->narray ? arrays_text(p->E, p->ask) : "no array")
-             : "no arrays are given";
+  if (!p->ask->file) return p->ask->samples ? "samples without arrays are given" : "no arrays are given";
+  return arena_printf(p->E->mem, "`%s` has %s", p->ask->file, p->ask->narray ? arrays_text(p->E, p->ask) : "no array");
 }

@@ -229,6 +229,26 @@ def test_data_sets():
          "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "energy", "test_set")
 
 
+def test_draws():
+    """So many samples, which differ by their draws: of --seed alone, by any threads; a flow's inverse samples what it learned."""
+    write("f.hnn", FLOW)
+    hnnc("run", "f.hnn", "--out", "f", "-q")
+    ask = "{ x = uniform(0, 1), z = normal(3, 2, [2]) }"
+    o = asked("f", ask, "5000")
+    check(o["x"][0] == (5000,) and o["z"][0] == (5000, 2) and len(set(o["x"][1])) > 4990, "shapes")
+    mean = [sum(v)/len(v) for v in (o["x"][1], o["z"][1])]
+    check(abs(mean[0] - 0.5) < 0.02 and abs(mean[1] - 3) < 0.1, "means", mean)
+    check(asked("f", ask, "5000", "--threads", "1") == o and asked("f", ask, "5000", "--seed", "0") == o, "the same")
+    other = asked("f", ask, "5000", "--seed", "1")
+    check(not set(other["x"][1]) & set(o["x"][1]), "another seed")
+    check(asked("f", ask, "10")["x"][1] == o["x"][1][:10], "a sample is its number's")
+    s = asked("f", "inverse(T)(normal(0, 1), normal(0, 1))", "4000")
+    check(sorted(s) == ["result_0", "result_1"] and abs(sum(s["result_0"][1])/4000) < 0.3, "a sample of the flow")
+    npz("x.npz", x=((12,), [1]*12), y=((12,), [1]*12))
+    check(len(set(asked("f", "x + normal(0, 1)", "x.npz")["result"][1])) == 12, "beside arrays")
+    hnnc("eval", "f", "T", "3", code=1, says="missing: `x`, `y`; samples without arrays are given")
+
+
 # ---- what is wrong ---------------------------------------------------------------------------------------------------
 
 
@@ -265,7 +285,6 @@ def test_messages():
     hnnc("eval", "r", "H", "bad.npz", code=4, says="cannot open the archive")
     hnnc("eval", "r", "mlp([3], 1)(q)", "q.npz", code=1, says="which the file does not train")
     hnnc("eval", "r", "H(q", "q.npz", code=1, says="command line:1:2")
-    hnnc("eval", "r", "normal(0, 1, [2])", "q.npz", code=1, says="no draws of its own")
     hnnc("eval", "r", "q", "nowhere.npz", code=4, says="nowhere.npz")
     hnnc("eval", "nowhere", "q", "q.npz", code=4, says="there is no run directory nowhere")
     hnnc("eval", "r", "H", "q.npz", "-o", "q.npz", code=2, says="-o `q.npz` would replace the data")
