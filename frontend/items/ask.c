@@ -123,22 +123,26 @@ typedef struct Asking {
   Context c;
   Root root;
   Save *s;
+  uint32_t actions; /* of the file; meanwhile there are those above */
 } Asking;
 
-/* A function that is to come, with the fields that the plan has so far in scope. */
-static void begin(Plan *p, Asking *a) {
+/* A function that is to come, with the fields that the plan has so far in scope, and the reports among the first `above` actions. */
+static void begin(Plan *p, Asking *a, uint32_t above) {
   Elab *E = p->E;
   a->s = ARENA_NEW(E->mem, Save);
   *a->s = (Save){.name = "result", .data = p->ask->on || p->ask->samples || p->data->nfield ? p->data : NULL};
   context_alone(E, &a->c, E->main);
   context_body(&a->c, "result");
   root_begin(E, &a->root, "result", E->m->f64, a->s->data != NULL);
+  a->actions = E->made.actions.n;
+  E->made.actions.n = above;
   item_reports(E, &a->root, false);
   if (a->s->data) data_scope(E, &a->root, a->s->data, p->at);
 }
 
 static void end(Plan *p, Asking *a, bool good) {
   Elab *E = p->E;
+  E->made.actions.n = a->actions;
   if (good) {
     a->s->fn = root_end_of_reports(E, &a->root, &a->s->use, &a->s->nuse);
     p->asked->save = a->s;
@@ -170,17 +174,19 @@ static Value call(Plan *p, const Func *f) {
 static void ask_function(Plan *p, const Func *f, const char *whole) {
   Asking a;
   if (!wants_of(p, base_of(f)) || !ask_bind(p)) return;
-  begin(p, &a);
+  begin(p, &a, p->E->made.actions.n);
   const Value v = call(p, f);
   end(p, &a, v.kind != V_POISON && v.kind != V_NONE && results(p, a.s, f, whole, v));
 }
 
 static void ask_report(Plan *p, const Report *r, const Item *it) {
   Asking a;
+  uint32_t above = 0;
+  while (p->E->made.actions.at[above].kind != DO_REPORT || p->E->made.actions.at[above].report != r) above++;
   if (!r->fn) return;
   wants_of_report(p, r, it);
   if (!ask_bind(p)) return;
-  begin(p, &a);
+  begin(p, &a, above);
   const Value v = elab_expr(p->E, it->value);
   end(p, &a, v.kind != V_POISON && v.kind != V_NONE && results(p, a.s, NULL, it->name, v));
 }
@@ -202,7 +208,7 @@ static bool fields_of_text(Plan *p) {
 static const Func *ask_expression(Plan *p, const Item *it) {
   Asking a;
   if (!fields_of_text(p)) return NULL;
-  begin(p, &a);
+  begin(p, &a, p->E->made.actions.n);
   const bool list = it->kind == IT_SAVE;
   const Value v = list ? POISON : elab_expr(p->E, it->value);
   const bool function = v.kind == V_FUNC, value = v.kind != V_POISON && v.kind != V_NONE;
