@@ -16,7 +16,20 @@ typedef struct Options {
   const char *file;                    /* FILE, DIR or a code */
   VEC(const char *) override_;         /* name=value */
   const char *out;                     /* --out DIR, -o OUT */
-  const char *emit;                    /* --emit=KIND[,KIND] */
+  const char *params;                  /* --params RUN|FILE */
+  const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
+  VEC(const char *) more;              /* runs --compare: RUNs behind the first */
+  bool compare;
+  VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
+  const char *seeds;       /* --seeds A:B */
+  int jobs;                /* --jobs N */
+  const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
+  VEC(struct Product {
+    int kind; /* ProductKind */
+    const char *name;
+  })
+  product;          /* compile: --vjp, --jvp, --hvp=FUNCTION, in their order */
+  const char *emit; /* --emit=KIND[,KIND] */
   const char *print_after, *cpu, *passes;
   bool time_passes, verify_each, no_cache, json, quiet, baseline;
   bool werror, no_warn[DIAG_CODES]; /* warnings: an error after all; not said */

@@ -37,7 +37,7 @@ typedef struct DataField {
   Type type;
 } DataField; /* of one sample; lane unset */
 
-typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE } DataKind;
+typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE, DATA_GIVEN } DataKind; /* given: by the caller */
 typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS, YIELD_SHUFFLED } YieldKind;
 
 typedef struct ReadColumn {
@@ -281,6 +281,44 @@ typedef struct Looked {
   bool there;
 } Looked; /* mode as of access(2) */
 
+/* ---- what was asked --------------------------------------------------------------------------------------- */
+
+/* An array that somebody has, with all of its axes; name "": none, it counts by its place. */
+typedef struct AskArray {
+  const char *name;
+  const char *fault; /* why it cannot be read as numbers; NULL: it can */
+  uint32_t rank, dim[IR_MAX_RANK + 1];
+} AskArray;
+
+/* An expression to be evaluated on arrays: `H(q, p)`, `{ a = ..., b = ... }`, or a function or a report alone, which then finds its
+ * arguments among the arrays. */
+typedef struct Ask {
+  const char *text, *file; /* file: what the arrays are called by messages; NULL: there are none */
+  const AskArray *array;
+  uint32_t narray;
+  bool columns;   /* they are those of a table: a number a row each */
+  const char *on; /* or there are none, and it is asked on this data set of the model; NULL */
+} Ask;
+
+/* Elements first, first + 1, ..., first + n - 1 of each sample of an array. */
+typedef struct AskedPiece {
+  uint32_t array, first, n;
+} AskedPiece;
+
+/* What a field of `save->data` is made of, one piece behind the other. */
+typedef struct AskedField {
+  AskedPiece *piece;
+  uint32_t npiece;
+  bool shared; /* one for all samples */
+} AskedField;
+
+typedef struct Asked {
+  Save *save;        /* the last action; on DATA_GIVEN, on a data set of the model, or on nothing where no array is needed */
+  AskedField *field; /* of DATA_GIVEN */
+  /* Axes of the samples, in arrays and results; 0: of one sample, without an axis. Of a data set of the model they are its own. */
+  uint32_t nlead, lead[IR_MAX_RANK + 1];
+} Asked;
+
 /* An instance that starts from a file, of which it takes what has its own path, or one that begins with `as`. */
 typedef struct Start {
   const char *instance, *file, *as; /* as NULL: its own */
@@ -310,6 +348,7 @@ typedef struct Model {
   uint32_t nstart;
   const char **file; /* that constants were read from */
   uint32_t nfile;
+  Asked *asked; /* what FrontOptions.ask became, NULL: nothing was asked */
 } Model;
 
 int64_t model_params(const Model *m); /* how many, each turn of a stack counted */
@@ -333,6 +372,7 @@ enum { TABLE_EVERY_ROW = -1 };
 typedef struct Tree Tree;
 
 typedef struct FrontOptions {
+  const Ask *ask; /* NULL: nothing */
   const char *const *override_;
   uint32_t noverride;  /* "n=5", "train.steps=100", "train.hnn.batch=all" */
   const char *std_dir; /* where import "std/..." is looked for after the file's own directory;

@@ -73,15 +73,17 @@ typedef struct RtTable {
   RtColumn *column;
   int ncolumn;
   int64_t rows;
-  bool gaps;
+  bool gaps, whole;
+  bool text; /* a text table */
   bool tree; /* names are paths in it: group/x */
 } RtTable;
-/* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. */
-enum { RT_VALUES = 0, RT_INFO = 1, RT_GAPS = 2 };
+/* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. RT_WHOLE: arrays
+ * as they are: an .npy is one column, whose first axis is the rows; arrays may be empty, and hold what is not finite. */
+enum { RT_VALUES = 0, RT_INFO = 1, RT_GAPS = 2, RT_WHOLE = 4 };
 /* Text tables (# % comments, CSV, blanks, header), .npy, .npz, HDF5, by extension and magic. An .npy of shape [n], [n, k],
  * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, an HDF5 file for each dataset, first axis = rows; those
  * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
- * said in its `fault` and hinders no other; what is wrong with the whole file fails. `how`: of RT_INFO, RT_GAPS. */
+ * said in its `fault` and hinders no other; what is wrong with the whole file fails. `how`: of RT_INFO, RT_GAPS, RT_WHOLE. */
 bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err);
 /* Reads the values of columns without fault (those of a text table may be there already). NaN, inf and whole numbers that
  * f64 does not hold exactly are refused with their place. */

@@ -11,10 +11,17 @@ int command_check(const Options *o);
 int command_explain(const Options *o);
 int command_compile(const Options *o);
 int command_run(const Options *o);
+int command_eval(const Options *o);
 int command_resume(const Options *o);
 int command_bench(const Options *o);
 int command_cache(const Options *o);
 int command_diagnose(const Options *o);
+int command_runs(const Options *o);
 int command_opt(const Options *o);
+
+/* sweep.c: run with --sweep or --seeds; resume of the folder of one. */
+int sweep_run(const Options *o);
+bool sweep_is(const char *dir);
+int sweep_resume(const Options *o);
 
 #endif

@@ -4,6 +4,7 @@
 #include "frontend/syntax/ast.h"
 #include "driver/commands/commands_priv.h"
 #include "driver/session/process.h"
+#include "driver/session/weights.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -141,6 +142,7 @@ int command_compile(const Options *o) {
   Session s;
   if (o->emit && !strcmp(o->emit, "ast")) return emit_ast(o);
   int code = session_open(&s, o);
+  if (!code && o->params) code = weights_load(&s, o->params);
   if (!code) code = o->emit ? emit_kind(&s, o->emit) : export_library(&s, true, true);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);

@@ -64,5 +64,8 @@ int main(int argc, char **argv) {
   int code = options_parse(&o, argc, argv);
   if (code < 0) code = o.run(&o);
   vec_free(&o.override_);
+  vec_free(&o.more);
+  vec_free(&o.sweep);
+  vec_free(&o.product);
   return flushed(code);
 }

@@ -25,7 +25,15 @@ enum Key {
   KEY_NO_WARN,
   KEY_WERROR,
   KEY_STEPS,
-  KEY_LR
+  KEY_LR,
+  KEY_PARAMS,
+  KEY_VJP, /* in the order of ProductKind */
+  KEY_JVP,
+  KEY_HVP,
+  KEY_COMPARE,
+  KEY_SWEEP,
+  KEY_SEEDS,
+  KEY_JOBS
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -33,14 +41,25 @@ static const struct {
   struct argp_option says;
   const char *commands;
 } option_row[] = {
-  {{"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1}, " run compile "},
+  {{"out", 'o', "PATH", 0,
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays, as .npz, .npy or text", 1},
+   " run compile eval "},
+  {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
+   " compile "},
+  {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
+  {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run or a .safetensors file", 1}, " run compile eval "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
-   " run resume compile bench diagnose check "},
+   " run resume compile eval bench diagnose check "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
    " run compile bench diagnose check "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose: print JSON", 2}, " check bench diagnose "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
+  {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
+  {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
+  {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
+  {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
@@ -48,17 +67,18 @@ static const struct {
   {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
   {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3}, " compile "},
   {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
-  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3}, " check compile run resume bench diagnose opt cache "},
+  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
 };
 enum { NOPTIONS = sizeof option_row / sizeof *option_row };
 
@@ -71,6 +91,8 @@ static const struct {
   {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)", command_compile},
   {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
+  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays of a file", command_eval},
+  {"runs", "[DIR]", "the runs of a folder (default runs/): overrides, seeds, status, reports; or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
@@ -163,7 +185,13 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
   if (!o->file) o->file = arg;
+  else if (runs) *vec_push(&o->more) = arg;
+  else if (eval && !o->function) o->function = arg;
+  else if (eval && !o->data) o->data = arg;
+  else if (eval)
+    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: RUN, FUNCTION and DATA, an expression in quotes", arg);
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
   else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
@@ -175,6 +203,13 @@ static void take_cache_action(const Options *o, struct argp_state *state) {
   if (!known || o->override_.n)
     usage_error(state, CODE_unknown_option, "`hnnc cache` takes show, verify, trim or clear, found `%s`",
                 known ? o->override_.at[0] : o->file);
+}
+
+static void check_runs(const Options *o, struct argp_state *state) {
+  if (o->compare && !o->more.n)
+    usage_error(state, CODE_missing_argument, "--compare needs two runs or more: `hnnc runs --compare RUN RUN`");
+  if (!o->compare && o->more.n)
+    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one DIR, or --compare RUN RUN ...", o->more.at[0]);
 }
 
 /* The row of an option that means nothing to the command; -1: it may be given. */
@@ -222,6 +257,22 @@ static bool takes_model(const char *command) {
   return false;
 }
 
+/* Of many runs; false: it is another option. */
+static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
+  int64_t v = 0;
+  switch (key) {
+  case KEY_COMPARE: o->compare = true; break;
+  case KEY_SWEEP: *vec_push(&o->sweep) = arg; break;
+  case KEY_SEEDS: o->seeds = arg; break;
+  case KEY_JOBS:
+    take_number(state, "--jobs", arg, 1, &v);
+    o->jobs = v > 1024 ? 1024 : (int)v;
+    break;
+  default: return false;
+  }
+  return true;
+}
+
 static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
@@ -241,6 +292,10 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     take_number(state, "--seed", arg, 0, &v);
     o->seed = (uint64_t)v;
     break;
+  case KEY_PARAMS: o->params = arg; break;
+  case KEY_VJP:
+  case KEY_JVP:
+  case KEY_HVP: *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
@@ -261,8 +316,14 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_END:
     check_out(o, state);
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
+    else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!o->file && strcmp(o->command, "explain"))
-      usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
+      usage_error(state, CODE_missing_argument, "which %s?",
+                  !strcmp(o->command, "resume") ? "DIR"
+                  : !strcmp(o->command, "eval") ? "RUN"
+                                                : "FILE");
+    if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
+      usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];
     if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
       usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);
@@ -277,7 +338,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
                 steps ? "steps" : "lr", steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
     break;
   }
-  default: return ARGP_ERR_UNKNOWN;
+  default: return take_of_runs(key, arg, o, state) ? 0 : ARGP_ERR_UNKNOWN;
   }
   return 0;
 }

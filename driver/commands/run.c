@@ -5,6 +5,7 @@
 #include "runtime/train/progress.h"
 #include "driver/commands/commands_priv.h"
 #include "driver/session/process.h"
+#include "driver/session/weights.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -195,9 +196,12 @@ void terminal_close(Runner *r) {
 static int run(Session *s, const Options *o) {
   Runner r;
   RtError err = {{0}};
+  stop_hold(); /* from the first file of the run on, its manifest says how it ended */
   runner_init(&r, s, record_open(s, o->out, &err));
   runner_hash(s->src, o, r.hash);
+  if (r.run && o->params && !record_start(&r, o->params, &err)) rt_run_destroy(r.run), r.run = NULL;
   terminal_open(r.run);
+  stop_release();
   if (r.run && !o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r.run));
   int code = r.run ? terminal_run(&r) : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   terminal_close(&r);
@@ -206,7 +210,9 @@ static int run(Session *s, const Options *o) {
 
 int command_run(const Options *o) {
   Session s;
+  if (o->sweep.n || o->seeds) return sweep_run(o);
   int code = session_open(&s, o);
+  if (!code && o->params) code = weights_load(&s, o->params);
   if (!code) code = run(&s, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);

@@ -78,7 +78,7 @@ static int write_objects(Session *s, const Glue *g, const char *dir) {
   return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err);
 }
 
-static void print_exports(FILE *out, const Glue *g) { fprintf(out, "{ global: %s_*; local: *; };\n", g->name); }
+static void print_exports(FILE *out, const Glue *g) { fprintf(out, "{ global: %s_*; hnn_library_1; local: *; };\n", g->name); }
 
 static int cannot_write(Session *s, const char *path) {
   return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", path, strerror(errno));
@@ -213,7 +213,7 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
   printf("%s: %" PRId64 " numbers in %" PRId64 " parameters, %s\n", s->model->path, numbers, model_params(s->model),
          s->model->f64 ? "f64" : "f32");
   for (int i = 0; i < g->n; i++) {
-    if (g->fn[i].kind == GLUE_UPDATE) continue;
+    if (g->fn[i].kind == GLUE_UPDATE || g->fn[i].kind == GLUE_LOSS) continue;
     Flops f = pass_flops(g->fn[i].whole);
     printf("  %-40s %12" PRId64 " FLOP a sample\n", g->fn[i].wrapper, f.per_sample);
     char text[128];

@@ -29,14 +29,15 @@ static void order_inputs(Arena *mem, GlueFn *g) {
 
 /* Names of the library that a model's function may not have. */
 static bool taken(const Glue *g, const char *wrapper) {
-  static const char *const reserved[] = {"create", "destroy", "error", "param", "param_name", "param_size"};
+  static const char *const reserved[] = {"create",  "destroy", "error",   "param", "param_name", "param_size",
+                                         "library", "share",   "threads", "load",  "save"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
   size_t n = strlen(wrapper); /* of the arrays that hold patterns of nonzeros */
   bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
   if (array && !strncmp(wrapper, "pattern_", 8)) return true;
   for (int i = 0; i < g->n; i++)
-    if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
+    if (!strcmp(g->fn[i].wrapper, wrapper) || (g->fn[i].gradient && !strcmp(g->fn[i].gradient, wrapper))) return true;
   return false;
 }
 
@@ -58,7 +59,7 @@ static const char *wrapper_name(const Glue *g, const char *name) {
 
 /* Names that the wrappers have for arguments of their own, and names in capitals, which are macros by custom. */
 static bool argument_kept(const char *name) {
-  static const char *const own[] = {"m", "n", "lr", "loss"};
+  static const char *const own[] = {"m", "n", "lr", "loss", "gradient"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (!strcmp(own[i], name)) return true;
   if (!strncmp(name, "out", 3) && !name[3 + strspn(name + 3, "0123456789")]) return true;
@@ -88,7 +89,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, uint32_t loss, const
   PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
   if (job.gradient) {
     out->moved = ARENA_ARRAY(mem, uint32_t, train->nmoved + 1);
-    out->nmoved = trainer_moved(train, loss, out->moved);
+    out->nmoved = trainer_moved(train, loss, out->moved), out->slope = 1;
     job.memory = train->memory, job.moved = out->moved, job.nmoved = out->nmoved;
   }
   Lowered l;
@@ -120,6 +121,28 @@ static void name_sum_arguments(Arena *mem, GlueFn *loss, uint32_t n) {
     }
 }
 
+static bool shown_before(const Glue *g, const char *label) {
+  for (int i = 0; i < g->n; i++)
+    if (g->fn[i].kind == GLUE_LOSS && !strcmp(g->fn[i].shown, label)) return true;
+  return false;
+}
+
+/* A loss that is trained, and its gradient, are functions as others, each once. */
+static bool show_loss(Glue *g, int gradient) {
+  Arena *mem = g->s->model->mem;
+  const SumLoss *l = &g->fn[gradient].train->sum[g->fn[gradient].loss];
+  if (shown_before(g, l->label)) return true;
+  Fn *mean = pass_mean(&g->s->passes, l->loss);
+  bool ok = mean && add(g, GLUE_LOSS, NULL, 0, mean, arena_printf(mem, "loss_%s", l->name),
+                        arena_printf(mem, "the mean of the loss `%s`", l->label));
+  ir_fn_destroy(mean);
+  if (!ok) return false;
+  GlueFn *value = &g->fn[g->n - 1], *slope = &g->fn[gradient];
+  value->shown = slope->shown = l->label, value->shown_as = "loss", slope->shown_as = "gradient";
+  slope->gradient = wrapper_name(g, arena_printf(mem, "gradient_%s", l->name));
+  return true;
+}
+
 /* The losses of a training follow one another, the update is behind them. */
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
@@ -137,7 +160,82 @@ static bool add_train(Glue *g, const Train *t) {
   if (ok) name_sum_arguments(mem, &g->fn[first], t->nsum);
   if (update) ok = ok && add(g, GLUE_UPDATE, t, 0, update, arena_printf(mem, "update_%s", name), "");
   ir_fn_destroy(update);
+  for (uint32_t k = 0; ok && k < t->nsum; k++) ok = show_loss(g, first + (int)k);
   return ok;
+}
+
+/* ---- products with Jacobians ----------------------------------------------------------------------------------- */
+
+static const char *const product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
+static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
+                                                        "tangents of the results of `%s`, from those of its arguments",
+                                                        "the Hessian of `%s` times a tangent of its arguments"};
+
+/* What derivatives can be asked of: functions of the model, and what was asked for before. */
+typedef struct Named {
+  const char *name;
+  const Fn *fn;
+} Named;
+
+static const Named *named(const Named *list, uint32_t n, const char *name) {
+  for (uint32_t i = 0; i < n; i++)
+    if (!strcmp(list[i].name, name)) return &list[i];
+  return NULL;
+}
+
+static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Named *list, uint32_t n, const Named *of) {
+  Arena *mem = g->s->model->mem;
+  if (of) {
+    diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
+             name);
+    return false;
+  }
+  const char **names = ARENA_ARRAY(mem, const char *, n + 1), *all = "";
+  for (uint32_t i = 0; i < n; i++) names[i] = list[i].name, all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", list[i].name);
+  const char *near = diag_nearest(name, names, (int)n);
+  diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
+           product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
+           *all ? all : "none whose argument types are known");
+  return false;
+}
+
+static bool one_scalar(const Fn *f) { return f->out.n == 1 && ir_type(f, f->out.at[0]).rank == 0; }
+
+/* Parameters by which the last outputs of a vjp are gradients. */
+static void product_params(Glue *g, GlueFn *out, const Fn *of, ProductKind kind) {
+  out->moved = ARENA_ARRAY(g->s->model->mem, uint32_t, of->in.n + 1), out->slope = (uint32_t)out->nuser - of->out.n;
+  for (uint32_t k = 0; kind == PRODUCT_VJP && k < of->in.n; k++)
+    if (of->in.at[k].kind == IN_PARAM) out->moved[out->nmoved++] = of->in.at[k].index;
+}
+
+static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list, uint32_t *n) {
+  Arena *mem = g->s->model->mem;
+  const Named *of = named(list, *n, name);
+  if (!of || (kind == PRODUCT_HVP && !one_scalar(of->fn))) return refuse_product(g, kind, name, list, *n, of);
+  const char *made = arena_printf(mem, "%s_%s", name, product_name[kind]);
+  if (named(list, *n, made)) return true;
+  Fn *f = pass_product(&g->s->passes, of->fn, kind, true);
+  const bool ok = add(g, GLUE_PRODUCT, NULL, 0, f, made, arena_printf(mem, product_says[kind], name));
+  ir_fn_destroy(f);
+  if (!ok) return false;
+  GlueFn *out = &g->fn[g->n - 1];
+  out->product = pass_product(&g->s->passes, of->fn, kind, false);
+  out->shown = made, out->shown_as = product_name[kind];
+  product_params(g, out, of->fn, kind);
+  list[(*n)++] = (Named){made, out->product};
+  return true;
+}
+
+/* In the order that they are asked for in: of what was made before, too. */
+static bool add_products(Glue *g) {
+  const Model *m = g->s->model;
+  const Options *o = g->s->opt;
+  Named *list = ARENA_ARRAY(m->mem, Named, m->nexport + o->product.n + 1);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < m->nexport; i++) list[n++] = (Named){m->export_[i].name, m->export_[i].fn};
+  for (uint32_t i = 0; i < o->product.n; i++)
+    if (!add_product(g, (ProductKind)o->product.at[i].kind, o->product.at[i].name, list, &n)) return false;
+  return true;
 }
 
 static bool add_all(Glue *g) {
@@ -148,13 +246,18 @@ static bool add_all(Glue *g) {
   for (uint32_t i = 0; ok && i < m->nexport; i++) {
     ok = add(g, GLUE_FUNCTION, NULL, 0, m->export_[i].fn, m->export_[i].name,
              arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
-    if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
+    if (!ok) break;
+    GlueFn *f = &g->fn[g->n - 1];
+    f->pattern = m->export_[i].pattern, f->shown = m->export_[i].name, f->shown_as = m->export_[i].kind;
   }
-  for (uint32_t i = 0; ok && i < m->naction; i++)
-    if (m->action[i].kind == DO_REPORT && !m->action[i].report->nuse)
-      ok = add(g, GLUE_FUNCTION, NULL, 0, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
-               arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
-  return ok;
+  for (uint32_t i = 0; ok && i < m->naction; i++) {
+    const Report *r = m->action[i].kind == DO_REPORT ? m->action[i].report : NULL;
+    if (!r || r->nuse) continue;
+    ok = add(g, GLUE_FUNCTION, NULL, 0, r->fn, arena_printf(m->mem, "report_%s", r->name),
+             arena_printf(m->mem, "report `%s`, for each sample", r->name));
+    if (ok) g->fn[g->n - 1].shown = r->name, g->fn[g->n - 1].shown_as = "report";
+  }
+  return ok && add_products(g);
 }
 
 /* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
@@ -179,9 +282,9 @@ int glue_make(Session *s, const char *base, Glue *g) {
   CgProcessor processor;
   cg_processor(&s->cg, &processor);
   g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
-  uint32_t most = 2 * s->model->naction + s->model->nexport + 1;
+  uint32_t most = 2 * s->model->naction + s->model->nexport + s->opt->product.n + 1;
   for (uint32_t i = 0; i < s->model->naction; i++)
-    if (s->model->action[i].kind == DO_TRAIN) most += s->model->action[i].train->nsum;
+    if (s->model->action[i].kind == DO_TRAIN) most += 2 * s->model->action[i].train->nsum;
   g->fn = ARENA_ARRAY(mem, GlueFn, most);
   if (add_all(g)) return 0;
   session_render(s);
@@ -192,6 +295,7 @@ void glue_finish(Glue *g) {
   for (int i = 0; i < g->n; i++) {
     pass_split_finish(&g->fn[i].split);
     ir_fn_destroy(g->fn[i].whole);
+    ir_fn_destroy(g->fn[i].product);
     base_free(g->fn[i].running.param);
   }
 }

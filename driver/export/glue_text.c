@@ -8,56 +8,65 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *real_name(const Glue *g) { return g->s->model->f64 ? "double" : "float"; }
+const char *glue_real(const Glue *g) { return g->s->model->f64 ? "double" : "float"; }
 
-static void print_dims(FILE *out, Type t, const char *first) {
+void glue_dims(FILE *out, Type t, const char *first) {
   fprintf(out, "%s", first);
   for (int i = 0; i < t.rank; i++) fprintf(out, "[%u]", t.dim[i]);
 }
 
-static const char *output_name(const Glue *g, const GlueFn *f, uint32_t k) {
+const char *glue_output(const Glue *g, const GlueFn *f, uint32_t k) {
+  if (f->kind == GLUE_LOSS) return "loss";
   return f->whole->out.n == 1 ? "out" : arena_printf(g->s->model->mem, "out%u", k);
 }
 
 static const Pattern *pattern_of(const GlueFn *f, uint32_t k) { return f->pattern ? f->pattern[k] : NULL; }
 
 /* `pattern_J`, or `pattern_J_1` for the second of several outputs: before _rows and _cols. */
-static const char *pattern_name(const Glue *g, const GlueFn *f, uint32_t k) {
+const char *glue_pattern(const Glue *g, const GlueFn *f, uint32_t k) {
+  if (!pattern_of(f, k)) return NULL;
   return f->whole->out.n == 1 ? arena_printf(g->s->model->mem, "%s_pattern_%s", g->name, f->wrapper)
                               : arena_printf(g->s->model->mem, "%s_pattern_%s_%u", g->name, f->wrapper, k);
 }
 
+bool glue_slope(const GlueFn *f) { return f->kind == GLUE_PRODUCT && f->nmoved; }
+
+uint32_t glue_outputs(const GlueFn *f) { return glue_slope(f) ? f->slope : f->whole->out.n; }
+
 /* ---- the header -------------------------------------------------------------------------------------- */
 
 /* Losses of a sum stand behind the first, whose wrapper takes the arguments of all. */
-static bool has_wrapper(const GlueFn *f) { return f->kind == GLUE_FUNCTION || (f->kind == GLUE_GRADIENT && !f->loss); }
+static bool has_wrapper(const GlueFn *f) {
+  return f->kind == GLUE_FUNCTION || f->kind == GLUE_LOSS || f->kind == GLUE_PRODUCT || (f->kind == GLUE_GRADIENT && !f->loss);
+}
 
-static uint32_t functions(const GlueFn *f) { return f->kind == GLUE_GRADIENT ? f->train->nsum : 1; }
+uint32_t glue_losses(const GlueFn *f) { return f->kind == GLUE_GRADIENT ? f->train->nsum : 1; }
 
 /* "n", or "n_2" of the second loss. */
 static const char *samples_name(const Glue *g, uint32_t k) { return k ? arena_printf(g->s->model->mem, "n_%u", k + 1) : "n"; }
 
 static void signature(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "int %s_%s(%s *m", g->name, f->wrapper, g->name);
-  for (uint32_t i = 0; i < functions(f); i++) {
+  for (uint32_t i = 0; i < glue_losses(f); i++) {
     fprintf(out, ", int64_t %s", samples_name(g, i));
-    for (int k = 0; k < f[i].nuser; k++) fprintf(out, ", const %s *%s", real_name(g), f[i].arg[k]);
+    for (int k = 0; k < f[i].nuser; k++) fprintf(out, ", const %s *%s", glue_real(g), f[i].arg[k]);
   }
   if (f->kind == GLUE_GRADIENT) fprintf(out, ", double lr, double *loss");
   else
-    for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, ", %s *%s", real_name(g), output_name(g, f, k));
+    for (uint32_t k = 0; k < glue_outputs(f); k++) fprintf(out, ", %s *%s", glue_real(g), glue_output(g, f, k));
+  if (glue_slope(f)) fprintf(out, ", %s *gradient", glue_real(g));
   fprintf(out, ")");
 }
 
 static void describe_inputs(FILE *out, const Glue *g, const GlueFn *f) {
-  const uint32_t n = functions(f);
+  const uint32_t n = glue_losses(f);
   for (uint32_t i = 0; i < n; i++) {
     if (f->kind == GLUE_GRADIENT && !f[i].nuser)
       fprintf(out, " %s: how many draws%s%s.", samples_name(g, i), n > 1 ? " of " : "", n > 1 ? f->train->sum[i].label : "");
     for (int k = 0; k < f[i].nuser; k++) {
       fprintf(out, " %s: ", f[i].arg[k]);
-      print_dims(out, f[i].whole->in.at[f[i].user[k]].type, i ? arena_printf(g->s->model->mem, "[%s]", samples_name(g, i)) : "[n]");
-      fprintf(out, k + 1 < f[i].nuser || f->kind == GLUE_FUNCTION ? "," : ".");
+      glue_dims(out, f[i].whole->in.at[f[i].user[k]].type, i ? arena_printf(g->s->model->mem, "[%s]", samples_name(g, i)) : "[n]");
+      fprintf(out, k + 1 < f[i].nuser || f->kind != GLUE_GRADIENT ? "," : ".");
     }
   }
 }
@@ -65,12 +74,12 @@ static void describe_inputs(FILE *out, const Glue *g, const GlueFn *f) {
 static void describe(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "\n/* %c%s.", f->what[0] >= 'a' && f->what[0] <= 'z' ? f->what[0] - 32 : f->what[0], f->what + 1);
   describe_inputs(out, g, f);
-  if (f->kind == GLUE_FUNCTION)
-    for (uint32_t k = 0; k < f->whole->out.n; k++) {
+  if (f->kind != GLUE_GRADIENT)
+    for (uint32_t k = 0; k < glue_outputs(f); k++) {
       Type t = ir_type(f->whole, f->whole->out.at[k]);
-      fprintf(out, " %s: ", output_name(g, f, k));
-      print_dims(out, t, t.lane ? "[n]" : "");
-      fprintf(out, k + 1 < f->whole->out.n ? "," : ".");
+      fprintf(out, " %s: ", glue_output(g, f, k));
+      glue_dims(out, t, t.lane ? "[n]" : t.rank ? "" : "one number");
+      fprintf(out, glue_slope(f) ? "," : k + 1 < glue_outputs(f) ? "," : ".");
     }
   else
     fprintf(
@@ -80,6 +89,7 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
         "parameters.%s",
         f->train->opt.lr,
         f->train->opt.kind == OPT_LBFGS ? " A step is up to the file's max_iter\n * iterations on these samples." : "");
+  if (glue_slope(f)) fprintf(out, " gradient: [REALS], by the parameters end to end, summed over the samples.");
   fprintf(out, " */\n");
 }
 
@@ -88,12 +98,12 @@ static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
   for (uint32_t k = 0; k < f->whole->out.n; k++) {
     const Pattern *p = pattern_of(f, k);
     if (!p) continue;
-    const char *name = pattern_name(g, f, k);
+    const char *name = glue_pattern(g, f, k);
     fprintf(out,
             "\n/* %s has %u elements of a matrix of %u rows and %u columns, the others are 0. Those of row i are numbers\n"
             " * rows[i] to rows[i + 1] - 1; they stand in the columns cols[...]. */\n"
             "extern const int32_t %s_rows[%u], %s_cols[%u];\n",
-            output_name(g, f, k), pattern_count(p), p->rows, p->cols, name, p->rows + 1, name, pattern_count(p));
+            glue_output(g, f, k), pattern_count(p), p->rows, p->cols, name, p->rows + 1, name, pattern_count(p));
   }
 }
 
@@ -104,32 +114,14 @@ void glue_header(FILE *out, const Glue *g) {
       "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed:\n"
       " *   cc use.c ./%s.so -Wl,-rpath,. -lm -lpthread -o use\n"
       " * -Wl,-rpath,DIR says in which folder the program finds the library when it runs; LD_LIBRARY_PATH=DIR can say it too.\n *\n"
-      " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory, or\n"
-      " * n < 1 or too large. A model may be used by one thread at a time; several models are independent. */\n"
-      "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+      " * Arrays are row-major with the sample first, in %s; n is how many samples. Functions return an hnn_code: 0, or error(0) "
+      "says\n"
+      " * what was wrong. A model may be used by one thread at a time, but see share(); several models are independent. */\n"
+      "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n",
       cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), cname_comment(m->mem, g->file),
-      real_name(g), g->upper, g->upper);
-  fprintf(out,
-          "typedef struct %s %s;\n\n"
-          "/* A model with its parameters at their start values; NULL without memory, or on a processor that lacks what the code\n"
-          " * needs%s%s%s error() says why the last create() of this thread gave NULL; \"\" if it did not. */\n"
-          "%s *%s_create(void);\nconst char *%s_error(void);\nvoid %s_destroy(%s *m);\n\n"
-          "/* Parameters, in and out: arrays to read and to write in place.\n",
-          g->name, g->name, *g->needs ? ":\n *   " : ".", g->needs, *g->needs ? "\n *" : "", g->name, g->name, g->name, g->name,
-          g->name);
-  uint32_t number = 0;
-  for (uint32_t k = 0; k < m->nparam; k++)
-    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) {
-      char *path = param_turn_path(&m->param[k], turn);
-      fprintf(out, " *   %2u  %s", number++, path);
-      base_free(path);
-      print_dims(out, param_turn_type(&m->param[k]), "  ");
-      fprintf(out, "\n");
-    }
-  fprintf(out,
-          " */\nenum { %s_PARAMS = %u };\n%s *%s_param(%s *m, int k);\nconst char *%s_param_name(int k);\n"
-          "int64_t %s_param_size(int k);\n",
-          g->upper, number, real_name(g), g->name, g->name, g->name, g->name);
+      glue_real(g), g->upper, g->upper);
+  glue_engine(out, "model");
+  glue_abi_header(out, g);
   for (int i = 0; i < g->n; i++) {
     if (!has_wrapper(&g->fn[i])) continue;
     describe(out, g, &g->fn[i]);
@@ -137,6 +129,7 @@ void glue_header(FILE *out, const Glue *g) {
     fprintf(out, ";\n");
     declare_patterns(out, g, &g->fn[i]);
   }
+  for (int i = 0; i < g->n; i++) glue_abi_declare(out, g, &g->fn[i]);
   fprintf(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }
 
@@ -145,7 +138,7 @@ void glue_header(FILE *out, const Glue *g) {
 const char *engine_text(const char *name, size_t *len); /* made by tools/embed.c */
 
 /* A header of the engine, as it was when hnnc was built, without the headers of ours that it includes. */
-static void print_engine(FILE *out, const char *name) {
+void glue_engine(FILE *out, const char *name) {
   size_t len;
   const char *text = engine_text(name, &len);
   for (const char *end; *text; text = end) {
@@ -173,7 +166,7 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
   fprintf(out, "static const LibInput hnnc_in_%d[] = {", i);
   for (uint32_t k = 0; k < f->whole->in.n; k++) {
     const Input *in = &f->whole->in.at[k];
-    int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : 2;
+    const int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : f->kind == GLUE_PRODUCT ? 3 : 2;
     fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind,
             kind == 0   ? (int)in->index
             : kind == 1 ? user_number(f, k)
@@ -187,6 +180,18 @@ static void print_refs(FILE *out, const char *name, const PartRef *ref, uint32_t
   fprintf(out, "static const HnnRef hnnc_%s[] = {", name);
   for (uint32_t k = 0; k < n; k++) fprintf(out, "{%d, %u}, ", ref[k].part, ref[k].index);
   fprintf(out, "{0, 0}};\n");
+}
+
+static int place(const uint32_t *list, uint32_t n, uint32_t v) {
+  for (uint32_t k = 0; k < n; k++)
+    if (list[k] == v) return (int)k;
+  return 0;
+}
+
+static void print_places(FILE *out, const char *what, int i, const uint32_t *v, uint32_t n, const uint32_t *all, uint32_t nall) {
+  fprintf(out, "static const int hnnc_%s_%d[] = {", what, i);
+  for (uint32_t k = 0; k < n; k++) fprintf(out, "%d, ", all ? place(all, nall, v[k]) : (int)v[k]);
+  fprintf(out, "0};\n");
 }
 
 static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn *f) {
@@ -213,12 +218,15 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
   print_outputs(out, "whole", i, f->whole);
   print_inputs(out, i, f);
   print_refs(out, arena_printf(mem, "from_%d", i), f->split.from, f->whole->out.n);
+  if (f->nmoved) print_places(out, "gradients", i, f->moved, f->nmoved, NULL, 0);
   fprintf(out, "\n");
 }
 
 static void print_function_row(FILE *out, int i, const GlueFn *f) {
-  fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d},\n",
-          f->split.n, i, pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
+  fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d, ", f->split.n,
+          i, pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
+  if (f->nmoved) fprintf(out, "%u, %u, hnnc_gradients_%d},\n", f->slope, f->nmoved, i);
+  else fprintf(out, "0, 0, 0},\n");
 }
 
 static void print_params(FILE *out, const Glue *g) {
@@ -237,45 +245,16 @@ static void print_params(FILE *out, const Glue *g) {
                "__attribute__((visibility(\"hidden\")));\n\n");
 }
 
-/* Parameters as the library shows them: each turn of a stack is one. Their number. */
-static uint32_t print_turns(FILE *out, const Glue *g) {
-  const Model *m = g->s->model;
-  uint32_t n = 0;
-  fprintf(out, "static const struct { const char *name; int param; int64_t first, elems; } hnnc_turns[] = {\n");
-  for (uint32_t k = 0; k < m->nparam; k++) {
-    int64_t elems = type_count(param_turn_type(&m->param[k]));
-    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++, n++) {
-      char *path = param_turn_path(&m->param[k], turn);
-      fprintf(out, "  {%s, %u, %" PRId64 ", %" PRId64 "},\n", cname_string(m->mem, path), k, turn * elems, elems);
-      base_free(path);
-    }
-  }
-  fprintf(out, "  {0}};\n\n");
-  return n;
-}
-
-static int place(const uint32_t *list, uint32_t n, uint32_t v) {
-  for (uint32_t k = 0; k < n; k++)
-    if (list[k] == v) return (int)k;
-  return 0;
-}
-
 /* The averages of all losses of a training, each once: into list, how many. */
 static uint32_t running_of(const GlueFn *f, uint32_t *list) {
   uint32_t n = 0;
-  for (uint32_t i = 0; i < functions(f); i++)
+  for (uint32_t i = 0; i < glue_losses(f); i++)
     for (uint32_t k = 0; k < f[i].running.n; k++) {
       uint32_t at = 0;
       while (at < n && list[at] != f[i].running.param[k]) at++;
       if (at == n) list[n++] = f[i].running.param[k];
     }
   return n;
-}
-
-static void print_places(FILE *out, const char *what, int i, const uint32_t *v, uint32_t n, const uint32_t *all, uint32_t nall) {
-  fprintf(out, "static const int hnnc_%s_%d[] = {", what, i);
-  for (uint32_t k = 0; k < n; k++) fprintf(out, "%d, ", all ? place(all, nall, v[k]) : (int)v[k]);
-  fprintf(out, "0};\n");
 }
 
 static uint32_t print_losses(FILE *out, const Glue *g, int i) {
@@ -333,25 +312,25 @@ static void print_patterns(FILE *out, const Glue *g, const GlueFn *f) {
   for (uint32_t k = 0; k < f->whole->out.n; k++) {
     const Pattern *p = pattern_of(f, k);
     if (!p) continue;
-    print_ints(out, pattern_name(g, f, k), "rows", p->start, p->rows + 1);
-    print_ints(out, pattern_name(g, f, k), "cols", p->col, pattern_count(p));
+    print_ints(out, glue_pattern(g, f, k), "rows", p->start, p->rows + 1);
+    print_ints(out, glue_pattern(g, f, k), "cols", p->col, pattern_count(p));
   }
 }
 
 /* ---- wrappers ----------------------------------------------------------------------------------------------- */
 
 static void print_step(FILE *out, const Glue *g, const GlueFn *f, int train) {
-  const uint32_t n = functions(f);
+  const uint32_t n = glue_losses(f);
   for (uint32_t i = 0; i < n; i++) {
-    fprintf(out, "  const void *hnnc_in_%u[] = {", i);
-    for (int k = 0; k < f[i].nuser; k++) fprintf(out, "%s, ", f[i].arg[k]);
-    fprintf(out, "0};\n");
+    fprintf(out, "  const hnn_array hnnc_in_%u[] = {", i);
+    for (int k = 0; k < f[i].nuser; k++) fprintf(out, "{(void *)%s, 0}, ", f[i].arg[k]);
+    fprintf(out, "{0, 0}};\n");
   }
-  fprintf(out, "  const void *const *hnnc_in[] = {");
+  fprintf(out, "  const hnn_array *const hnnc_in[] = {");
   for (uint32_t i = 0; i < n; i++) fprintf(out, "hnnc_in_%u, ", i);
   fprintf(out, "};\n  const int64_t hnnc_n[] = {");
   for (uint32_t i = 0; i < n; i++) fprintf(out, "%s, ", samples_name(g, i));
-  fprintf(out, "};\n  return lib_step((void *)m, %d, hnnc_n, hnnc_in, lr, loss);\n}\n\n", train);
+  fprintf(out, "};\n  return lib_abi_step((void *)m, %d, hnnc_n, hnnc_in, lr, loss);\n}\n\n", train);
 }
 
 static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
@@ -363,17 +342,16 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
     print_step(out, g, f, train);
     return;
   }
-  fprintf(out, "  const void *hnnc_in[] = {");
-  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", f->arg[k]);
-  fprintf(out, "0};\n  void *hnnc_out[] = {");
-  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%s, ", output_name(g, f, k));
-  fprintf(out, "0};\n  return lib_call((void *)m, %d, n, hnnc_in, hnnc_out);\n}\n\n", i);
+  glue_abi_arrays(out, f);
+  for (uint32_t k = 0; k < glue_outputs(f); k++) fprintf(out, "{%s, 0}, ", glue_output(g, f, k));
+  if (glue_slope(f)) fprintf(out, "{gradient, 0}, ");
+  fprintf(out, "{0, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", glue_abi_number(g, i));
 }
 
 /* What the code needs of the processor, asked of it once a model. */
 static void print_check(FILE *out, const Glue *g) {
   const char *at = g->needs;
-  fprintf(out, "static _Thread_local const char *hnnc_reason;\nstatic const char *hnnc_check(void) {\n");
+  fprintf(out, "static const char *hnnc_check(void) {\n");
   if (*at) fprintf(out, "  __builtin_cpu_init();\n");
   while (*at) {
     int n = (int)strcspn(at, " ");
@@ -390,31 +368,17 @@ static void print_check(FILE *out, const Glue *g) {
 void glue_print(FILE *out, const Glue *g) {
   int train = 0;
   fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n", g->name);
-  print_engine(out, "abi");
-  print_engine(out, "lib");
+  glue_engine(out, "abi");
+  glue_engine(out, "lib");
   for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
   for (int i = 0; i < g->n; i++) print_patterns(out, g, &g->fn[i]);
   fprintf(out, "static const LibFn hnnc_fns[] = {\n");
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
   fprintf(out, "  {0}};\n\n");
   print_params(out, g);
-  uint32_t turns = print_turns(out, g);
-  int trains = print_trains(out, g);
-  fprintf(out, "static const LibModel hnnc_model = {%d, %u, hnnc_params, %d, hnnc_fns, %d, hnnc_trains, hnnc_start_values};\n\n",
-          g->s->model->f64, g->s->model->nparam, g->n, trains);
+  const int trains = print_trains(out, g);
   print_check(out, g);
-  fprintf(
-      out,
-      "API %s *%s_create(void) {\n  void *made = 0;\n  if (!(hnnc_reason = hnnc_check())) {\n    made = lib_create(&hnnc_model);\n"
-      "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
-      "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
-      "API void %s_destroy(%s *m) { lib_destroy((void *)m); }\n"
-      "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param((void *)m, hnnc_turns[k].param) + "
-      "hnnc_turns[k].first; }\n"
-      "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].name; }\n"
-      "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].elems; }\n\n",
-      g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, turns, real_name(g), g->name, turns, g->name,
-      turns);
+  glue_abi_print(out, g, trains);
   for (int i = 0; i < g->n; i++)
     if (has_wrapper(&g->fn[i])) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
 }

@@ -2,7 +2,6 @@
  * best and the averaged parameters; and the files beside it of the parameters that are kept. */
 #include "driver/run/runner_priv.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef VEC(RtTensor) Tensors;
@@ -80,9 +79,21 @@ bool checkpoint_write(Runner *r, const Trainer *t, int action, int64_t step, Wri
   add_state(mem, t, &tensor);
   char reports[REPORTS_HASH];
   reports_hash(m, r->result, action, reports);
-  const RtPosition at = {action, step, r->steps_before + step, r->s->opt->seed, r->hash, reports};
+  static const char *const keep[] = {[KEEP_LAST] = "last", [KEEP_BEST] = "best", [KEEP_AVERAGE] = "average"};
+  const RtPosition at = {action, step, r->steps_before + step, r->s->opt->seed, r->hash, reports, keep[t->spec->keep]};
   bool ok =
       write_all_kept(r, t, step, w, err) && rt_run_checkpoint(r->run, &at, tensor.at, (int)tensor.n, rt_train_over(&t->rt), err);
+  vec_free(&tensor);
+  arena_destroy(mem);
+  return ok;
+}
+
+bool checkpoint_params(const Session *s, const char *path, RtError *err) {
+  static const char *const meta[][2] = {{"format", "hnnc-params"}};
+  Arena *mem = arena_create();
+  Tensors tensor = {0};
+  add_params(mem, s->model, s->param, &tensor);
+  const bool ok = rt_checkpoint_write(path, tensor.at, (int)tensor.n, meta, 1, err);
   vec_free(&tensor);
   arena_destroy(mem);
   return ok;

@@ -12,7 +12,8 @@
 void runner_hash(const Source *src, const Options *o, char *out) {
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
-  for (uint32_t k = 1; k <= src->files.n; k++) {
+  const uint32_t n = src->files.n - (o->ask != NULL); /* the last is what is asked */
+  for (uint32_t k = 1; k <= n; k++) {
     const SourceFile *f = source_file(src, k);
     XXH3_128bits_update(state, &f->len, sizeof f->len);
     XXH3_128bits_update(state, f->text, f->len);
@@ -57,16 +58,29 @@ void record_run(Runner *r) {
   rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu().text));
 }
 
-/* Imported files as they were: sources/1-NAME.hnn, ...; those of the library are the command's own. */
+bool record_start(Runner *r, const char *from, RtError *err) {
+  rt_run_set(r->run, "params", json_string(from));
+  char *path = rt_run_path(r->run, RECORD_START);
+  if (!path) base_fault("out of memory");
+  const bool ok = rt_run_folder(r->run, "data", err) && checkpoint_params(r->s, path, err);
+  free(path);
+  return ok;
+}
+
+/* Imported files as they were: sources/1-NAME.hnn, ..., and in the manifest which is which; those of the library are the command's own. */
 static bool keep_sources(const Session *s, RtRun *run, RtError *err) {
   const Source *src = s->src;
   bool ok = true;
+  json_t *sources = json_object();
   for (uint32_t k = 2, n = 1; ok && k <= src->files.n; k++) {
     const SourceFile *f = source_file(src, k);
     if (!f->loaded) continue;
     const char *slash = strrchr(f->name, '/');
-    ok = rt_run_write(run, "sources", arena_printf(s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len, err);
+    const char *name = arena_printf(s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name);
+    json_object_set_new(sources, f->name, json_string(name));
+    ok = rt_run_write(run, "sources", name, f->text, f->len, err);
   }
+  rt_run_set(run, "sources", sources);
   return ok;
 }
 

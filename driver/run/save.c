@@ -38,22 +38,28 @@ static void count(Session *s, const Save *w, const RtArray *a, Span at) {
              w->name, lost, lost == 1 ? "" : "s", lost == 1 ? "is" : "are", rows * a->elems);
 }
 
-int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at) {
+int save_evaluate(Session *s, const Save *w, const ReportResult *results, RtArray *out) {
   int code = w->data ? data_make(s, w->data) : 0;
   if (code) return code;
   Native native;
   NativeJob job = {w->fn, w->name, &native, .samples = w->data ? data_set(s, w->data)->n : 1};
   if ((code = native_build(s, &job, 1))) return code;
-  RtArray *out = base_zeroed(w->fn->out.n, sizeof *out);
-  RtError err = {{0}};
   RtArray stats = report_inputs(s, w->use, w->nuse, results);
   evaluate(s, w, &native, &stats, out);
   rt_array_finish(&stats);
+  native_finish(&native);
+  return 0;
+}
+
+int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at) {
+  RtArray *out = base_zeroed(w->fn->out.n, sizeof *out);
+  RtError err = {{0}};
+  int code = save_evaluate(s, w, results, out);
+  if (code) return base_free(out), code;
   for (uint32_t k = 0; k < w->fn->out.n; k++) count(s, w, &out[k], at);
   session_render(s);
   if (!rt_run_arrays(run, w->name, out, (int)w->fn->out.n, &err)) code = session_fail(s, EXIT_IO, CODE_output, at, "%s", err.text);
   for (uint32_t k = 0; k < w->fn->out.n; k++) rt_array_finish(&out[k]);
   base_free(out);
-  native_finish(&native);
   return code;
 }

@@ -14,6 +14,9 @@ void stop_removes(const char *path); /* a file or a folder that goes then */
 void stop_keeps(const char *path);   /* not any more: it is whole, or gone */
 void stop_child(pid_t pid);          /* ends then, with the group that it leads; 0: there is none */
 void stop_clean(void);               /* all of this, in a handler */
+/* Between these two a signal waits; then whoever catches it by now gets it. */
+void stop_hold(void);
+void stop_release(void);
 
 /* A file that comes under its name when it is whole. path NULL: the standard output. */
 typedef struct OutFile {

@@ -155,6 +155,7 @@ static double loading_seconds(void) {
 static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at,
                      .noverride = s->opt->override_.n,
+                     .ask = s->opt->ask,
                      .table = look_into_table,
                      .gaps = which_have_gaps,
                      .array = read_array,

@@ -1,30 +1,14 @@
 /* Instances that start from a file: `use f = template(...) from "weights.safetensors" as "prefix"`. Names are those of
  * checkpoints; what stands there takes the place of the start that was drawn. */
 #include "driver/session/start.h"
+#include "driver/session/weights.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool below(const char *path, const char *instance) {
   const size_t n = strlen(instance);
   return !strncmp(path, instance, n) && path[n] == '/';
-}
-
-/* The names of a file, the first of them. */
-static void list(DiagMsg *m, const RtCheckpoint *c) {
-  char text[600] = "";
-  size_t n = 0;
-  int k = 0;
-  for (const RtTensor *t; n < sizeof text - 120 && (t = rt_checkpoint_at(c, k)); k++)
-    n += (size_t)snprintf(text + n, sizeof text - n, "%s`%.80s`", k ? ", " : "", t->name);
-  diag_help(m, "the file has %s%s", k ? text : "no tensor", k && rt_checkpoint_at(c, k) ? ", ..." : "");
-}
-
-static const char *shape_text(char *text, size_t size, int rank, const uint32_t *dim) {
-  char buf[128];
-  snprintf(text, size, "%s", type_user(type_real(false, rank, dim), buf, sizeof buf));
-  return text;
 }
 
 /* The turn of a parameter that has this path in the file. */
@@ -37,11 +21,11 @@ static bool take(Session *s, const Start *x, const RtCheckpoint *c, uint32_t k, 
   const bool same = t && t->rank == (int)one.rank && !memcmp(t->dim, one.dim, sizeof *t->dim * one.rank);
   if (!t) {
     DiagMsg *m = diag_add(s->diag, CODE_start, x->at, "`%s` has no `%s`, which `%s` starts from", x->file, name, x->instance);
-    list(m, c);
+    weights_listed(m, c);
     if (!x->as) diag_help(m, "`from \"%s\" as \"name\"` takes what begins with another name", x->file);
   } else if (!same)
     diag_add(s->diag, CODE_start, x->at, "`%s` of `%s` is %s, and `%s` is %s", name, x->file,
-             shape_text(have, sizeof have, t->rank, t->dim), path, shape_text(want, sizeof want, (int)one.rank, one.dim));
+             weights_shape(have, sizeof have, t->rank, t->dim), path, weights_shape(want, sizeof want, (int)one.rank, one.dim));
   const int64_t n = type_count(one);
   RtArray *a = &s->param[k];
   for (int64_t e = 0; same && e < n; e++) rt_set_real(a->v, turn * n + e, a->f64, rt_real(t->v, e, t->f64));

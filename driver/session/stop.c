@@ -14,6 +14,7 @@ enum { PLACES = 8, LENGTH = 4096 };
 static char place[PLACES][LENGTH];
 static volatile sig_atomic_t used[PLACES];
 static volatile pid_t child;
+static volatile sig_atomic_t held, pending; /* the signal that came while signals were held; 0: none */
 
 void stop_removes(const char *path) {
   for (int k = 0; k < PLACES; k++) {
@@ -57,6 +58,10 @@ void stop_clean(void) {
 }
 
 static void on_signal(int number) {
+  if (held) {
+    pending = number;
+    return;
+  }
   stop_clean();
   signal(number, SIG_DFL);
   raise(number);
@@ -69,4 +74,13 @@ void stop_catch(void) {
   sigfillset(&action.sa_mask);
   for (size_t k = 0; k < sizeof number / sizeof *number; k++)
     if (!sigaction(number[k], NULL, &was) && was.sa_handler != SIG_IGN) sigaction(number[k], &action, NULL);
+}
+
+void stop_hold(void) { held = 1; }
+
+void stop_release(void) {
+  held = 0;
+  const int number = pending;
+  pending = 0;
+  if (number) raise(number);
 }

@@ -19,6 +19,8 @@
 
 enum { FLOW_STATES = 16, FLOW_GROUP = 16 /* updates of a group, at most */ };
 
+bool func_is_flow(const Func *f); /* or the inverse of one, or a lift */
+
 /* A state, or some of its elements. */
 typedef struct Piece {
   uint32_t slot;

@@ -4,8 +4,6 @@
 
 #include "frontend/flow/flow.h"
 
-bool func_is_flow(const Func *f); /* or the inverse of one, or a lift */
-
 /* ---- flow_cone.c: what expressions of a recording are computed from -------------------------------------- */
 
 const Reading *flow_reading(const Flow *w, Val v); /* NULL if v is none */

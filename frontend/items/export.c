@@ -51,8 +51,7 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   return fn;
 }
 
-/* *declared: all types stand in the file; otherwise those of the first call. */
-static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n, bool *declared) {
+bool item_argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n, bool *declared) {
   bool known = func_types(E, f, t, n);
   *declared = known;
   if (known) return true;
@@ -79,7 +78,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
   uint32_t n;
   bool declared;
   const bool main_part = callee == f && f->item->kind != IT_LOSS; /* an inverse is told by its flow */
-  if (!argument_types(E, g, f, t, &n, &declared)) {
+  if (!item_argument_types(E, g, f, t, &n, &declared)) {
     if (main_part) leave_out(E, g, f, kind);
     return;
   }

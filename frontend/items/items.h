@@ -16,5 +16,6 @@ void save_item(Elab *E, const Item *it);
 void item_starts(Elab *E, const Item *it, Value v); /* use v from a file */
 void item_made(Elab *E, Value v, Span at);
 void export_globals(Elab *E);
+void ask_item(Elab *E); /* E->o->ask, when all else is elaborated */
 
 #endif

@@ -7,26 +7,25 @@
 enum { SAVE_ARRAYS = 256 }; /* of one item */
 
 /* A truth value is computed as 0 or 1, and written as what it is. */
-static bool array(Elab *E, const Arg *o, Save *s, uint32_t k) {
-  Value v = elab_expr(E, o->value);
+bool item_array(Elab *E, const char *name, Value v, Span at, Save *s, uint32_t k) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (!value_type(v, &t)) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, o->value->at, "`%s` is saved as one array, found %s", o->name, value_kind(E, v));
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` is saved as one array, found %s", name, value_kind(E, v));
     if (v.kind == V_TUPLE) elab_help(m, "each value has a key of its own: `let (a, b) = ...` in a block, or two keys");
     else if (v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
     return false;
   }
-  Build *b = elab_at(E, o->value->at);
-  Val x = elab_tensor(E, v, o->value->at);
+  Build *b = elab_at(E, at);
+  Val x = elab_tensor(E, v, at);
   s->truth[k] = t.dt == DT_BOOL;
   if (s->truth[k]) x = ir_indicator(b, x);
-  ir_output(b, s->data ? ir_spread(b, x) : x, o->name);
-  s->key[k] = o->name;
+  ir_output(b, s->data ? ir_spread(b, x) : x, name);
+  s->key[k] = name;
   return true;
 }
 
-static bool arrays(Elab *E, const Item *it, Save *s) {
+bool item_arrays(Elab *E, const Item *it, Save *s) {
   uint32_t n = 0;
   for (const Arg *o = it->options; o; o = o->next) n++;
   if (n > SAVE_ARRAYS) {
@@ -44,7 +43,7 @@ static bool arrays(Elab *E, const Item *it, Save *s) {
     if (item_option_twice(E, it, o)) good = false;
     else {
       item_file_name(E, o->name, o->name_at, "a saved array");
-      good &= array(E, o, s, k++);
+      good &= item_array(E, o->name, elab_expr(E, o->value), o->value->at, s, k++);
     }
   return good;
 }
@@ -61,7 +60,7 @@ void save_item(Elab *E, const Item *it) {
   item_reports(E, &root, false);
   bool good = !it->on || (s->data = item_data(E, &root, it));
   item_file_name(E, it->name, it->name_at, "a `save`");
-  good = good && arrays(E, it, s);
+  good = good && item_arrays(E, it, s);
   if (good) s->fn = root_end_of_reports(E, &root, &s->use, &s->nuse);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_SAVE, .at = it->at, .save = s};

@@ -194,6 +194,12 @@ static int option_number(const char *name) {
 
 bool train_option(const char *name) { return option_number(name) < NOPTIONS; }
 
+const char *train_options(Elab *E) {
+  const char *known[NOPTIONS];
+  for (int k = 0; k < NOPTIONS; k++) known[k] = options[k].name;
+  return option_listed(E, known, NOPTIONS);
+}
+
 static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
 
 static void unknown_option(Elab *E, const Arg *o) {
@@ -204,7 +210,7 @@ static void unknown_option(Elab *E, const Arg *o) {
   else if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
   else if (synonym(o->name) || synonym_among(o->name, known, NOPTIONS) || diag_nearest(o->name, known, NOPTIONS))
     elab_suggest_option(m, o->name, known, NOPTIONS);
-  else elab_help(m, "options of `train`: %s", option_listed(E, known, NOPTIONS));
+  else elab_help(m, "options of `train`: %s", train_options(E));
 }
 
 /* A word of which not even a likeness is known among options: those that there are. What else it may mean elsewhere is not meant. */

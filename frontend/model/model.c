@@ -105,6 +105,7 @@ static void elaborate(Elab *E) {
   for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
   train_monitors(E);
   export_globals(E);
+  if (E->o->ask) ask_item(E);
   resolve_globals(E);
   scratch_end(E, &s, POISON, (Span){0});
   context_pop(E, &c);

@@ -331,7 +331,7 @@ static void ast_limit_depth(Parser *ps, Item *items) {
 
 /* ---- the whole file ------------------------------------------------------------------------------------ */
 
-static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Interner *names, Diag *diag) {
+static Ast *parse(Source *src, uint32_t file, const char *before, uint32_t from, Interner *names, Diag *diag) {
   const SourceFile *f = source_file(src, file);
   Arena *mem = arena_create();
   Ast *ast = ARENA_NEW(mem, Ast);
@@ -343,7 +343,7 @@ static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Inte
                .file = file,
                .names = names,
                .diag = diag,
-               .constant = constant,
+               .before = before,
                .from = from};
   ps.last = &ps.first;
   tokens_read(&ps);
@@ -358,10 +358,25 @@ static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Inte
   return ast;
 }
 
-Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) { return parse(src, file, false, 0, names, diag); }
+Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) { return parse(src, file, NULL, 0, names, diag); }
 
 Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag) {
-  return parse(src, file, true, from, names, diag);
+  return parse(src, file, "const", from, names, diag);
+}
+
+/* `{ let ... }` is a block, `{ name = ... }` a list of arrays. */
+static bool lists_arrays(const char *text) {
+  text += strspn(text, " \t\n");
+  if (*text++ != '{') return false;
+  text += strspn(text, " \t\n");
+  const size_t word = strcspn(text, " \t\n=;{}()[],+-*/^\"");
+  const char *behind = text + word + strspn(text + word, " \t\n");
+  return word && behind[0] == '=' && behind[1] != '=';
+}
+
+Ast *ast_parse_asked(Source *src, uint32_t file, Interner *names, Diag *diag) {
+  const bool list = lists_arrays(source_file(src, file)->text);
+  return parse(src, file, list ? "save result =" : "const result =", 0, names, diag);
 }
 
 void ast_destroy(Ast *a) {

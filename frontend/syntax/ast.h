@@ -225,6 +225,8 @@ bool ast_type_real(const TypeExpr *t);
 Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag);
 /* The same of a file that holds `name = value` from the byte `from` on: one item, a const. */
 Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag);
+/* The same of an expression alone: a const; or of `{ name = expression, ... }`: a save. */
+Ast *ast_parse_asked(Source *src, uint32_t file, Interner *names, Diag *diag);
 void ast_destroy(Ast *a);
 void ast_print(FILE *out, const Ast *a); /* an indented dump, stable, for tests and --emit=ast */
 

@@ -44,9 +44,9 @@ typedef struct Parser {
   Interner *names;
   Diag *diag;
   Tokens tokens;
-  bool constant;
-  uint32_t from; /* see ast_parse_const */
-  uint32_t at;   /* index of the next token */
+  const char *before; /* words that stand before the text, with blanks between them; NULL: none */
+  uint32_t from;      /* see ast_parse_const */
+  uint32_t at;        /* index of the next token */
   bool recovering, stopped;
   bool too_deep; /* said of the item whose depth is being limited */
   bool lost;     /* at the top, after something that begins no definition: until one begins, there is nothing new to say */

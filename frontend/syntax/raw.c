@@ -320,16 +320,26 @@ static void check_utf8(Parser *ps) {
   }
 }
 
+/* Each at the beginning of the text, without a place of its own. */
+static void words_before(Raw *f) {
+  const Parser *ps = f->ps;
+  for (const char *w = ps->before; *w; w += strspn(w, " ")) {
+    const size_t n = strcspn(w, " ");
+    const bool name = *w != '=';
+    push_raw(
+        f,
+        (Token){.kind = name ? T_NAME : '=', .begin = ps->from, .end = ps->from, .name = name ? intern_n(ps->names, w, n) : NULL});
+    w += n;
+  }
+}
+
 static void lex(Raw *f) {
   Parser *ps = f->ps;
   Token place = {0};
   yyscan_t scanner;
   check_utf8(ps);
   if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0) place.end = 3;
-  if (ps->constant) {
-    place.end = ps->from;
-    push_raw(f, (Token){.kind = T_NAME, .begin = ps->from, .end = ps->from, .name = intern_n(ps->names, "const", 5)});
-  }
+  if (ps->before) words_before(f), place.end = ps->from;
   if (hnn_raw_lex_init_extra(&place, &scanner)) base_fault("out of memory for the lexer");
   hnn_raw__scan_bytes(ps->text + place.end, (int)(ps->len - place.end), scanner);
   while ((place.kind = hnn_raw_lex(scanner))) raw_token(f, place);

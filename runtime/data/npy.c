@@ -227,7 +227,7 @@ bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) 
     }
     const double v = element(a, i);
     if (gap && isnan(v)) *gap = true;
-    else if (!isfinite(v) || !exact(a, i)) return refused(a, index, i, err);
+    else if ((!isfinite(v) && !a->any) || !exact(a, i)) return refused(a, index, i, err);
     out[k++] = v;
     int d = a->rank - 1;
     for (; d >= 0; d--) {
@@ -241,8 +241,21 @@ bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) 
 
 /* ---- a file as a table -------------------------------------------------------------------------------------- */
 
+static bool whole_column(const Npy *a, RtTable *t, RtError *err) {
+  if (a->rank > HNN_MAX_RANK + 1) return rt_fail(err, "%d axes are too many", a->rank);
+  t->column = calloc(1, sizeof *t->column);
+  if (!t->column) return rt_fail(err, "not enough memory");
+  RtColumn *k = t->column;
+  *k = (RtColumn){
+    .name = strdup(""), .number = true, .rank = a->rank ? a->rank - 1 : 0, .rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW};
+  for (int d = 0; d < k->rank; d++) k->dim[d] = a->dim[1 + d];
+  t->ncolumn = 1;
+  return k->name || rt_fail(err, "not enough memory");
+}
+
 static bool columns_of(const Npy *a, RtTable *t, RtError *err) {
   if (a->kind == 'U' || a->kind == 'S') return rt_fail(err, "the array holds text");
+  if (t->whole) return whole_column(a, t, err);
   if (a->rank == 0 || a->rank > HNN_MAX_RANK + 1)
     return rt_fail(err, "an array of rank %d is no table; rows come along the first axis", a->rank);
   if (!a->count) return rt_fail(err, "the array is empty");
@@ -297,19 +310,22 @@ bool rt_npy_open(const char *path, RtTable *t, RtError *err) {
 static bool column_values(const Npy *a, RtTable *t, int c, RtError *err) {
   RtColumn *k = &t->column[c];
   if (k->v || k->fault) return true;
-  k->v = malloc((size_t)(a->count / t->ncolumn) * sizeof *k->v);
-  return k->v ? npy_values(a, a->rank > 1 ? c : -1, k->v, t->gaps ? &k->gap : NULL, err) : rt_fail(err, "not enough memory");
+  k->v = malloc((size_t)(a->count / t->ncolumn + 1) * sizeof *k->v);
+  return k->v ? npy_values(a, a->rank > 1 && !t->whole ? c : -1, k->v, t->gaps ? &k->gap : NULL, err)
+              : rt_fail(err, "not enough memory");
 }
 
 bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err) {
   size_t size;
   Npy a;
   RtError why;
-  RtTable now = {0};
+  RtTable now = {.whole = t->whole};
   char *image = rt_file_read(t->path, &size, err);
   if (!image) return false;
   bool ok = npy_parse(&a, image, size, size, &why) && columns_of(&a, &now, &why);
-  if (ok && (now.rows != t->rows || now.ncolumn != t->ncolumn || memcmp(now.column->dim, t->column->dim, sizeof now.column->dim)))
+  a.any = t->whole;
+  if (ok && (now.rows != t->rows || now.column->rows != t->column->rows || now.ncolumn != t->ncolumn ||
+             memcmp(now.column->dim, t->column->dim, sizeof now.column->dim)))
     ok = rt_fail(&why, "it is being changed");
   for (int i = 0; ok && i < n; i++) ok = column_values(&a, t, column[i], &why);
   rt_table_finish(&now);

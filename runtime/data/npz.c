@@ -69,14 +69,14 @@ static bool array_of(const Archive *ar, int64_t i, bool all, Bytes *b, Npy *a, R
 }
 
 /* Type and shape of a column; false: why not. */
-static bool describe(const Npy *a, RtColumn *k, RtError *why) {
+static bool describe(const Npy *a, bool whole, RtColumn *k, RtError *why) {
   k->number = a->kind != 'U' && a->kind != 'S';
   if (!k->number) return rt_fail(why, "it holds text");
   if (a->rank > HNN_MAX_RANK + 1) return rt_fail(why, "%d axes are too many", a->rank);
   k->rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW;
   k->rank = a->rank ? a->rank - 1 : 0;
   for (int d = 0; d < k->rank; d++) k->dim[d] = a->dim[1 + d];
-  return a->count || rt_fail(why, "it is empty, an axis has length 0");
+  return a->count || whole || rt_fail(why, "it is empty, an axis has length 0");
 }
 
 static bool add_member(const Archive *ar, zip_int64_t i, Bytes *b, RtTable *t) {
@@ -89,7 +89,7 @@ static bool add_member(const Archive *ar, zip_int64_t i, Bytes *b, RtTable *t) {
   *k = (RtColumn){.name = strndup(name, len - 4), .number = true, .member = i};
   if (!k->name) return false;
   t->ncolumn++;
-  if (array_of(ar, i, false, b, &a, &why) && describe(&a, k, &why)) return true;
+  if (array_of(ar, i, false, b, &a, &why) && describe(&a, t->whole, k, &why)) return true;
   k->fault = strdup(why.text);
   return k->fault != NULL;
 }
@@ -124,14 +124,15 @@ bool rt_npz_open(const char *path, RtTable *t, RtError *err) {
   return t->ncolumn || rt_fail(err, "%s: the archive holds no arrays (members NAME.npy)", path);
 }
 
-static bool member_values(const Archive *ar, RtColumn *k, bool gaps, Bytes *b, RtError *why) {
+static bool member_values(const Archive *ar, RtColumn *k, const RtTable *t, Bytes *b, RtError *why) {
   Npy a;
   RtColumn now = {0};
-  if (!array_of(ar, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
+  if (!array_of(ar, k->member, true, b, &a, why) || !describe(&a, t->whole, &now, why)) return false;
   if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim))
     return rt_fail(why, "it is being changed");
-  k->v = malloc((size_t)a.count * sizeof *k->v);
-  return k->v ? npy_values(&a, -1, k->v, gaps ? &k->gap : NULL, why) : rt_fail(why, "not enough memory");
+  a.any = t->whole;
+  k->v = malloc(((size_t)a.count + 1) * sizeof *k->v);
+  return k->v ? npy_values(&a, -1, k->v, t->gaps ? &k->gap : NULL, why) : rt_fail(why, "not enough memory");
 }
 
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
@@ -143,7 +144,7 @@ bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
   for (int i = 0; ok && i < n; i++) {
     RtColumn *k = &t->column[column[i]];
     if (k->v || k->fault) continue;
-    ok = member_values(&ar, k, t->gaps, &b, &why);
+    ok = member_values(&ar, k, t, &b, &why);
     if (!ok) rt_fail(err, "%.200s: array `%.80s`: %s", t->path, k->name, why.text);
   }
   free(b.at);

@@ -356,11 +356,11 @@ static bool lines(Read *r, const char *s, const char *end) {
 }
 
 static bool finish(Read *r) {
-  if (!r->t->rows)
+  if (!r->t->rows && !(r->started && r->t->whole))
     return rt_fail(r->err, r->started ? "%s: a header but no rows" : "%s: the file is empty: no header, no rows", r->path);
   for (int c = 0; c < r->t->ncolumn; c++) {
     RtColumn *k = &r->t->column[c];
-    k->number = r->kind[c] == KIND_NUMBER;
+    k->number = r->kind[c] == KIND_NUMBER || !r->t->rows;
     k->rows = r->t->rows;
     if (k->fault) {
       free(k->v);
@@ -376,6 +376,7 @@ static bool read_text(const char *path, bool info_only, RtTable *out, RtError *e
   if (!text) return false;
   Read r = {.path = path, .err = err, .info_only = info_only, .separator = 1, .t = out};
   const size_t bom = size >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0;
+  out->text = true;
   const bool wide = size >= 2 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2));
   const bool ok =
       wide ? rt_fail(err, "%s: the file is in UTF-16; save it as UTF-8", path) : lines(&r, text + bom, text + size) && finish(&r);
@@ -423,7 +424,7 @@ bool rt_table_values(RtTable *t, const int *column, int n, RtError *err) {
 }
 
 bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err) {
-  *out = (RtTable){.path = strdup(path), .gaps = how & RT_GAPS};
+  *out = (RtTable){.path = strdup(path), .gaps = how & RT_GAPS, .whole = how & RT_WHOLE};
   const bool ok = !out->path      ? rt_fail(err, "%s: not enough memory", path)
                   : is_npy(path)  ? rt_npy_open(path, out, err)
                   : is_npz(path)  ? rt_npz_open(path, out, err)

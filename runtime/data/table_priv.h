@@ -42,6 +42,7 @@ typedef struct Npy {
   int size;                  /* bytes of an element */
   const unsigned char *data; /* NULL: not in the image */
   int64_t count;
+  bool any; /* what is not finite may be among its values; set after npy_parse */
 } Npy;
 /* The first `have` bytes of an .npy image of `total` bytes, at least NPY_HEAD or all of it. Messages do not name the file. */
 bool npy_parse(Npy *a, const void *image, size_t have, uint64_t total, RtError *err);

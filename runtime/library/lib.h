@@ -2,11 +2,12 @@
  * generated table into model.so, and writes typed wrappers around the calls below. No LLVM, no hnnc. The text of this header and of
  * ir/abi.h is part of what is generated.
  *
- * Arrays of the user are row-major with the sample first: [n][dims...], in the model's precision. */
+ * What is not said here says model.h. */
 #ifndef HNNC_RUNTIME_LIBRARY_LIB_H
 #define HNNC_RUNTIME_LIBRARY_LIB_H
 
 #include "ir/abi.h"
+#include "runtime/library/model.h"
 
 #include <stdbool.h>
 
@@ -23,7 +24,7 @@ typedef struct LibInput {
   int64_t elems;
   bool lane;
 } LibInput;
-enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT }; /* index: parameter, number of the user's array */
+enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT, LIB_ONE }; /* index: parameter, number of the user's array */
 
 typedef struct LibPart {
   HnnKernel kernel;
@@ -43,6 +44,10 @@ typedef struct LibFn {
   const bool *out_lane;
   const int64_t *out_elems;
   const HnnRef *from;
+  /* If `moved`: outputs slope, slope + 1, ... are gradients by these parameters, which the user gets end to end, as the last output;
+   * what is behind them he does not get. Of what lies before, the loss or values per sample, nothing is done in strips. */
+  int slope, nmoved;
+  const int *moved;
 } LibFn;
 
 /* A loss of the sum that is minimised. */
@@ -69,25 +74,53 @@ typedef struct LibTrain {
   const double *decay; /* functions give after the gradients; see rt_average */
 } LibTrain;
 
+/* A parameter as the library shows it: each turn of a stack is one. */
+typedef struct LibTurn {
+  int param;
+  int64_t first; /* element of that */
+} LibTurn;
+
 typedef struct LibModel {
   bool f64;
+  int64_t reals; /* of all parameters */
   int nparam;
   const LibParam *param;
   int nfn;
   const LibFn *fn;
   int ntrain;
   const LibTrain *train;
-  const void *start; /* parameters' start values, end to end */
+  const void *start;          /* parameters' start values, end to end */
+  const hnn_library *library; /* what is shown (NULL: nothing): its functions are */
+  const int *shown;           /* these of fn, its parameters */
+  const LibTurn *turn;        /* these */
 } LibModel;
 
-typedef struct Lib Lib;
+/* ---- the engine: arguments are good, but for arrays and numbers of samples ---- */
+
+typedef hnn_model Lib;
 Lib *lib_create(const LibModel *m); /* NULL without memory */
+Lib *lib_share(const Lib *l);
+struct RtPool;
+/* Parameters that live elsewhere, each on 64 bytes and zero up to RT_PAD; threads of a pool that does, too. It cannot train. */
+Lib *lib_create_on(const LibModel *m, void **param, struct RtPool *pool);
 void lib_destroy(Lib *l);
-void *lib_param(Lib *l, int k);
-/* in: the user's arrays, out: likewise. 0, or -1 without memory, with n < 1, or with an n whose arrays have no size. */
-int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out);
-/* One optimizer step on n[k] samples in[k] of each loss; *loss gets their sum before it. lr <= 0: the model's own.
- * 0; -1 as above; 1 if loss, gradient, lr or what the step makes is not finite (everything stays as it was). */
-int lib_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss);
+void *lib_param(const Lib *l, int k);
+int lib_threads(Lib *l, int threads);
+/* fn: of LibModel.fn. */
+int lib_call(Lib *l, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
+int lib_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
+
+/* ---- what hnn_library has: whatever the arguments; lib_abi_fail says why in this thread ---- */
+
+int lib_abi_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+hnn_model *lib_abi_create(const LibModel *m, const char *lacks); /* lacks: why this processor cannot, or NULL */
+hnn_model *lib_abi_share(const hnn_model *m);
+int lib_abi_threads(hnn_model *m, int threads);
+void *lib_abi_param(hnn_model *m, int k);
+int lib_abi_call(hnn_model *m, int function, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
+int lib_abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
+int lib_abi_load(hnn_model *m, const char *path);
+int lib_abi_save(const hnn_model *m, const char *path);
+const char *lib_abi_error(int code);
 
 #endif

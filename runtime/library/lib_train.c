@@ -63,7 +63,7 @@ static bool apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
     in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
     in[1] = (HnnArg){grad[k].p, ld};
     for (int i = 0; i < ns; i++) in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
-    if (!rt_fn_run(l->fn[t->update], in, out, ld, 0, 0)) return false;
+    if (!rt_fn_run(lib_fn(l->own, t->update), in, out, ld, 0, 0)) return false;
     at += ld;
   }
   return true;
@@ -78,15 +78,15 @@ static int spans(const Lib *l, int train, RtSpan *span) {
   return n;
 }
 
-/* The same, or nothing where it is not finite: 0, 1, -1 without memory. */
+/* The same, or nothing where it is not finite: a LibCode. */
 static int apply_whole(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
   const LibTrain *t = &l->m->train[train];
   RtSpan *span = malloc(sizeof *span * (size_t)(t->nmoved + t->nstates + 1));
   const int n = span ? spans(l, train, span) : 0;
   void *before = span ? rt_spans_copy(span, n, l->m->f64) : NULL;
-  int code = -1;
+  int code = HNN_NO_MEMORY;
   if (before) {
-    code = !apply(l, train, grad, lr, scale) ? -1 : !rt_spans_finite(span, n, l->m->f64);
+    if (apply(l, train, grad, lr, scale)) code = rt_spans_finite(span, n, l->m->f64) ? HNN_OK : HNN_NOT_FINITE;
     if (code) rt_spans_restore(span, n, l->m->f64, before);
   }
   free(before);
@@ -142,16 +142,16 @@ static double samples_of(const LibTrain *t, const int64_t *n, int k, int r) {
 }
 
 /* Loss, gradients and means of the step at hand into *loss and *grad. False: no memory. */
-static bool gradient(Lib *l, int train, const int64_t *n, const void *const *const *in, double *loss, const HnnArg **grad) {
+static bool gradient(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double *loss, const HnnArg **grad) {
   const LibTrain *t = &l->m->train[train];
   const Sum *sum = &l->sum[train];
   *loss = 0;
   if (sum->grad) memset(sum->memory, 0, (size_t)lib_moved_size(l, t) * real_size(l));
   for (int k = 0; k < t->nloss; k++) {
     const LibLoss *q = &t->loss[k];
-    const Arguments *a = lib_bind(l, q->gradient, n[k], in[k]);
+    const Arguments *a = lib_bind(l->own, q->gradient, n[k], in[k]);
     const uint64_t seed = rt_random_u64(rt_loss_seed(0, k), RT_STREAM_DRAWS, (uint64_t)l->steps[train]);
-    if (!a || !rt_fn_run(l->fn[q->gradient], a->in, a->out, n[k], seed, 0)) return false;
+    if (!a || !rt_fn_run(lib_fn(l->own, q->gradient), a->in, a->out, n[k], seed, 0)) return false;
     *loss += q->factor * rt_real(a->out[0].p, 0, l->m->f64);
     *grad = a->out + 1;
     for (int i = 0; sum->grad && i < q->nmoved; i++)
@@ -165,20 +165,20 @@ static bool gradient(Lib *l, int train, const int64_t *n, const void *const *con
 }
 
 /* One step of a compiled update, of the rate lr. */
-static int compiled_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
+static int compiled_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   const HnnArg *grad = NULL;
-  if (!gradient(l, train, n, in, loss, &grad)) return -1;
+  if (!gradient(l, train, n, in, loss, &grad)) return HNN_NO_MEMORY;
   const bool tame = moderate(l, t, grad);
   const double scale = isfinite(*loss) && all_finite(l, t, grad, tame ? t->nmoved : 0) ? clip_scale(l, t, grad) : -1;
-  if (scale < 0) return 1;
-  int code = 0;
-  if (tame && calm(l, t, lr)) code = apply(l, train, grad, lr, scale) ? 0 : -1;
+  if (scale < 0) return HNN_NOT_FINITE;
+  int code = HNN_OK;
+  if (tame && calm(l, t, lr)) code = apply(l, train, grad, lr, scale) ? HNN_OK : HNN_NO_MEMORY;
   else code = apply_whole(l, train, grad, lr, scale);
   if (code) return code;
   move_averages(l, train, grad + t->nmoved);
   l->steps[train]++;
-  return 0;
+  return HNN_OK;
 }
 
 /* ---- lbfgs ---- */
@@ -238,17 +238,17 @@ static void flat_params(Flat *q, const Lib *l, const LibTrain *t) {
 }
 
 /* One loss; its numbers of parameters are written behind those of the losses before. False: no memory. */
-static bool flat_loss(Flat *q, Lib *l, const LibTrain *t, int k, int64_t n, const void *const *in, size_t *used) {
+static bool flat_loss(Flat *q, Lib *l, const LibTrain *t, int k, int64_t n, const hnn_array *in, size_t *used) {
   const LibLoss *from = &t->loss[k];
   const LibFn *f = &l->m->fn[from->gradient];
-  const Arguments *a = lib_bind(l, from->gradient, n, in);
+  const Arguments *a = lib_bind(l->own, from->gradient, n, in);
   Term *m = &q->loop.term[k];
   int32_t *moved = q->numbers + *used, *running = moved + from->nmoved;
   int64_t *offset = q->offsets + *used;
   *used += (size_t)(from->nmoved + from->nrunning);
   for (int i = 0; i < from->nmoved; i++) moved[i] = t->moved[from->moved[i]], offset[i] = q->offset[from->moved[i]];
   for (int i = 0; i < from->nrunning; i++) running[i] = t->running[from->running[i]];
-  q->t.sum[k] = (RtLoss){.gradient = l->fn[from->gradient],
+  q->t.sum[k] = (RtLoss){.gradient = lib_fn(l->own, from->gradient),
                          .factor = from->factor,
                          .offset = offset,
                          .moved = moved,
@@ -264,7 +264,7 @@ static bool flat_loss(Flat *q, Lib *l, const LibTrain *t, int k, int64_t n, cons
   return true;
 }
 
-static bool flat_init(Flat *q, Lib *l, int train, const int64_t *n, const void *const *const *in, double lr) {
+static bool flat_init(Flat *q, Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr) {
   const LibTrain *t = &l->m->train[train];
   q->t = (RtTrain){.nsum = t->nloss,
                    .running = t->running,
@@ -299,14 +299,14 @@ static void flat_finish(Flat *q) {
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
 }
 
-static int lbfgs_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
+static int lbfgs_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   Flat q = {0};
   RtError err;
-  int code = -1;
+  int code = HNN_NO_MEMORY;
   if (flat_init(&q, l, train, n, in, lr)) {
     q.loop.err = &err;
-    code = rt_lbfgs_step(&q.loop) ? 0 : q.loop.status == RT_NOT_FINITE ? 1 : -1;
+    code = rt_lbfgs_step(&q.loop) ? HNN_OK : q.loop.status == RT_NOT_FINITE ? HNN_NOT_FINITE : HNN_NO_MEMORY;
     *loss = q.loop.first_loss;
   }
   for (int k = 0; !code && k < t->nmoved; k++) {
@@ -318,10 +318,26 @@ static int lbfgs_step(Lib *l, int train, const int64_t *n, const void *const *co
   return code;
 }
 
-int lib_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
+/* Whether the samples of all losses are there. */
+static bool samples_good(const Lib *l, const LibTrain *t, const int64_t *n, const hnn_array *const *in) {
+  for (int k = 0; k < t->nloss; k++)
+    if (!lib_call_good(l, t->loss[k].gradient, n[k], in[k]) || n[k] < 1) return false;
+  return true;
+}
+
+/* Makes the functions of a training that are not there yet. */
+static bool made(Lib *l, const LibTrain *t) {
+  bool ok = t->update < 0 || lib_fn(l->own, t->update);
+  for (int k = 0; ok && k < t->nloss; k++) ok = lib_fn(l->own, t->loss[k].gradient) != NULL;
+  return ok;
+}
+
+int lib_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   const double rate = lr > 0 || isnan(lr) ? lr : t->lr;
-  if (!isfinite(rate)) return 1;
+  if (l->shares || !loss || !samples_good(l, t, n, in)) return HNN_BAD_CALL;
+  if (!made(l, t)) return HNN_NO_MEMORY;
+  if (!isfinite(rate)) return HNN_NOT_FINITE;
   if (t->update < 0) return lbfgs_step(l, train, n, in, rate, loss);
   const uint64_t mode = float_mode_flush();
   const int code = compiled_step(l, train, n, in, rate, loss);

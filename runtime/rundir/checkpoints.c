@@ -39,7 +39,8 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
                                  {"number", number},
                                  {"seed", seed},
                                  {"model_hash", at->model_hash ? at->model_hash : ""},
-                                 {"reports", at->reports ? at->reports : ""}};
+                                 {"reports", at->reports ? at->reports : ""},
+                                 {"keep", at->keep ? at->keep : "last"}};
   char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
   bool ok = path && last ? rt_run_settle(r, err) && rt_checkpoint_write(path, t, n, meta, sizeof meta / sizeof *meta, err)
                          : rt_fail(err, "not enough memory");

@@ -240,7 +240,7 @@ static bool read_manifest(RtRun *r, RtError *err) {
   return json_is_object(r->manifest);
 }
 
-RtRun *rt_run_reopen(const char *dir, RtError *err) {
+static RtRun *existing(const char *dir, RtError *err) {
   RtRun *r = calloc(1, sizeof *r);
   if (!r) {
     rt_fail(err, "not enough memory");
@@ -255,8 +255,17 @@ RtRun *rt_run_reopen(const char *dir, RtError *err) {
   }
   for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
   r->settled = true;
-  if (read_manifest(r, err) && lock_directory(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err))
-    return remove_left_overs(r), r;
+  if (read_manifest(r, err)) return r;
+  rt_run_destroy(r);
+  return NULL;
+}
+
+RtRun *rt_run_look(const char *dir, RtError *err) { return existing(dir, err); }
+
+RtRun *rt_run_reopen(const char *dir, RtError *err) {
+  RtRun *r = existing(dir, err);
+  if (!r) return NULL;
+  if (lock_directory(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err)) return remove_left_overs(r), r;
   rt_run_destroy(r);
   return NULL;
 }

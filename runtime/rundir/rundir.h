@@ -26,6 +26,8 @@ typedef struct RtRun RtRun;
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err);
 /* An existing one, to go on with. "DIR", or "DIR/checkpoints/step-N.safetensors" to go back to that. */
 RtRun *rt_run_reopen(const char *dir, RtError *err);
+/* The same to look at only: nothing is locked, written or removed, and another process may be at work in it. */
+RtRun *rt_run_look(const char *dir, RtError *err);
 void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
 char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
@@ -99,6 +101,7 @@ typedef struct RtPosition {
   uint64_t seed;
   const char *model_hash; /* of the text and the options that matter */
   const char *reports;    /* of the reports made before, which lie in reports.json */
+  const char *keep;       /* which parameters the training ends with: "last", "best", "average" */
 } RtPosition;
 bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err);
 /* Parameters alone, that a training keeps: checkpoints/KIND-N.safetensors, and checkpoints/KIND names it. `before`: the N of one
@@ -106,5 +109,8 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
 bool rt_run_kept(RtRun *r, const char *kind, int64_t number, int64_t before, const RtTensor *t, int n, RtError *err);
 /* The last one (or the one named in rt_run_reopen); at->model_hash, at->reports live as long as the result. */
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err);
+/* The parameters of a run, "DIR": those that its last training ended with, or would now; or of a file, "FILE.safetensors". *path: the
+ * file, malloc'ed, of a failure too. */
+RtCheckpoint *rt_weights_read(const char *from, char **path, RtError *err);
 
 #endif

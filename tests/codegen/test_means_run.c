@@ -487,11 +487,11 @@ static void check_library(const MeansCase *c) {
                     .nrunning = (int)c->nrunning,
                     .running = running,
                     .decay = r.decay};
-  LibModel model = {true, (int)n, param, 2, fn, 1, &train, start};
+  LibModel model = {true, n * PAD, (int)n, param, 2, fn, 1, &train, start};
   Lib *lib = lib_create(&model);
   CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
-  for (int s = 0; s < STEPS; s++)
-    CU_ASSERT_EQUAL(lib_step(lib, 0, &samples, &(const void *const *){(const void *const *)user}, 0, &loss), 0);
+  const hnn_array array[3] = {{user[0], 0}, {user[1], 0}, {user[2], 0}};
+  for (int s = 0; s < STEPS; s++) CU_ASSERT_EQUAL(lib_step(lib, 0, &samples, &(const hnn_array *){array}, 0, &loss), 0);
   r.loss.batch = 0;
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
   CU_ASSERT_EQUAL(loss, r.t.loss);

@@ -14,7 +14,7 @@ uint64_t rng_bits(Rng *r);
 uint32_t rng_below(Rng *r, uint32_t n); /* 0 ... n - 1 */
 double rng_unit(Rng *r);
 
-enum { TEXT_MOST = 32768 };
+enum { TEXT_MOST = 131072 };
 typedef struct Text {
   char at[TEXT_MOST];
   size_t n;

@@ -123,9 +123,10 @@ static const char *const unary[] = {
   "argmax",        "argmin",    "inv",     "det",      "logabsdet", "trace",      "cholesky",
   "eigh",          "-"};
 static const char *const binary[] = {
-  "mod",   "atan2",   "max",    "min",         "grad",        "jac",     "hess",        "div",          "dot",   "cross",
-  "outer", "concat",  "roll",   "solve_lower", "solve_upper", "poisson", "jacobian",    "hessian",      "stack", "moving_mean",
-  "where", "reshape", "normal", "uniform",     "set",         "one_hot", "segment_sum", "searchsorted", "solve"};
+  "mod",          "atan2",       "max",     "min",     "grad",           "jac",         "hess",     "div",      "dot",
+  "cross",        "outer",       "concat",  "roll",    "solve_lower",    "solve_upper", "poisson",  "jacobian", "hessian",
+  "stack",        "moving_mean", "where",   "reshape", "normal",         "uniform",     "set",      "one_hot",  "segment_sum",
+  "searchsorted", "solve",       "windows", "conv",    "conv_transpose", "pool_mean",   "pool_max", "upsample"};
 static const char *const operator_[] = {"+", "-", "*", "/", "^", "@", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
 static const char *const number[] = {"0",
                                      "1",
@@ -165,6 +166,9 @@ static const char *const type[] = {"real",
                                    "string",
                                    "real[0]",
                                    "real[1, 1, 1, 1, 1, 1, 1]",
+                                   "real[1, 1, 1, 1, 1, 1, 1, 1]",
+                                   "real[2, 4, 4]",
+                                   "real[2, 2, 3, 3]",
                                    "real[2*n]"};
 
 static void put_name(Bytes *out, const Tree *t) {

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Lists of runs, what differs between them, and sweeps: grids of them that outlive a kill. test_driver_sweeps.py HNNC [TEST...]"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from driver_util import HNNC, check, environment, hnnc, load, main, metrics_of, model, read, same_end, tensors, write
+
+
+def until(what, seconds=60):
+    end = time.time() + seconds
+    while not what():
+        check(time.time() < end, "waited too long")
+        time.sleep(0.005)
+
+
+def listed(*args):
+    return json.loads(hnnc("runs", *args, "--json").out)["runs"]
+
+
+def points(sweep):
+    return sorted(x for x in os.listdir(sweep) if re.match(r"\d\d\d-", x))
+
+
+# ---- lists --------------------------------------------------------------------------------------------------------
+
+
+def test_list():
+    model(precision="f64")
+    hnnc("run", "m.hnn", "--out", "runs/m/a", "-q")
+    hnnc("run", "m.hnn", "train.optimizer.lr=0.02", "width=4", "--seed", "3", "--out", "runs/m/b", "-q")
+    hnnc("run", "m.hnn", "--out", "runs/m/a", "-q")                  # the first is set aside, and no run of the list any more
+    write("n.hnn", "report r = [1, 2, 3, 4]\nexpect maxabs(r) < 0\n")
+    hnnc("run", "n.hnn", "--out", "runs/n", "-q", code=3)
+    os.mkdir("runs/other")
+    os.symlink("m/a", "runs/latest")
+    all_ = listed()
+    check([r["dir"] for r in all_] == ["runs/m/b", "runs/m/a", "runs/n"] or {r["dir"] for r in all_} == {"runs/m/b", "runs/m/a", "runs/n"},
+          [r["dir"] for r in all_])
+    b = [r for r in all_ if r["dir"] == "runs/m/b"][0]
+    check((b["status"], b["overrides"], b["seed"], b["model"]) == ("done", ["train.optimizer.lr=0.02", "width=4"], 3, "m.hnn"), b)
+    check(b["reports"] == load("runs/m/b/reports.json")["reports"], "reports")
+    text = hnnc("runs").out
+    check("m.hnn:\n  run  status  train.optimizer.lr  width  seed  time " in text, text)
+    check(re.search(r"^  m/b  done    0\.02                4      3  ", text, re.M), text)
+    check(re.search(r"^  m/a  done {30,}0  ", text, re.M), text)
+    check(re.search(r"^n\.hnn, failed:\n  run  status  time +r\n  n +failed  \S+ s +\[1, 2, 3, ...\] +not: maxabs\(r\) < 0$", text, re.M), text)
+    check(listed("runs/m/a")[0]["dir"] == "runs/m/a" and len(listed("runs/m")) == 2, "of a folder, of one")
+    check(hnnc("runs", "runs/other").out == "no runs in runs/other\n", "none")
+    hnnc("runs", "nowhere", code=4, says="there is no folder `nowhere`")
+    write("runs/n/manifest.json", "{")
+    check([r["status"] for r in listed() if r["dir"] == "runs/n"] == ["damaged"], "damaged")
+
+
+def test_compare():
+    model(precision="f64")
+    for name, more in ("a", []), ("b", ["width=4", "--seed", "3"]), ("c", []):
+        hnnc("run", "m.hnn", "--out", name, "-q", *more)
+    text = hnnc("runs", "--compare", "a", "b").out
+    check(re.search(r"^differs +a +b\nseed +0 +3\nwidth +as written +4\n", text), text)
+    check("model.hnn" not in text, "the file is the same", text)
+    a, b = (load(x + "/reports.json")["reports"]["error"] for x in "ab")
+    d, e = b["mean"] - a["mean"], ((a["sd"]**2 + b["sd"]**2)/50)**0.5
+    check(("error   %.5g ± %.2g" % (a["mean"], a["sd"])) in text and text.splitlines()[-2].endswith("%+.3g ± %.2g" % (d, e)), text, d, e)
+    check("error" in hnnc("runs", "--compare", "a", "c").out, "the same reports")
+    write("m.hnn", read("m.hnn").decode() + "# more\n")
+    hnnc("run", "m.hnn", "--out", "d", "-q")
+    check("model.hnn" in hnnc("runs", "--compare", "a", "b", "d").out, "another file")
+    check(len(json.loads(hnnc("runs", "--compare", "a", "b", "d", "--json").out)["runs"]) == 3, "as JSON")
+    hnnc("runs", "--compare", "a", code=2, says="needs two runs")
+    hnnc("runs", "--compare", "a", "nowhere", code=4, says="nowhere")
+    hnnc("runs", "a", "b", code=2, says="--compare RUN RUN")
+
+
+# ---- sweeps -------------------------------------------------------------------------------------------------------------
+
+
+def test_grid():
+    """Each run is the one that the command line would make; any number of them at a time."""
+    model(precision="f64")
+    grid = ["--sweep", "train.optimizer.lr=[1e-2, 1e-3]", "--sweep", "width=[4,  8]", "--seeds", "0:2"]
+    r = hnnc("run", "m.hnn", "train.steps=100", *grid, "--jobs", "2", "--out", "s")
+    names = points("s")
+    check(names == ["%03d-lr=%s-width=%d-seed=%d" % (k, ["1e-2", "1e-3"][k//4], [4, 8][k//2 % 2], k % 2) for k in range(8)], names)
+    for k, name in enumerate(names):
+        m = load("s/%s/manifest.json" % name)
+        check(m["overrides"] == ["train.steps=100", "train.optimizer.lr=" + ["1e-2", "1e-3"][k//4], "width=%d" % [4, 8][k//2 % 2]] and
+              m["seed"] == k % 2 and m["status"] == "done", m)
+    hnnc("run", "m.hnn", "train.steps=100", "train.optimizer.lr=1e-3", "width=4", "--seed", "1", "--out", "one", "-q")
+    same_end("one", "s/" + names[5])
+    check(len(listed("s")) == 8 and r.out == hnnc("runs", "s").out and r.err.splitlines()[0] == "m.hnn: 8 runs in s", r)
+    check(hnnc("run", "m.hnn", "train.steps=100", *grid, "--out", "s", "-q").err == "", "it is there already")
+    hnnc("run", "m.hnn", *grid, "--out", "s", code=4, says="has another sweep")
+    hnnc("run", "m.hnn", *grid, "--out", "one", code=4, says="holds other files")
+    hnnc("run", "m.hnn", "--seeds", "[5, 7]", "train.steps=1", "-q")
+    new = os.listdir("runs/m")
+    check(len(new) == 1 and new[0].startswith("sweep-") and points("runs/m/" + new[0]) == ["000-seed=5", "001-seed=7"], new)
+
+
+def test_failures():
+    """They hinder no other; the table has them apart, and resume does not do what is done or failed again."""
+    model(precision="f64", limit="5")
+    r = hnnc("run", "m.hnn", "--sweep", "train.optimizer.lr=[1e-2, 1e-3, \"x\", f(1, [2, 3])]", "--out", "s", code=3)
+    names = points("s")
+    check(names == ["000-lr=1e-2", "001-lr=1e-3"] and [x["status"] for x in listed("s")] == ["failed", "done"], names)
+    check("m.hnn:\n" in r.out and re.search(r"m\.hnn, failed:\n.*\n  000-lr=1e-2  failed .*not: mean\(error\) < 5", r.out), r)
+    check(r.err.splitlines()[-1] == "3 of 4 runs failed" and "`lr` is a number known while compiling, found a string" in r.err, r)
+    check("`f` is not defined" in read("s/logs/003-lr=f123.txt").decode(), os.listdir("s/logs"))
+    before = [os.stat("s/%s/manifest.json" % n).st_mtime_ns for n in names]
+    hnnc("resume", "s", code=3)
+    check(before == [os.stat("s/%s/manifest.json" % n).st_mtime_ns for n in names], "left alone")
+    r = hnnc("run", "m.hnn", "--sweep", "widht=[1, 2]", "--out", "t", code=1)
+    check("the file has no constant `widht`" in r.err and not os.path.exists("t"), "said once, before anything begins", r)
+
+
+def swept(name, *more):
+    return ["run", "m.hnn", "--sweep", "train.optimizer.lr=[1e-2, 1e-3]", "--seeds", "1:3", "--out", name, *more]
+
+
+def stopped_by(number, name):
+    """A sweep that a signal met while its first runs trained."""
+    p = subprocess.Popen([HNNC, *swept(name, "--jobs", "2")], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = ["%s/%03d-lr=1e-2-seed=%d/metrics.jsonl" % (name, k, k + 1) for k in (0, 1)]
+    until(lambda: all(os.path.exists(f) and os.path.getsize(f) for f in first))
+    p.send_signal(number)
+    out, err = p.communicate()
+    until(lambda: all(r["status"] not in ("running",) for r in listed(name)))
+    return p.returncode, err
+
+
+def test_killed():
+    """A sweep that is killed, or stopped, goes on: each run to the same bits as if it had not."""
+    model(precision="f64", old="steps = 200", new="steps = 20000")
+    hnnc(*swept("whole"), "-q")
+    for number, code in (signal.SIGKILL, -9), (signal.SIGINT, 130):
+        name = "s%d" % number
+        got, err = stopped_by(number, name)
+        check(got == code and (number == signal.SIGKILL or err.endswith("stopped; `hnnc resume %s` goes on\n" % name)), "the end", got, err)
+        states = [r["status"] for r in listed(name)]
+        check("done" not in states and len(states) == 2, "both stopped", states)
+        check(hnnc("resume", name, "-q", "--jobs", "2").out.count("done") == 4, "it goes on")
+        check(points(name) == points("whole"), "all")
+        for p in points(name):
+            same_end("whole/" + p, name + "/" + p)
+            check(metrics_of("whole/" + p) == metrics_of(name + "/" + p), "the same metrics")
+
+
+def test_changed_since():
+    model(precision="f64")
+    hnnc("run", "m.hnn", "--seeds", "1:3", "--out", "s", "-q")
+    text = read("m.hnn").decode()
+    write("m.hnn", text + "# more\n")
+    hnnc("resume", "s", code=4, says="is not what the sweep was started with")
+    write("m.hnn", text)
+    good = load("s/sweep.json")
+    for bad in {}, [], dict(good, points=[]), dict(good, points=[dict(good["points"][0], dir="../x")]), dict(good, model=3):
+        write("s/sweep.json", json.dumps(bad))
+        hnnc("resume", "s", code=4, says="sweep.json is damaged")
+
+
+def test_words():
+    model()
+    for args, says in ((["--sweep", "lr"], "--sweep needs a name and its values, found `lr`"),
+                       (["--sweep", "width=3"], "--sweep needs a list of values or a range, `width=[1, 2]` or `width=1:3`, found `3`"),
+                       (["--sweep", "width=[1,,2]"], "found `[1,,2]`"), (["--sweep", "width=[]"], "found `[]`"),
+                       (["--sweep", "width=[1, (2]"], "found `[1, (2]`"),
+                       (["--sweep", "width=[1]", "--sweep", "width=[2]"], "--sweep has `width` twice"),
+                       (["--seeds", "x"], "--seeds needs whole numbers, `0:5` or `[1, 7]`, found `x`"),
+                       (["--seeds", "3:3"], "found `3:3`"), (["--seeds", "[-1]"], "found `[-1]`"),
+                       (["--seeds", "0:2", "--seed", "1"], "--seed and --seeds exclude each other"),
+                       (["--seeds", "0:1000000"], "--seeds needs whole numbers"),
+                       (["--seeds", "0:1000", "--sweep", "width=0:1000"], "a sweep has at most 100000 runs"),
+                       (["--jobs", "0"], "--jobs needs a whole number of at least 1")):
+        r = hnnc("run", "m.hnn", *args, code=2)
+        check(says in r.err, says, r)
+    hnnc("check", "m.hnn", "--sweep", "width=[1]", code=2, says="--sweep does nothing for `hnnc check`: it belongs to run")
+    check(not os.path.exists("runs"), "nothing is made")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
