@@ -24,7 +24,12 @@ typedef struct Options {
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
-  const char *emit;        /* --emit=KIND[,KIND] */
+  VEC(struct Product {
+    int kind; /* ProductKind */
+    const char *name;
+  })
+  product;          /* compile: --vjp, --jvp, --hvp=FUNCTION, in their order */
+  const char *emit; /* --emit=KIND[,KIND] */
   const char *print_after, *cpu, *passes;
   bool time_passes, verify_each, no_cache, json, quiet, baseline;
   bool werror, no_warn[DIAG_CODES]; /* warnings: an error after all; not said */

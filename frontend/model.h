@@ -286,6 +286,7 @@ typedef struct Looked {
 /* An array that somebody has, with all of its axes; name "": none, it counts by its place. */
 typedef struct AskArray {
   const char *name;
+  const char *fault; /* why it cannot be read as numbers; NULL: it can */
   uint32_t rank, dim[IR_MAX_RANK + 1];
 } AskArray;
 
@@ -295,7 +296,8 @@ typedef struct Ask {
   const char *text, *file; /* file: what the arrays are called by messages; NULL: there are none */
   const AskArray *array;
   uint32_t narray;
-  bool columns; /* they are those of a table: a number a row each */
+  bool columns;   /* they are those of a table: a number a row each */
+  const char *on; /* or there are none, and it is asked on this data set of the model; NULL */
 } Ask;
 
 /* Elements first, first + 1, ..., first + n - 1 of each sample of an array. */
@@ -311,9 +313,10 @@ typedef struct AskedField {
 } AskedField;
 
 typedef struct Asked {
-  Save *save; /* the last action; on DATA_GIVEN, or on nothing where no array is needed */
-  AskedField *field;
-  uint32_t nlead, lead[IR_MAX_RANK + 1]; /* axes of the samples, in arrays and results; 0: of one sample, without an axis */
+  Save *save;        /* the last action; on DATA_GIVEN, on a data set of the model, or on nothing where no array is needed */
+  AskedField *field; /* of DATA_GIVEN */
+  /* Axes of the samples, in arrays and results; 0: of one sample, without an axis. Of a data set of the model they are its own. */
+  uint32_t nlead, lead[IR_MAX_RANK + 1];
 } Asked;
 
 /* An instance that starts from a file, of which it takes what has its own path, or one that begins with `as`. */
@@ -345,7 +348,7 @@ typedef struct Model {
   uint32_t nstart;
   const char **file; /* that constants were read from */
   uint32_t nfile;
-  const Asked *asked; /* what FrontOptions.ask became, NULL: nothing was asked; not kept */
+  Asked *asked; /* what FrontOptions.ask became, NULL: nothing was asked */
 } Model;
 
 int64_t model_params(const Model *m); /* how many, each turn of a stack counted */

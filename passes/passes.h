@@ -111,6 +111,15 @@ Fn *pass_mean(PassRun *run, const Fn *loss);
 /* The mean whose gradient pass_gradient takes: means over the batch are those of these samples. NULL after an error. */
 Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag);
 
+/* product.c: products of f (params..., arguments (fields)... -> results, all per sample) with its Jacobian J; derivatives stay operators.
+ *   vjp: (params..., arguments..., one cotangent g, g0, g1, ... for each result[, weight]) -> g^T J for each argument, then,
+ *        by_params, for each parameter of f, if it has any, that sum over the samples (weight: 1, of padding 0); of such a sum no
+ *        further product can be taken
+ *   jvp: (params..., arguments..., a tangent v_NAME for each argument) -> J v for each result
+ *   hvp: of the only result, a scalar: (..., v_NAME...) -> (Hessian v) for each argument */
+typedef enum { PRODUCT_VJP, PRODUCT_JVP, PRODUCT_HVP, PRODUCT_KINDS } ProductKind;
+Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params);
+
 /* jacobian.c: a line for each Jacobian that was expanded by its structure since the last call: nonzeros, and how many
  * sweeps were taken. Forgets them. out NULL: only that. */
 void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src);

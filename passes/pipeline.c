@@ -104,6 +104,11 @@ Fn *pass_gradient(PassRun *run, const Fn *loss, const uint32_t *moved, uint32_t 
   return pass_done(run, "gradient", start, out);
 }
 
+Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params) {
+  const double start = pass_now();
+  return pass_done(run, "product", start, train_product(f, kind, by_params));
+}
+
 Fn *pass_mean(PassRun *run, const Fn *loss) {
   double start = pass_now();
   return pass_done(run, "mean", start, train_mean(loss, false));

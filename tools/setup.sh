@@ -3,7 +3,8 @@
 
 packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev libpolly-19-dev libz3-dev libzstd-dev
 libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
-optional="gnuplot-nox"      # draws plots; without it hnnc writes their numbers and scripts
+plotting="gnuplot-nox"                      # draws plots; without it hnnc writes their numbers and scripts
+package="python3-dev python3-numpy"         # for the Python package, and for its tests
 
 compilers="clang-19 libclang-rt-19-dev clang-format-19"       # the other compiler, libFuzzer, the format of the sources
 
@@ -51,12 +52,22 @@ install_missing() {
   return 1
 }
 
-# Once what must be there is there: a failure is said and is none.
+# install_optional PACKAGE...: once what must be there is there; a failure is said and is none.
 install_optional() {
-  command -v gnuplot >/dev/null 2>&1 && return 0
-  if command -v dpkg-query >/dev/null 2>&1 && { apt update </dev/null >/dev/null 2>&1 || true; } &&
-     apt install -y --no-install-recommends "$optional" </dev/null >/dev/null 2>&1; then return 0; fi
-  say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures"
+  command -v dpkg-query >/dev/null 2>&1 || return 0
+  wanted=""
+  for p in "$@"; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || wanted="$wanted $p"
+  done
+  [ -n "$wanted" ] || return 0
+  apt update </dev/null >/dev/null 2>&1 || true
+  for p in $wanted; do
+    apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && continue
+    case $p in
+    gnuplot*) say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures" ;;
+    *) say "setup: $p is not installed and could not be: the Python package is not built or not tested" ;;
+    esac
+  done
 }
 
 # clang_with SANITIZER: prints the newest clang that has it (fuzzer, address, undefined), installing one where that can be done.

@@ -143,8 +143,9 @@ CgVec gen_lanes(Gen *g, Type t, CgVec v);                                      /
 LLVMValueRef gen_lin(Gen *g, Type t, Idx *at);
 void gen_axes(Gen *g, Type t, Idx *at);
 Idx gen_const_idx(Gen *g, Type t, int64_t lin);
-LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v); /* room for a tiny value */
-void gen_ssa_store(Gen *g, Frame *fr, Val v);    /* to memory too, where the plan wants it */
+Idx gen_around_idx(Gen *g, const Frame *fr, Val around, const Idx *at); /* of what is inside, in the axes of what is around it */
+LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v);                        /* room for a tiny value */
+void gen_ssa_store(Gen *g, Frame *fr, Val v);                           /* to memory too, where the plan wants it */
 CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element);
 void gen_ssa_set(Gen *g, Frame *fr, Val v, int64_t element, CgVec x);
 

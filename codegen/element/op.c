@@ -71,7 +71,7 @@ static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) { /* one condit
 /* Neither in memory nor in registers of another group. */
 static bool computed_here(const Gen *g, const Frame *fr, Val v) {
   const PVal *q = &fr->p->val[v.id];
-  if (q->alias || q->stored) return false;
+  if (q->alias || q->stored || q->around) return false;
   return q->cls == PC_POINT || (q->cls == PC_SSA && g->group_frame == fr && q->group == g->group);
 }
 

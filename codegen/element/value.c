@@ -115,6 +115,21 @@ Idx gen_const_idx(Gen *g, Type t, int64_t lin) {
   return at;
 }
 
+Idx gen_around_idx(Gen *g, const Frame *fr, Val around, const Idx *at) {
+  const Fn *fn = fr->p->f;
+  const Val inside = plan_inside(fr->p, around);
+  Val link[IR_MAX_RANK];
+  Idx to = {.axes = true};
+  int n = 0;
+  memcpy(to.ax, at->ax, sizeof to.ax);
+  for (Val k = around; k.id != inside.id; k = ir_arg(fn, ir_inst(fn, k), 0)) link[n++] = k;
+  while (n-- > 0) {
+    const unslice_attr u = ir_unslice_attr(fn, ir_inst(fn, link[n]));
+    to.ax[u.axis] = cg_iadd(g->e, cg_imul(g->e, to.ax[u.axis], cg_i64(g->e, u.step)), cg_i64(g->e, u.start));
+  }
+  return to;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 LLVMValueRef gen_scratch(Gen *g, int64_t off) { return g->scope->scratch(g, off); }
@@ -307,6 +322,18 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
+/* What has a value inside is in memory while this group runs: the plan let it, or another reader did. */
+static bool there(const Gen *g, const Frame *fr, Val around) {
+  return !g->group_frame || g->group_frame->p->group.at[g->group]->t1 <= fr->p->val[around.id].t1;
+}
+
+static CgVec inside_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Val around = {fr->p->val[v.id].around};
+  gen_axes(g, ir_type(fr->p->f, v), at);
+  Idx to = gen_around_idx(g, fr, around, at);
+  return memory_at(g, fr, around, ir_type(fr->p->f, around), &to);
+}
+
 /* Along elements, those that follow as well. */
 static CgVec iota_at(Gen *g, const Inst *i, Idx *at) {
   const bool along = g->reader->along;
@@ -344,7 +371,9 @@ CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
     if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->reader->tiny(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);
   case PC_POINT:
-    if (q->stored && (g->group_frame != fr || g->group != q->group)) return memory_at(g, fr, v, i->type, at);
+    if (g->group_frame == fr && g->group == q->group) return point_at(g, fr, v, i->type, at);
+    if (q->stored) return memory_at(g, fr, v, i->type, at);
+    if (q->around && there(g, fr, (Val){q->around})) return inside_at(g, fr, v, at);
     return point_at(g, fr, v, i->type, at);
   case PC_IN:
   case PC_BUF: return memory_at(g, fr, v, i->type, at);

@@ -44,6 +44,8 @@ void gen_dw(Gen *g, Frame *fr, uint32_t group);
 
 void gen_concat(Gen *g, Frame *fr, const Group *gr);
 void gen_put(Gen *g, Frame *fr, const Group *gr);
+void gen_around_open(Gen *g, Frame *fr, Val v); /* its zeros */
+void gen_around(Gen *g, Frame *fr, Val v, Idx *at);
 void gen_scatter(Gen *g, Frame *fr, const Group *gr); /* gen_scatter.c */
 void gen_rand(Gen *g, Frame *fr, const Group *gr);    /* gen_draw.c */
 

@@ -40,6 +40,10 @@ void gen_open_roots(Gen *g, Frame *fr, const Group *gr) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);
     if (r->kind == ROOT_VALUE || r->persist || sum_of(g, r)) continue;
+    if (r->kind == ROOT_AROUND) {
+      gen_around_open(g, fr, r->v);
+      continue;
+    }
     if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) {
       gen_zero(g, gen_scratch(g, r->acc), g->kernel->sum_bytes(g->e->vl, g->e->es, type_count(i->type)));
       continue;
@@ -61,7 +65,7 @@ void gen_close_roots(Gen *g, Frame *fr, const Group *gr) {
   for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     Type t = ir_type(fr->p->f, r->v);
-    if (r->kind == ROOT_VALUE || r->persist) continue;
+    if (r->kind == ROOT_VALUE || r->kind == ROOT_AROUND || r->persist) continue;
     const Sum *s = sum_of(g, r);
     if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) finish_sum(g, fr, r);
     else if (r->acc >= 0) {
@@ -250,6 +254,7 @@ void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
       gen_store(g, i->type, base, ld, gen_lin(g, i->type, at), &x);
       break;
     }
+    case ROOT_AROUND: gen_around(g, fr, r->v, at); break;
     case ROOT_REDUCE: root_reduce(g, fr, r, at); break;
     case ROOT_BATCH: {
       Val a = ir_arg(fr->p->f, i, 0);

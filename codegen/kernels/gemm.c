@@ -142,7 +142,9 @@ static void add_turn(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *
 }
 
 static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc) {
-  const int n = (int)t->rows * columns(t) * t->splits, unroll = t->np > 1 ? 1 : 2;
+  const int n = (int)t->rows * columns(t) * t->splits, unroll = t->np == 1                                 ? 2
+                                                                : t->term->K <= e->target->tune->gemm_taps ? (int)t->term->K
+                                                                                                           : 1;
   if (t->depth < t->term->nloop) gemm_sum(e, t->term->loop[t->depth].n, 1, acc, n, add_turn, t);
   else gemm_sum(e, t->term->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
 }

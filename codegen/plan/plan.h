@@ -49,6 +49,7 @@ typedef struct PVal {
   bool bsum;     /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t walked; /* the last group that computes it for itself and whose operands were looked through */
+  uint32_t around; /* the value that has this one inside, or 0: it is read there, if it has no memory of its own (plan_around.c) */
   uint32_t after;  /* a barrier that is a view: the last group that must come before its readers */
   uint8_t sum;     /* SumKind: others accumulate into it (plan_sums.c) */
   uint32_t into;   /* accumulates into that value, has no memory of its own */
@@ -76,7 +77,7 @@ typedef enum {
 } GroupKind;
 extern const char *const plan_group_name[];
 
-typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;
+typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES, ROOT_AROUND } RootKind; /* AROUND: plan_around.c */
 
 typedef struct Root { /* what a group leaves behind */
   RootKind kind;
@@ -169,6 +170,8 @@ static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <=
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
 bool plan_is_elementwise(Op op);      /* operands at the index of the result */
 Val plan_strip(const Plan *p, Val v); /* through id and spread */
+Val plan_inside(const Plan *p,
+                Val v); /* what a chain of `unslice`, of which only the last is read from memory, puts zeros around */
 
 /* A value in memory with a stride for each axis, seen through views and scan boundaries. */
 typedef struct Affine {

@@ -6,7 +6,7 @@
 const char *const plan_group_name[] = {"straight", "loop", "product", "dot",  "weight gradient",
                                        "concat",   "put",  "scatter", "lu",   "solve",
                                        "cholesky", "eigh", "rand",    "scan", "ode"};
-static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
+static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot", "store, with zeros around,"};
 static const char *const section_name[] = {"once", "for each tile", "after the tiles"}, each_sample[] = "for each sample";
 
 static const char *home_text(const Plan *p, const PVal *q, char *buf, size_t size) {

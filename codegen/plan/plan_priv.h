@@ -11,7 +11,9 @@ bool plan_in_place(const Plan *p, uint32_t carry); /* plan_carry.c: of the loop 
 int64_t plan_carry_vectors(const Plan *p, uint32_t carry);
 bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old); /* a sweep may store where it reads `old` */
 void plan_fuse(Plan *p);                                          /* plan_sweep.c: loops that read each other shifted become one */
-void plan_sums(Plan *p);                                          /* plan_sums.c */
+/* v is going to be stored: true if its group is now one that computes or reads what is inside, and leaves v as ROOT_AROUND. */
+bool plan_around(Plan *p, Val v);
+void plan_sums(Plan *p); /* plan_sums.c */
 /* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */
 typedef struct PlanItem {
   int64_t bytes, *off;

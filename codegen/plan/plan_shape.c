@@ -100,15 +100,29 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
   }
 }
 
+/* v, where it lies in the value that has it inside. */
+static bool inside_of(const Plan *p, Val v, Val around, Affine *a) {
+  *a = (Affine){.p = p, .root = around};
+  contiguous(ir_type(p->f, around), a->stride);
+  for (Val at = around; at.id != v.id; at = ir_arg(p->f, ir_inst(p->f, at), 0)) {
+    const unslice_attr u = ir_unslice_attr(p->f, ir_inst(p->f, at));
+    a->off += u.start * a->stride[u.axis];
+    a->stride[u.axis] *= u.step;
+  }
+  return ir_type(p->f, v).dt == DT_REAL;
+}
+
 bool plan_affine(const Plan *p, Val v, Affine *out) {
   const PVal *pv = &p->val[v.id];
   if (pv->alias) return plan_affine(p, (Val){pv->alias}, out);
   const Inst *i = ir_inst(p->f, v);
   switch (pv->cls) {
+  case PC_POINT:
+    if (pv->around && !pv->stored) return inside_of(p, v, (Val){pv->around}, out);
+    /* fallthrough */
   case PC_TABLE:
   case PC_IN:
   case PC_SSA:
-  case PC_POINT:
   case PC_BUF:
     *out = (Affine){.p = p, .root = v};
     contiguous(i->type, out->stride);

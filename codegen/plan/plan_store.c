@@ -99,7 +99,7 @@ static bool clonable(Plan *p, Val v) {
     bool seen = false;
     for (uint32_t j = 0; j < n; j++) seen |= big[j] == r.id;
     if (!seen) big[n++] = r.id;
-    if (p->val[r.id].cls != PC_POINT) continue;
+    if (p->val[r.id].cls != PC_POINT || p->val[r.id].around) continue;
     ready = false;
     uint32_t d = clonable(p, r) ? p->val[r.id].depth : 0;
     if (d > depth) depth = d;
@@ -120,9 +120,17 @@ static void store(Plan *p, Val v, uint32_t t) {
   PVal *q = &p->val[v.id];
   touch(p, v, t);
   if (q->stored) return;
+  const RootKind kind = plan_around(p, v) ? ROOT_AROUND : ROOT_VALUE;
   q->stored = true;
   if (q->home == HOME_NONE) q->home = HOME_SCRATCH;
-  if (q->cls == PC_POINT) *vec_push(&p->group.at[q->group]->root) = (Root){ROOT_VALUE, v, -1, false};
+  if (q->cls == PC_POINT) *vec_push(&p->group.at[q->group]->root) = (Root){kind, v, -1, false};
+}
+
+/* In memory of its own, unless it is inside another value. */
+static void keep(Plan *p, Val v, uint32_t t) {
+  const PVal *q = &p->val[v.id];
+  if (q->around && !q->stored) touch(p, (Val){q->around}, t);
+  else store(p, v, t);
 }
 
 /* v, from outside of a body; `memory`: what it is a view of is read by address, a single number as well. */
@@ -156,12 +164,12 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
   case PC_BUF: store(p, v, t); break;
   case PC_POINT:
     if (g && q->walked == g) break;
-    if ((g && q->group == g) || (g && !q->stored && !p->group.at[g]->fused && clonable(p, v))) {
+    if ((g && q->group == g) || (g && !q->stored && !q->around && !p->group.at[g]->fused && clonable(p, v))) {
       touch(p, v, t);
       q->walked = g;
       if (ir_inst(p->f, v)->op == OP_dot && p->group.at[q->group]->main.id == v.id) break;
       for (uint32_t k = 0; k < i->nargs; k++) need_operand(p, i, k, g, t, true);
-    } else store(p, v, t);
+    } else keep(p, v, t);
     break;
   default: break;
   }
@@ -171,7 +179,8 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
 static void need_memory(Plan *p, Val v, uint32_t t) {
   Val r = plan_root(p, v);
   uint8_t c = p->val[r.id].cls;
-  if (c == PC_POINT || c == PC_SSA || c == PC_BUF) store(p, r, t);
+  if (c == PC_POINT) keep(p, r, t);
+  else if (c == PC_SSA || c == PC_BUF) store(p, r, t);
   else if (c == PC_UP) need_up(p, r, true, false);
 }
 
@@ -195,6 +204,7 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t r = 0; r < g->root.n; r++) {
     Root *root = &g->root.at[r];
     if (root->kind == ROOT_VALUE) need(p, root->v, k, g->t1, true), touch(p, root->v, g->t0);
+    else if (root->kind == ROOT_AROUND) need(p, plan_inside(p, root->v), k, g->t1, true);
     else need_args(p, root->v, k, g->t1, g->kind != G_TINY);
     if (root->kind != ROOT_VALUE) touch(p, root->v, g->t0);
   }
@@ -210,7 +220,20 @@ static void need_group(Plan *p, uint32_t k) {
   }
 }
 
+/* What is padded for a product is known first: others read what is inside from there, and recompute less. */
+static void need_padded(Plan *p) {
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    const Group *g = p->group.at[k];
+    const Inst *m = g->kind == G_GEMM || g->kind == G_DW ? ir_inst(p->f, g->main) : NULL;
+    for (uint32_t j = 0; m && j < m->nargs; j++) {
+      const Val r = plan_root(p, ir_arg(p->f, m, j));
+      if (p->val[r.id].cls == PC_POINT && ir_inst(p->f, r)->op == OP_unslice) store(p, r, g->t1);
+    }
+  }
+}
+
 static void need_groups(Plan *p) {
+  need_padded(p);
   for (int s = SEC_count; s-- > 0;)
     for (uint32_t k = p->group.n; k-- > 1;)
       if (p->group.at[k]->section == s) need_group(p, k);

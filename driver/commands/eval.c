@@ -55,32 +55,6 @@ static int of_file(const Options *o, EvalData *d) {
 
 /* ---- of a run ---------------------------------------------------------------------------------------------- */
 
-static bool trains(const Model *m) {
-  for (uint32_t i = 0; i < m->naction; i++)
-    if (m->action[i].kind == DO_TRAIN) return true;
-  return false;
-}
-
-/* Those that `o->file` names: of the run, or of one of its checkpoints. A run that trains nothing has none. */
-static int take_weights(Session *s, const Recorded *r, const char *from) {
-  const char *status = recorded_text(r->run, "status");
-  RtError err = {{0}};
-  char hash[40], *path;
-  runner_hash(s->src, &r->opt, hash);
-  if (strcmp(recorded_text(r->run, "model_hash"), hash))
-    return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
-                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
-                        rt_run_dir(r->run));
-  if (!trains(s->model)) return 0;
-  RtCheckpoint *c = rt_weights_read(from, &path, &err);
-  int code = c ? weights_take(s, c, path) : session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s", err.text);
-  if (!code && !s->opt->quiet && status && strcmp(status, "done") && strcmp(status, "failed"))
-    fprintf(stderr, "%s: the run is %s; its parameters are those of %s\n", rt_run_dir(r->run), status, path);
-  rt_checkpoint_finish(c);
-  free(path);
-  return code;
-}
-
 static int of_run(const Options *o, EvalData *d) {
   RtError err = {{0}};
   Recorded r;
@@ -90,7 +64,7 @@ static int of_run(const Options *o, EvalData *d) {
   recorded_imports(&r);
   Session s;
   int code = session_open_text(&s, &r.opt, r.text, r.len);
-  if (!code) code = take_weights(&s, &r, o->params ? o->params : o->file);
+  if (!code) code = recorded_weights(&s, &r, o->params ? o->params : o->file, o->quiet ? NULL : stderr);
   if (!code) code = evaluate(&s, run, d, o->out);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);

@@ -66,5 +66,6 @@ int main(int argc, char **argv) {
   vec_free(&o.override_);
   vec_free(&o.more);
   vec_free(&o.sweep);
+  vec_free(&o.product);
   return flushed(code);
 }

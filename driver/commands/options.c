@@ -27,6 +27,9 @@ enum Key {
   KEY_STEPS,
   KEY_LR,
   KEY_PARAMS,
+  KEY_VJP, /* in the order of ProductKind */
+  KEY_JVP,
+  KEY_HVP,
   KEY_COMPARE,
   KEY_SWEEP,
   KEY_SEEDS,
@@ -41,6 +44,10 @@ static const struct {
   {{"out", 'o', "PATH", 0,
     "run: make PATH itself the run directory; compile: write the library there; eval: the arrays, as .npz, .npy or text", 1},
    " run compile eval "},
+  {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
+   " compile "},
+  {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
+  {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
   {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run or a .safetensors file", 1}, " run compile eval "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
    " run resume compile eval bench diagnose check "},
@@ -286,6 +293,9 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
+  case KEY_VJP:
+  case KEY_JVP:
+  case KEY_HVP: *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;

@@ -89,7 +89,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, uint32_t loss, const
   PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
   if (job.gradient) {
     out->moved = ARENA_ARRAY(mem, uint32_t, train->nmoved + 1);
-    out->nmoved = trainer_moved(train, loss, out->moved);
+    out->nmoved = trainer_moved(train, loss, out->moved), out->slope = 1;
     job.memory = train->memory, job.moved = out->moved, job.nmoved = out->nmoved;
   }
   Lowered l;
@@ -164,6 +164,80 @@ static bool add_train(Glue *g, const Train *t) {
   return ok;
 }
 
+/* ---- products with Jacobians ----------------------------------------------------------------------------------- */
+
+static const char *const product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
+static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
+                                                        "tangents of the results of `%s`, from those of its arguments",
+                                                        "the Hessian of `%s` times a tangent of its arguments"};
+
+/* What derivatives can be asked of: functions of the model, and what was asked for before. */
+typedef struct Named {
+  const char *name;
+  const Fn *fn;
+} Named;
+
+static const Named *named(const Named *list, uint32_t n, const char *name) {
+  for (uint32_t i = 0; i < n; i++)
+    if (!strcmp(list[i].name, name)) return &list[i];
+  return NULL;
+}
+
+static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Named *list, uint32_t n, const Named *of) {
+  Arena *mem = g->s->model->mem;
+  if (of) {
+    diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
+             name);
+    return false;
+  }
+  const char **names = ARENA_ARRAY(mem, const char *, n + 1), *all = "";
+  for (uint32_t i = 0; i < n; i++) names[i] = list[i].name, all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", list[i].name);
+  const char *near = diag_nearest(name, names, (int)n);
+  diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
+           product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
+           *all ? all : "none whose argument types are known");
+  return false;
+}
+
+static bool one_scalar(const Fn *f) { return f->out.n == 1 && ir_type(f, f->out.at[0]).rank == 0; }
+
+/* Parameters by which the last outputs of a vjp are gradients. */
+static void product_params(Glue *g, GlueFn *out, const Fn *of, ProductKind kind) {
+  out->moved = ARENA_ARRAY(g->s->model->mem, uint32_t, of->in.n + 1), out->slope = (uint32_t)out->nuser - of->out.n;
+  for (uint32_t k = 0; kind == PRODUCT_VJP && k < of->in.n; k++)
+    if (of->in.at[k].kind == IN_PARAM) out->moved[out->nmoved++] = of->in.at[k].index;
+}
+
+static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list, uint32_t *n) {
+  Arena *mem = g->s->model->mem;
+  const Named *of = named(list, *n, name);
+  if (!of || (kind == PRODUCT_HVP && !one_scalar(of->fn))) return refuse_product(g, kind, name, list, *n, of);
+  const char *made = arena_printf(mem, "%s_%s", name, product_name[kind]);
+  if (named(list, *n, made)) return true;
+  Fn *f = pass_product(&g->s->passes, of->fn, kind, true);
+  const bool ok = add(g, GLUE_PRODUCT, NULL, 0, f, made, arena_printf(mem, product_says[kind], name));
+  ir_fn_destroy(f);
+  if (!ok) return false;
+  GlueFn *out = &g->fn[g->n - 1];
+  out->product = pass_product(&g->s->passes, of->fn, kind, false);
+  out->shown = made, out->shown_as = product_name[kind];
+  product_params(g, out, of->fn, kind);
+  list[(*n)++] = (Named){made, out->product};
+  return true;
+}
+
+/* In the order that they are asked for in: of what was made before, too. */
+static bool add_products(Glue *g) {
+  const Model *m = g->s->model;
+  const Options *o = g->s->opt;
+  Named *list = ARENA_ARRAY(m->mem, Named, m->nexport + o->product.n + 1);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < m->nexport; i++) list[n++] = (Named){m->export_[i].name, m->export_[i].fn};
+  for (uint32_t i = 0; i < o->product.n; i++)
+    if (!add_product(g, (ProductKind)o->product.at[i].kind, o->product.at[i].name, list, &n)) return false;
+  return true;
+}
+
 static bool add_all(Glue *g) {
   const Model *m = g->s->model;
   bool ok = true;
@@ -183,7 +257,7 @@ static bool add_all(Glue *g) {
              arena_printf(m->mem, "report `%s`, for each sample", r->name));
     if (ok) g->fn[g->n - 1].shown = r->name, g->fn[g->n - 1].shown_as = "report";
   }
-  return ok;
+  return ok && add_products(g);
 }
 
 /* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
@@ -208,7 +282,7 @@ int glue_make(Session *s, const char *base, Glue *g) {
   CgProcessor processor;
   cg_processor(&s->cg, &processor);
   g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
-  uint32_t most = 2 * s->model->naction + s->model->nexport + 1;
+  uint32_t most = 2 * s->model->naction + s->model->nexport + s->opt->product.n + 1;
   for (uint32_t i = 0; i < s->model->naction; i++)
     if (s->model->action[i].kind == DO_TRAIN) most += 2 * s->model->action[i].train->nsum;
   g->fn = ARENA_ARRAY(mem, GlueFn, most);
@@ -221,6 +295,7 @@ void glue_finish(Glue *g) {
   for (int i = 0; i < g->n; i++) {
     pass_split_finish(&g->fn[i].split);
     ir_fn_destroy(g->fn[i].whole);
+    ir_fn_destroy(g->fn[i].product);
     base_free(g->fn[i].running.param);
   }
 }

@@ -16,8 +16,8 @@ static int64_t reals(const Glue *g) {
 
 /* ---- the order of functions: the model's own, reports, then losses and their gradients ----------------------- */
 
-static bool first_shown(const GlueFn *f) { return f->shown && f->kind == GLUE_FUNCTION; }
-static bool then_shown(const GlueFn *f) { return f->shown && f->kind != GLUE_FUNCTION; }
+static bool first_shown(const GlueFn *f) { return f->shown && (f->kind == GLUE_FUNCTION || f->kind == GLUE_PRODUCT); }
+static bool then_shown(const GlueFn *f) { return f->shown && !first_shown(f); }
 
 int glue_abi_number(const Glue *g, int i) {
   const bool early = first_shown(&g->fn[i]);
@@ -106,23 +106,30 @@ static void print_shape(FILE *out, Type t) {
   fprintf(out, "%s}, %" PRId64 ", ", t.rank ? "" : "0", type_count(t));
 }
 
-static void print_outputs(FILE *out, const Glue *g, const GlueFn *f) {
+static void print_slope(FILE *out, const Glue *g) {
   const Type all = {.rank = 1, .dim = {(uint32_t)reals(g)}};
+  fprintf(out, "  {\"gradient\", ");
+  print_shape(out, all);
+  fprintf(out, "0, 0, 0, 0, 0},\n");
+}
+
+static void print_outputs(FILE *out, const Glue *g, const GlueFn *f) {
   if (f->kind == GLUE_GRADIENT) {
-    fprintf(out, "  {\"loss\", 0, {0}, 1, 0, 0, 0, 0, 0},\n  {\"gradient\", ");
-    print_shape(out, all);
-    fprintf(out, "0, 0, 0, 0, 0},\n");
+    fprintf(out, "  {\"loss\", 0, {0}, 1, 0, 0, 0, 0, 0},\n");
+    print_slope(out, g);
     return;
   }
-  for (uint32_t k = 0; k < f->whole->out.n; k++) {
+  for (uint32_t k = 0; k < glue_outputs(f); k++) {
     const Type t = ir_type(f->whole, f->whole->out.at[k]);
-    const char *pattern = glue_pattern(g, f, k);
-    fprintf(out, "  {\"%s\", ", f->kind == GLUE_LOSS ? "loss" : "");
+    const char *pattern = glue_pattern(g, f, k), *name = f->kind == GLUE_LOSS ? "loss" : "";
+    if (f->kind == GLUE_PRODUCT && f->whole->outname.at[k]) name = f->whole->outname.at[k];
+    fprintf(out, "  {%s, ", cname_string(g->s->model->mem, name));
     print_shape(out, t);
     if (pattern)
       fprintf(out, "%d, %u, %u, %s_rows, %s_cols},\n", t.lane, f->pattern[k]->rows, f->pattern[k]->cols, pattern, pattern);
     else fprintf(out, "%d, 0, 0, 0, 0},\n", t.lane);
   }
+  if (glue_slope(f)) print_slope(out, g);
 }
 
 static void print_values(FILE *out, const Glue *g, int i) {
@@ -158,8 +165,8 @@ static void print_functions(FILE *out, const Glue *g) {
     const int i = shown_at(g, k);
     const GlueFn *f = &g->fn[i];
     fprintf(out, "  {%s, \"%s\", %d, %u, hnnc_args_%d, hnnc_results_%d, %" PRId64 ", %d},\n", cname_string(mem, f->shown),
-            f->shown_as, f->nuser, f->kind == GLUE_GRADIENT ? 2 : f->whole->out.n, i, i, pass_flops(f->whole).per_sample,
-            draws(f->whole));
+            f->shown_as, f->nuser, f->kind == GLUE_GRADIENT ? 2 : glue_outputs(f) + glue_slope(f), i, i,
+            pass_flops(f->whole).per_sample, draws(f->whole));
   }
   fprintf(out, "  {0}};\n\n");
 }

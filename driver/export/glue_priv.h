@@ -5,8 +5,8 @@
 
 #include "driver/session/session.h"
 
-/* GLUE_LOSS: the mean of a loss. */
-typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION, GLUE_LOSS } GlueKind;
+/* GLUE_LOSS: the mean of a loss. GLUE_PRODUCT: of a function with its Jacobian. */
+typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION, GLUE_LOSS, GLUE_PRODUCT } GlueKind;
 
 typedef struct GlueFn {
   GlueKind kind;
@@ -17,7 +17,9 @@ typedef struct GlueFn {
   const char *gradient;         /* GRADIENT that is shown: its wrapper as a function, where `wrapper` is the step */
   const Train *train;           /* GRADIENT, UPDATE */
   uint32_t loss;                /* GRADIENT: of its sum; the first has the wrapper of all, the others follow it */
-  uint32_t *moved, nmoved;
+  uint32_t *moved, nmoved;      /* parameters by which outputs `slope`, ... are gradients: of GRADIENT, and of a vjp */
+  uint32_t slope;
+  Fn *product;         /* PRODUCT: not by parameters, of which others may be taken */
   Fn *whole;           /* derived and simplified */
   MemoryChoice memory; /* GRADIENT */
   Split split;
@@ -48,8 +50,11 @@ const char *glue_real(const Glue *g);                                 /* "double
 void glue_dims(FILE *out, Type t, const char *first);                 /* `first[2][3]` */
 const char *glue_output(const Glue *g, const GlueFn *f, uint32_t k);  /* its name in C */
 const char *glue_pattern(const Glue *g, const GlueFn *f, uint32_t k); /* before _rows and _cols; NULL: the output has none */
-uint32_t glue_losses(const GlueFn *f);                                /* of a training's first gradient: of its sum; else 1 */
-void glue_engine(FILE *out, const char *name);                        /* a header of the engine, less what it includes */
+uint32_t glue_outputs(
+    const GlueFn *f); /* that the user gets, less the gradient by parameters, which stands behind them if there is one */
+bool glue_slope(const GlueFn *f);              /* there is one */
+uint32_t glue_losses(const GlueFn *f);         /* of a training's first gradient: of its sum; else 1 */
+void glue_engine(FILE *out, const char *name); /* a header of the engine, less what it includes */
 /* What is the same for every model (model.h): its part of the header, a gradient that is shown, and behind all other tables those of
  * model.h with create() and the like. */
 void glue_abi_header(FILE *out, const Glue *g);

@@ -29,11 +29,15 @@ const char *glue_pattern(const Glue *g, const GlueFn *f, uint32_t k) {
                               : arena_printf(g->s->model->mem, "%s_pattern_%s_%u", g->name, f->wrapper, k);
 }
 
+bool glue_slope(const GlueFn *f) { return f->kind == GLUE_PRODUCT && f->nmoved; }
+
+uint32_t glue_outputs(const GlueFn *f) { return glue_slope(f) ? f->slope : f->whole->out.n; }
+
 /* ---- the header -------------------------------------------------------------------------------------- */
 
 /* Losses of a sum stand behind the first, whose wrapper takes the arguments of all. */
 static bool has_wrapper(const GlueFn *f) {
-  return f->kind == GLUE_FUNCTION || f->kind == GLUE_LOSS || (f->kind == GLUE_GRADIENT && !f->loss);
+  return f->kind == GLUE_FUNCTION || f->kind == GLUE_LOSS || f->kind == GLUE_PRODUCT || (f->kind == GLUE_GRADIENT && !f->loss);
 }
 
 uint32_t glue_losses(const GlueFn *f) { return f->kind == GLUE_GRADIENT ? f->train->nsum : 1; }
@@ -49,7 +53,8 @@ static void signature(FILE *out, const Glue *g, const GlueFn *f) {
   }
   if (f->kind == GLUE_GRADIENT) fprintf(out, ", double lr, double *loss");
   else
-    for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, ", %s *%s", glue_real(g), glue_output(g, f, k));
+    for (uint32_t k = 0; k < glue_outputs(f); k++) fprintf(out, ", %s *%s", glue_real(g), glue_output(g, f, k));
+  if (glue_slope(f)) fprintf(out, ", %s *gradient", glue_real(g));
   fprintf(out, ")");
 }
 
@@ -70,11 +75,11 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "\n/* %c%s.", f->what[0] >= 'a' && f->what[0] <= 'z' ? f->what[0] - 32 : f->what[0], f->what + 1);
   describe_inputs(out, g, f);
   if (f->kind != GLUE_GRADIENT)
-    for (uint32_t k = 0; k < f->whole->out.n; k++) {
+    for (uint32_t k = 0; k < glue_outputs(f); k++) {
       Type t = ir_type(f->whole, f->whole->out.at[k]);
       fprintf(out, " %s: ", glue_output(g, f, k));
       glue_dims(out, t, t.lane ? "[n]" : t.rank ? "" : "one number");
-      fprintf(out, k + 1 < f->whole->out.n ? "," : ".");
+      fprintf(out, glue_slope(f) ? "," : k + 1 < glue_outputs(f) ? "," : ".");
     }
   else
     fprintf(
@@ -84,6 +89,7 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
         "parameters.%s",
         f->train->opt.lr,
         f->train->opt.kind == OPT_LBFGS ? " A step is up to the file's max_iter\n * iterations on these samples." : "");
+  if (glue_slope(f)) fprintf(out, " gradient: [REALS], by the parameters end to end, summed over the samples.");
   fprintf(out, " */\n");
 }
 
@@ -160,7 +166,7 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
   fprintf(out, "static const LibInput hnnc_in_%d[] = {", i);
   for (uint32_t k = 0; k < f->whole->in.n; k++) {
     const Input *in = &f->whole->in.at[k];
-    int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : 2;
+    const int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : f->kind == GLUE_PRODUCT ? 3 : 2;
     fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind,
             kind == 0   ? (int)in->index
             : kind == 1 ? user_number(f, k)
@@ -212,15 +218,15 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
   print_outputs(out, "whole", i, f->whole);
   print_inputs(out, i, f);
   print_refs(out, arena_printf(mem, "from_%d", i), f->split.from, f->whole->out.n);
-  if (f->kind == GLUE_GRADIENT) print_places(out, "gradients", i, f->moved, f->nmoved, NULL, 0);
+  if (f->nmoved) print_places(out, "gradients", i, f->moved, f->nmoved, NULL, 0);
   fprintf(out, "\n");
 }
 
 static void print_function_row(FILE *out, int i, const GlueFn *f) {
   fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d, ", f->split.n,
           i, pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
-  if (f->kind == GLUE_GRADIENT) fprintf(out, "%u, hnnc_gradients_%d},\n", f->nmoved, i);
-  else fprintf(out, "0, 0},\n");
+  if (f->nmoved) fprintf(out, "%u, %u, hnnc_gradients_%d},\n", f->slope, f->nmoved, i);
+  else fprintf(out, "0, 0, 0},\n");
 }
 
 static void print_params(FILE *out, const Glue *g) {
@@ -337,7 +343,8 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
     return;
   }
   glue_abi_arrays(out, f);
-  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "{%s, 0}, ", glue_output(g, f, k));
+  for (uint32_t k = 0; k < glue_outputs(f); k++) fprintf(out, "{%s, 0}, ", glue_output(g, f, k));
+  if (glue_slope(f)) fprintf(out, "{gradient, 0}, ");
   fprintf(out, "{0, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", glue_abi_number(g, i));
 }
 

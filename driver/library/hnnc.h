@@ -81,6 +81,10 @@ HNNC_API hnnc_model *hnnc_open(const char *path, const hnnc_options *o);
 /* The same of a text in memory, len bytes; `name` is what messages call it, and what imports and data files are beside. text NULL:
  * an empty one. */
 HNNC_API hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o);
+/* The model of a run directory, as the run had it: its file and imports as they lie there, its overrides and seed, of which options have none,
+ * and the parameters that its last training ended with, or would end with now: another process may be at work in it. HNNC_IO: it is no
+ * run, or has no checkpoint yet. */
+HNNC_API hnnc_model *hnnc_open_run(const char *dir, const hnnc_options *o);
 HNNC_API void hnnc_close(hnnc_model *m); /* NULL is fine */
 /* What opening gave: HNNC_OK, HNNC_ERRORS, HNNC_IO (no such file), HNNC_USAGE (options that make no sense; only the messages say
  * more). After a fault at any time, HNNC_FAULT. */
@@ -161,28 +165,63 @@ HNNC_API size_t hnnc_params(hnnc_model *m, const hnnc_param **out);
 HNNC_API hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n);
 HNNC_API hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n);
 
+/* The same in place, in the model's precision, to be read and written between calls; NULL: there is none. Until hnnc_close. */
+HNNC_API void *hnnc_param_values(hnnc_model *m, size_t k);
+/* All parameters from a run directory or a .safetensors file, each found by its path. HNNC_IO: it cannot be read, or lacks some, or has
+ * them in another shape; the messages say which, and nothing has changed. */
+HNNC_API hnnc_status hnnc_load_params(hnnc_model *m, const char *from);
+HNNC_API hnnc_status hnnc_save_params(hnnc_model *m, const char *path); /* as a .safetensors file, whole or not at all */
+
 /* ---- functions ----------------------------------------------------------------------------------------------------- */
 
 typedef struct hnnc_value { /* an argument or a result */
-  const char *name;         /* of an argument; a result: "" */
+  const char *name;         /* of an argument; of a result "", or "loss", "gradient" */
   int rank;
   uint32_t dim[HNNC_MAX_RANK]; /* of one sample */
   size_t elems;
+  bool per_sample; /* else all samples share it */
+  /* row NULL: it is what it is. Else the elements of a matrix of `rows` x `cols` that can be other than 0, row after row: those of row i are
+   * numbers row[i] to row[i + 1] - 1, in the columns col[...]. */
+  uint32_t rows, cols;
+  const int32_t *row, *col;
 } hnnc_value;
 
 typedef struct hnnc_function {
-  const char *name, *kind; /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
+  /* kind: "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet"; "report" for each sample; "loss", the mean of one
+   * that is trained, and its "gradient": the loss, and the gradient by all parameters end to end, 0 for those that the training does not
+   * move; "vjp", "jvp", "hvp" that hnnc_derive made. Name and kind together are one function's. */
+  const char *name, *kind;
   const hnnc_value *args, *results;
   size_t nargs, nresults;
   hnnc_place at;
 } hnnc_function;
 
-/* The named functions of the file whose argument types are known. */
+/* The named functions of the file whose argument types are known, its reports that take no statistics of others, and its losses. */
 HNNC_API size_t hnnc_functions(hnnc_model *m, const hnnc_function **out);
 /* Calls function k on n samples, at least 1, with the parameters as they are: args[i] has [n][args[i].elems] numbers, results[i] takes
  * [n][results[i].elems]. The first call compiles it. What is not a number there is NaN, with HNNC_OK. HNNC_USAGE: no such function, or
  * one of the arrays is NULL; HNNC_IO: no memory for n samples. */
 HNNC_API hnnc_status hnnc_call(hnnc_model *m, size_t k, size_t n, const double *const *args, double *const *results);
+/* An array in the model's precision. ld 0: [n][dims...], row-major with the sample first; else [dims...][ld], the sample last, ld >= n: that, and
+ * one number a sample in either form, is read and written without a copy. Of what all samples share: [dims...]. */
+typedef struct hnnc_array {
+  void *p;
+  int64_t ld;
+} hnnc_array;
+/* The same call without conversions, on arrays that do not overlap. seed: of draws. n = 0 is fine: nothing for each sample, NaN for a mean. */
+HNNC_API hnnc_status hnnc_call_arrays(hnnc_model *m, size_t k, size_t n, uint64_t seed, const hnnc_array *args,
+                                      const hnnc_array *results);
+HNNC_API bool hnnc_single(const hnnc_model *m); /* reals are floats; else doubles */
+
+/* Products with the Jacobian of function `of`, as functions, called NAME_vjp, ...:
+ *   vjp  arguments, then a cotangent for each result -> of each argument; then, if it has parameters, the gradient by all of them end to end,
+ *        summed over the samples
+ *   jvp  arguments, then a tangent for each -> of each result
+ *   hvp  of the only result, a scalar: arguments, then a tangent for each -> the Hessian times it, for each argument */
+typedef enum hnnc_product { HNNC_VJP, HNNC_JVP, HNNC_HVP } hnnc_product;
+/* Adds one to the functions, whose numbers stay; *number (may be NULL) is its own, the same one if it is there already. HNNC_USAGE: it has none, as
+ * losses, reports and gradients. */
+HNNC_API hnnc_status hnnc_derive(hnnc_model *m, hnnc_product kind, size_t of, size_t *number);
 /* Compiles all functions now, together: faster than one by one. */
 HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
 
@@ -218,6 +257,8 @@ typedef struct hnnc_run_options {
  * reports say which, the messages why); HNNC_STOPPED: what was done until then stays; HNNC_IO: a data file has changed since, or
  * the directory cannot be made. */
 HNNC_API hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o);
+/* Where the last run is, if it has a directory; else NULL. Until the next run. */
+HNNC_API const char *hnnc_run_dir(const hnnc_model *m);
 /* The run that is under way stops after its step, or if there is none, the next one at its beginning; it is then forgotten. From
  * any thread, while the model is open, or a signal handler. */
 HNNC_API void hnnc_stop(hnnc_model *m);
@@ -241,6 +282,12 @@ typedef struct hnnc_expect {
 } hnnc_expect;
 
 HNNC_API size_t hnnc_expects(hnnc_model *m, const hnnc_expect **out);
+
+/* ---- many runs ----------------------------------------------------------------------------------------------------------- */
+
+/* The runs in a folder and in folders in it, as JSON, as `hnnc runs DIR --json` prints it. Returns its length; 0: there is no such folder, or
+ * no memory. It is in out, with a zero behind it, if that is less than size; out may be NULL. */
+HNNC_API size_t hnnc_runs(const char *dir, char *out, size_t size);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #define HNNC_DRIVER_LIBRARY_MODEL_H
 
 #include "driver/library/hnnc.h"
+#include "driver/run/recorded.h"
 #include "driver/run/runner.h"
 #include "frontend/model/tree.h"
 
@@ -22,9 +23,10 @@ struct hnnc_model {
   bool busy;            /* a call is under way, and perhaps in a function of the caller */
   BaseHeap *outer_heap; /* of the caller of this call */
   locale_t plain, outer_locale;
-  volatile int stop; /* by any thread */
-  Runner runner;     /* of the last run; s NULL: there was none */
-  Native *native;    /* by export; NULL until hnnc_call or hnnc_compile */
+  volatile int stop;   /* by any thread */
+  Recorded recorded;   /* of hnnc_open_run; run NULL: it is none */
+  Runner runner;       /* of the last run; s NULL: there was none */
+  struct Calls *calls; /* NULL until functions are asked for */
   bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
   void *ctx;
   /* given out, NULL until asked for */
@@ -34,7 +36,7 @@ struct hnnc_model {
   hnnc_node *node;
   hnnc_report *report;
   hnnc_expect *expect;
-  size_t nparam, nclaim, nreport, nexpect;
+  size_t nparam, nfunction, nclaim, nreport, nexpect;
   Arena *said; /* messages as given out last */
   char *drawn; /* hnnc_messages_text; of the system */
 };
@@ -42,6 +44,9 @@ struct hnnc_model {
 /* Does f(m, arg) in the model's heap and the C locale; what ends in a fault is HNNC_FAULT, and nothing is done with a model that
  * had one, nor inside of another call. */
 hnnc_status library_call(hnnc_model *m, hnnc_status (*f)(hnnc_model *m, void *arg), void *arg);
+/* hnnc_open, _text, _run: text NULL: path is a file, or a run. */
+hnnc_model *library_make(const char *path, const char *text, size_t len, bool run, const hnnc_options *o);
+hnnc_status library_open_run(hnnc_model *m, const char *dir); /* when m->opt are this call's */
 /* Around a function of the caller's: in its heap and locale. */
 void library_leave(hnnc_model *m);
 void library_return(hnnc_model *m);

@@ -1,5 +1,5 @@
 /* Opening and closing a model, and the border that faults do not pass. */
-#include "driver/library/model.h"
+#include "driver/library/calls_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +89,7 @@ static const char *text_of_import(void *ctx, const char *path, size_t *len) {
 typedef struct Opening {
   const char *path, *text; /* NULL: read the file */
   size_t len;
+  bool run; /* path is one */
   hnnc_options o;
 } Opening;
 
@@ -100,6 +101,8 @@ static bool refused(const Opening *a, char *why, size_t size) {
   if (a->len > SOURCE_MOST) return snprintf(why, size, "the text has %zu bytes, more than %d", a->len, SOURCE_MOST), true;
   if (a->o.noverrides && !a->o.overrides) return snprintf(why, size, "`overrides` is NULL, `noverrides` is not 0"), true;
   if (hole) return snprintf(why, size, "one of `overrides` is NULL"), true;
+  if (a->run && (a->o.noverrides || a->o.seed || a->o.import_text))
+    return snprintf(why, size, "a run has overrides, a seed and imports of its own"), true;
   if (a->o.threads < 0) return snprintf(why, size, "`threads` should not be negative, found %d", a->o.threads), true;
   if (a->o.cpu && !cg_cpu_known(a->o.cpu)) return snprintf(why, size, "`cpu` is one that is not known: %.100s", a->o.cpu), true;
   return false;
@@ -122,6 +125,7 @@ static hnnc_status open_model(hnnc_model *m, void *arg) {
                      .text_ctx = m};
   for (size_t k = 0; k < a->o.noverrides; k++) *vec_push(&m->opt.override_) = arena_strdup(m->mem, a->o.overrides[k]);
   m->import_text = a->o.import_text, m->ctx = a->o.ctx;
+  if (a->run) return library_open_run(m, m->opt.file);
   return library_status(session_open_text(&m->s, &m->opt, a->text, a->len));
 }
 
@@ -132,8 +136,9 @@ static void discard(hnnc_model *m) {
   free(m);
 }
 
-static hnnc_model *make(Opening *a, const hnnc_options *o) {
+hnnc_model *library_make(const char *path, const char *text, size_t len, bool run, const hnnc_options *o) {
   hnnc_model *m = calloc(1, sizeof *m);
+  Opening opening = {.path = path, .text = text, .len = len, .run = run}, *a = &opening;
   if (!m) return NULL;
   a->o = (hnnc_options)HNNC_OPTIONS;
   const bool read = !o || library_options(&a->o, sizeof a->o, offsetof(hnnc_options, ctx) + sizeof o->ctx, o);
@@ -150,23 +155,23 @@ static hnnc_model *make(Opening *a, const hnnc_options *o) {
 
 /* The standard input is nothing that a library reads. */
 hnnc_model *hnnc_open(const char *path, const hnnc_options *o) {
-  return make(&(Opening){.path = path && !strcmp(path, "-") ? "./-" : path}, o);
+  return library_make(path && !strcmp(path, "-") ? "./-" : path, NULL, 0, false, o);
 }
 
 hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o) {
-  return make(&(Opening){.path = name, .text = text ? text : "", .len = text ? len : 0}, o);
+  return library_make(name, text ? text : "", text ? len : 0, false, o);
 }
 
 /* ---- closing -------------------------------------------------------------------------------------------- */
 
 static hnnc_status close_model(hnnc_model *m, void *arg) {
   (void)arg;
-  for (uint32_t k = 0; m->native && k < m->s.model->nexport; k++) native_finish(&m->native[k]);
-  base_free(m->native);
+  library_calls_finish(m);
   if (m->runner.s) runner_close(&m->runner);
   if (m->tree.mem) tree_finish(&m->tree);
   session_close(&m->s);
   vec_free(&m->opt.override_);
+  recorded_close(&m->recorded);
   arena_destroy(m->said);
   arena_destroy(m->mem);
   return HNNC_OK;
@@ -175,7 +180,7 @@ static hnnc_status close_model(hnnc_model *m, void *arg) {
 void hnnc_close(hnnc_model *m) {
   if (!m || m->busy) return;
   library_call(m, close_model, NULL);
-  if (m->broken) session_abandon(&m->s);
+  if (m->broken) session_abandon(&m->s), rt_run_destroy(m->recorded.run), free(m->recorded.text);
   discard(m);
 }
 

@@ -1,5 +1,5 @@
 /* Parameters and functions of a model, and running it. */
-#include "driver/library/model.h"
+#include "driver/library/calls_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -64,138 +64,185 @@ hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
 
+void *hnnc_param_values(hnnc_model *m, size_t k) {
+  int64_t first;
+  const hnnc_param *list;
+  if (k >= hnnc_params(m, &list)) return NULL;
+  const RtArray *a = place_of(m, k, list[k].elems, &first);
+  return a ? (char *)a->v + (size_t)first * (a->f64 ? sizeof(double) : sizeof(float)) : NULL;
+}
+
 /* ---- functions ------------------------------------------------------------------------------------------------ */
 
 static hnnc_value value_of(Arena *mem, const char *name, Type t) {
-  hnnc_value v = {.name = arena_strdup(mem, name ? name : ""), .rank = t.rank, .elems = (size_t)type_count(t)};
+  hnnc_value v = {
+    .name = arena_strdup(mem, name ? name : ""), .rank = t.rank, .elems = (size_t)type_count(t), .per_sample = t.lane};
   memcpy(v.dim, t.dim, sizeof *t.dim * t.rank);
   return v;
 }
 
-/* Which of the caller's arrays an input is: its place among the arguments of `f`, as it was before lowering, by number. */
-static size_t argument_number(const Fn *f, uint32_t index) {
-  size_t before = 0;
-  for (uint32_t k = 0; k < f->in.n; k++) before += f->in.at[k].kind == IN_FIELD && f->in.at[k].index < index;
-  return before;
+static void with_pattern(hnnc_value *v, const Pattern *p) {
+  if (!p) return;
+  v->rows = p->rows, v->cols = p->cols, v->row = (const int32_t *)p->start, v->col = (const int32_t *)p->col;
+}
+
+/* Of a gradient: the loss; of a product by parameters, what lies before; then all parameters end to end. */
+static size_t results_of(hnnc_model *m, const Callable *x, hnnc_value *out) {
+  const Fn *f = x->fn;
+  const Type number = type_scalar(false);
+  size_t n = 0;
+  for (uint32_t k = 0; !x->gradient && k < x->slope; k++, n++) {
+    const bool named = x->plain || !strcmp(x->kind, "loss");
+    out[n] = value_of(m->mem, named ? f->outname.at[k] : NULL, ir_type(f, f->out.at[k]));
+    with_pattern(&out[n], x->pattern ? x->pattern[k] : NULL);
+  }
+  if (x->gradient) out[n++] = value_of(m->mem, "loss", number);
+  if (!x->nmoved) return n;
+  const uint32_t reals = (uint32_t)m->calls->engine.reals;
+  out[n++] = value_of(m->mem, "gradient", type_real(false, 1, &reals));
+  return n;
 }
 
 /* Arguments stand by their number, not in the order in which the graph takes them; one that it does not use is none. */
-static hnnc_function function_of(hnnc_model *m, const Export *x) {
+static hnnc_function function_of(hnnc_model *m, const Callable *x) {
   const Fn *f = x->fn;
-  hnnc_function out = {.name = x->name, .kind = x->kind, .nresults = f->out.n, .at = library_place(m, x->at)};
-  hnnc_value *arg = ARENA_ARRAY(m->mem, hnnc_value, f->in.n + 1), *result = ARENA_ARRAY(m->mem, hnnc_value, f->out.n + 1);
+  hnnc_function out = {.name = x->name, .kind = x->kind, .at = library_place(m, x->at)};
+  hnnc_value *arg = ARENA_ARRAY(m->mem, hnnc_value, f->in.n + 1), *result = ARENA_ARRAY(m->mem, hnnc_value, f->out.n + 2);
   for (uint32_t k = 0; k < f->in.n; k++) {
     if (f->in.at[k].kind != IN_FIELD) continue;
-    arg[argument_number(f, f->in.at[k].index)] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
+    arg[library_argument(f, f->in.at[k].index)] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
     out.nargs++;
   }
-  for (uint32_t k = 0; k < f->out.n; k++) result[k] = value_of(m->mem, NULL, ir_type(f, f->out.at[k]));
+  out.nresults = results_of(m, x, result);
   out.args = arg, out.results = result;
   return out;
 }
 
+/* Again after each that is added; what was given out stays. */
 static hnnc_status list_functions(hnnc_model *m, void *arg) {
-  const Model *model = m->s.model;
   (void)arg;
   if (m->state != HNNC_OK) return HNNC_USAGE;
-  if (m->function) return HNNC_OK;
-  hnnc_function *out = ARENA_ARRAY(m->mem, hnnc_function, model->nexport + 1);
-  for (uint32_t k = 0; k < model->nexport; k++) out[k] = function_of(m, &model->export_[k]);
-  m->function = out;
+  const Calls *c = library_calls(m);
+  if (m->function && m->nfunction == c->list.n) return HNNC_OK;
+  hnnc_function *out = ARENA_ARRAY(m->mem, hnnc_function, c->list.n + 1);
+  for (uint32_t k = 0; k < c->list.n; k++) out[k] = function_of(m, c->list.at[k]);
+  m->function = out, m->nfunction = c->list.n;
   return HNNC_OK;
 }
 
 size_t hnnc_functions(hnnc_model *m, const hnnc_function **out) {
   const bool there = library_call(m, list_functions, NULL) == HNNC_OK;
   if (out) *out = there ? m->function : NULL;
-  return there ? m->s.model->nexport : 0;
+  return there ? m->nfunction : 0;
 }
 
-/* Which: one function, or all that are not compiled yet. */
 static hnnc_status compile_functions(hnnc_model *m, void *which) {
-  const Model *model = m->s.model;
-  const size_t *one = which;
-  if (m->state != HNNC_OK) return HNNC_USAGE;
-  if (!m->native) m->native = base_zeroed(model->nexport, sizeof *m->native);
-  NativeJob *job = base_zeroed(model->nexport, sizeof *job);
-  int n = 0;
-  for (uint32_t k = 0; k < model->nexport; k++)
-    if (!m->native[k].run && (!one || *one == k))
-      job[n++] = (NativeJob){model->export_[k].fn, model->export_[k].name, &m->native[k]};
-  const int code = n ? native_build(&m->s, job, n) : 0;
-  base_free(job);
-  return library_status(code);
+  return m->state == HNNC_OK ? library_compile(m, which) : HNNC_USAGE;
 }
 
 hnnc_status hnnc_compile(hnnc_model *m) { return library_call(m, compile_functions, NULL); }
 
 typedef struct Calling {
   size_t k, n;
-  const double *const *args;
-  double *const *results;
+  uint64_t seed;
+  const hnnc_array *args, *results;
 } Calling;
 
-/* Samples are the last axis inside, the first outside. */
-static void move_in(const RtArray *to, const double *from, size_t n) {
-  for (int64_t e = 0; e < to->elems; e++)
-    for (size_t i = 0; i < n; i++) rt_set_real(to->v, e * to->ld + (int64_t)i, to->f64, from[(int64_t)i * to->elems + e]);
-  rt_array_pad((RtArray *)to);
-}
+_Static_assert(sizeof(hnnc_array) == sizeof(hnn_array), "the engine takes them as they are");
 
-static void move_out(double *to, const RtArray *from, size_t n, bool lane) {
-  for (size_t i = 0; i < n; i++)
-    for (int64_t e = 0; e < from->elems; e++)
-      to[(int64_t)i * from->elems + e] = rt_real(from->v, lane ? e * from->ld + (int64_t)i : e, from->f64);
-}
-
-static hnnc_status call_native(hnnc_model *m, const Native *native, const Calling *c) {
-  const Fn *f = native->fn;
-  const bool f64 = m->s.model->f64;
-  RtArray *array = base_zeroed(f->in.n + f->out.n, sizeof *array);
-  HnnArg *arg = base_zeroed(f->in.n + f->out.n, sizeof *arg);
-  uint32_t made = 0;
-  bool ok = true;
-  for (; ok && made < f->in.n + f->out.n; made++) {
-    const bool in = made < f->in.n;
-    const Type t = in ? f->in.at[made].type : ir_type(f, f->out.at[made - f->in.n]);
-    RtArray *a = &array[made];
-    if (in && f->in.at[made].kind == IN_PARAM) {
-      arg[made] = (HnnArg){m->s.param[f->in.at[made].index].v, m->s.param[f->in.at[made].index].ld};
-      continue;
-    }
-    ok = rt_array_init(a, "", f64, t.rank, t.dim, t.lane ? (int64_t)c->n : 0);
-    if (ok && in) move_in(a, c->args[argument_number(m->s.model->export_[c->k].fn, f->in.at[made].index)], c->n);
-    arg[made] = (HnnArg){a->v, a->ld};
-  }
-  ok = ok && rt_fn_run(native->run, arg, arg + f->in.n, (int64_t)c->n, session_seed(&m->s, 0), 0);
-  for (uint32_t k = 0; ok && k < f->out.n; k++) move_out(c->results[k], &array[f->in.n + k], c->n, ir_type(f, f->out.at[k]).lane);
-  for (uint32_t k = 0; k < made; k++) rt_array_finish(&array[k]);
-  base_free(array);
-  base_free(arg);
-  return ok ? HNNC_OK
-            : library_status(
-                  session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", native->name));
-}
-
-static bool all_there(const void *const *array, size_t n) {
-  size_t k = 0;
-  while (k < n && array && array[k]) k++;
-  return k == n;
+static hnnc_status call_engine(hnnc_model *m, const Calling *c) {
+  const int code = lib_call(m->calls->lib, (int)c->k, (int64_t)c->n, session_seed(&m->s, c->seed), (const hnn_array *)c->args,
+                            (const hnn_array *)c->results);
+  if (code == HNN_OK) return HNNC_OK;
+  if (code == HNN_BAD_CALL) return HNNC_USAGE;
+  return library_status(
+      session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", m->calls->list.at[c->k]->name));
 }
 
 static hnnc_status call_function(hnnc_model *m, void *arg) {
-  Calling *c = arg;
-  if (m->state != HNNC_OK || c->k >= m->s.model->nexport || !c->n || c->n > INT64_MAX / sizeof(double)) return HNNC_USAGE;
-  list_functions(m, NULL);
-  const hnnc_function *f = &m->function[c->k];
-  if (!all_there((const void *const *)c->args, f->nargs) || !all_there((const void *const *)c->results, f->nresults))
-    return HNNC_USAGE;
-  const hnnc_status compiled = m->native && m->native[c->k].run ? HNNC_OK : compile_functions(m, &c->k);
-  return compiled ? compiled : call_native(m, &m->native[c->k], c);
+  const Calling *c = arg;
+  if (m->state != HNNC_OK || c->n > INT64_MAX / sizeof(double)) return HNNC_USAGE;
+  const Calls *calls = library_calls(m);
+  if (c->k >= calls->list.n) return HNNC_USAGE;
+  const hnnc_status compiled = calls->lib && calls->list.at[c->k]->native.run ? HNNC_OK : library_compile(m, &c->k);
+  return compiled ? compiled : call_engine(m, c);
+}
+
+hnnc_status hnnc_call_arrays(hnnc_model *m, size_t k, size_t n, uint64_t seed, const hnnc_array *args, const hnnc_array *results) {
+  return library_call(m, call_function, &(Calling){k, n, seed, args, results});
+}
+
+/* ---- in double ---- */
+
+typedef struct Doubles {
+  size_t k, n;
+  const double *const *args;
+  double *const *results;
+} Doubles;
+
+/* Room for a value of n samples in the model's precision; NULL: no memory. */
+static void *room(const hnnc_model *m, const hnnc_value *v, size_t n, const double *from) {
+  const size_t elems = v->elems * (v->per_sample ? n : 1);
+  float *out = m->s.model->f64 ? NULL : rt_zeroed((elems + 1) * sizeof *out);
+  for (size_t e = 0; out && from && e < elems; e++) out[e] = (float)from[e];
+  return out;
+}
+
+/* Without conversions in f64. */
+static hnnc_status call_doubles(hnnc_model *m, void *arg) {
+  const Doubles *d = arg;
+  hnnc_status status = list_functions(m, NULL);
+  if (status != HNNC_OK || d->k >= m->nfunction || !d->n || d->n > INT64_MAX / sizeof(double)) return HNNC_USAGE;
+  const hnnc_function *f = &m->function[d->k];
+  const bool f64 = m->s.model->f64;
+  bool ok = (d->args || !f->nargs) && d->results, memory = true;
+  hnnc_array *in = base_zeroed(f->nargs + 1, sizeof *in), *out = base_zeroed(f->nresults + 1, sizeof *out);
+  for (size_t k = 0; ok && k < f->nargs; k++) {
+    ok = d->args[k] != NULL;
+    in[k].p = f64 ? (void *)(uintptr_t)d->args[k] : ok ? room(m, &f->args[k], d->n, d->args[k]) : NULL;
+    memory = memory && (!ok || in[k].p);
+  }
+  for (size_t k = 0; ok && k < f->nresults; k++) {
+    ok = d->results[k] != NULL;
+    out[k].p = f64 ? d->results[k] : ok ? room(m, &f->results[k], d->n, NULL) : NULL;
+    memory = memory && (!ok || out[k].p);
+  }
+  if (!ok) status = HNNC_USAGE;
+  else if (!memory)
+    status = library_status(session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", f->name));
+  else status = call_function(m, &(Calling){d->k, d->n, 0, in, out});
+  for (size_t k = 0; !f64 && k < f->nresults; k++)
+    for (size_t e = 0; !status && e < f->results[k].elems * (f->results[k].per_sample ? d->n : 1); e++)
+      d->results[k][e] = (double)((float *)out[k].p)[e];
+  for (size_t k = 0; !f64 && k < f->nargs; k++) free(in[k].p);
+  for (size_t k = 0; !f64 && k < f->nresults; k++) free(out[k].p);
+  base_free(in);
+  base_free(out);
+  return status;
 }
 
 hnnc_status hnnc_call(hnnc_model *m, size_t k, size_t n, const double *const *args, double *const *results) {
-  return library_call(m, call_function, &(Calling){k, n, args, results});
+  return library_call(m, call_doubles, &(Doubles){k, n, args, results});
+}
+
+bool hnnc_single(const hnnc_model *m) { return m && m->state == HNNC_OK && !m->s.model->f64; }
+
+typedef struct Deriving {
+  hnnc_product kind;
+  size_t of, number;
+} Deriving;
+
+static hnnc_status add_product(hnnc_model *m, void *arg) {
+  Deriving *d = arg;
+  if (m->state != HNNC_OK || d->kind < HNNC_VJP || d->kind > HNNC_HVP) return HNNC_USAGE;
+  return library_product(m, (ProductKind)d->kind, d->of, &d->number);
+}
+
+hnnc_status hnnc_derive(hnnc_model *m, hnnc_product kind, size_t of, size_t *number) {
+  Deriving d = {kind, of, 0};
+  const hnnc_status status = library_call(m, add_product, &d);
+  if (status == HNNC_OK && number) *number = d.number;
+  return status;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -255,6 +302,10 @@ hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o) {
   RunCall c = {m, HNNC_RUN_OPTIONS};
   if (o && !library_options(&c.o, sizeof c.o, offsetof(hnnc_run_options, ctx) + sizeof o->ctx, o)) return HNNC_USAGE;
   return library_call(m, run_model, &c);
+}
+
+const char *hnnc_run_dir(const hnnc_model *m) {
+  return m && m->state == HNNC_OK && m->runner.s && m->runner.run ? rt_run_dir(m->runner.run) : NULL;
 }
 
 void hnnc_stop(hnnc_model *m) {

@@ -2,7 +2,6 @@
  * best and the averaged parameters; and the files beside it of the parameters that are kept. */
 #include "driver/run/runner_priv.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef VEC(RtTensor) Tensors;
@@ -89,15 +88,12 @@ bool checkpoint_write(Runner *r, const Trainer *t, int action, int64_t step, Wri
   return ok;
 }
 
-bool checkpoint_params(const Runner *r, const char *name, RtError *err) {
-  static const char *const meta[][2] = {{"format", "hnnc-start"}};
+bool checkpoint_params(const Session *s, const char *path, RtError *err) {
+  static const char *const meta[][2] = {{"format", "hnnc-params"}};
   Arena *mem = arena_create();
   Tensors tensor = {0};
-  char *path = rt_run_path(r->run, name);
-  if (!path) base_fault("out of memory");
-  add_params(mem, r->s->model, r->s->param, &tensor);
+  add_params(mem, s->model, s->param, &tensor);
   const bool ok = rt_checkpoint_write(path, tensor.at, (int)tensor.n, meta, 1, err);
-  free(path);
   vec_free(&tensor);
   arena_destroy(mem);
   return ok;

@@ -9,36 +9,26 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- arrays in -------------------------------------------------------------------------------------------- */
 
-static bool usable(const RtColumn *c) { return c->number && !c->fault && c->rows <= UINT32_MAX; }
-
-/* Those without a fault come first, in their order. */
-static void only_numbers(RtTable *t) {
-  int n = 0;
-  for (int k = 0; k < t->ncolumn; k++) {
-    const RtColumn c = t->column[k];
-    if (!usable(&c)) continue;
-    t->column[k] = t->column[n];
-    t->column[n++] = c;
-  }
-  for (int k = n; k < t->ncolumn; k++) free(t->column[k].name), free(t->column[k].fault), free(t->column[k].v);
-  t->ncolumn = n;
-}
-
 static AskArray array_of(const RtColumn *c) {
-  AskArray a = {.name = c->name};
+  const bool rows = c->rows <= UINT32_MAX;
+  AskArray a = {.name = c->name, .fault = c->fault ? c->fault : !c->number ? "it holds text" : rows ? NULL : "it is too long"};
   if (c->rows != RT_EVERY_ROW) a.dim[a.rank++] = (uint32_t)c->rows;
   for (int d = 0; d < c->rank; d++) a.dim[a.rank++] = c->dim[d];
   return a;
 }
 
+/* What may be a data set of the model. */
+static bool is_name(const char *path) { return !strpbrk(path, "./\\ "); }
+
 bool eval_open(EvalData *d, const char *text, const char *path, RtError *err) {
   *d = (EvalData){.ask = {.text = text, .file = path}};
   if (!path) return true;
+  if (is_name(path) && access(path, F_OK)) return d->ask.on = path, d->ask.file = NULL, true;
   if (!rt_file_regular(path, err) || !rt_table_read(path, RT_GAPS | RT_WHOLE, &d->table, err)) return false;
-  only_numbers(&d->table);
   AskArray *a = base_zeroed((size_t)d->table.ncolumn + 1, sizeof *a);
   for (int k = 0; k < d->table.ncolumn; k++) a[k] = array_of(&d->table.column[k]);
   d->ask.array = a, d->ask.narray = (uint32_t)d->table.ncolumn, d->ask.columns = d->table.text;
@@ -121,11 +111,13 @@ static int finish(Session *s, const Asked *a, const RtArray *lanes, RtArray *out
 }
 
 int eval_run(Session *s, EvalData *d, const ReportResult *results, RtArray *out) {
-  const Asked *a = s->model->asked;
+  Asked *a = s->model->asked;
+  const Data *data = a->save->data;
   const int64_t n = lead_count(a);
   const uint32_t nout = a->save->fn->out.n;
   if (!n) return finish(s, a, NULL, out);
-  int code = a->save->data ? make_set(s, d, a, n) : 0;
+  int code = !data ? 0 : data->kind == DATA_GIVEN ? make_set(s, d, a, n) : data_make(s, data);
+  if (!code && data && data->kind != DATA_GIVEN) a->nlead = 1, a->lead[0] = (uint32_t)data_set(s, data)->n;
   RtArray *lanes = base_zeroed(nout, sizeof *lanes);
   if (!code) code = save_evaluate(s, a->save, results, lanes);
   if (!code) code = finish(s, a, lanes, out);

@@ -10,7 +10,7 @@ typedef struct EvalData {
   Ask ask;
 } EvalData;
 
-/* path NULL: there are no arrays. What is no number is left out. */
+/* path NULL: there are no arrays. */
 bool eval_open(EvalData *d, const char *text, const char *path, RtError *err);
 void eval_close(EvalData *d);
 

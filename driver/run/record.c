@@ -1,5 +1,5 @@
 /* What is recorded of a run in its directory: the sources as they were, and what its numbers follow from. */
-#include "driver/run/runner_priv.h"
+#include "driver/run/runner.h"
 #include "driver/runtime_generation.h"
 #include "driver/session/proofs.h"
 #include "driver/session/data.h"
@@ -60,7 +60,11 @@ void record_run(Runner *r) {
 
 bool record_start(Runner *r, const char *from, RtError *err) {
   rt_run_set(r->run, "params", json_string(from));
-  return rt_run_folder(r->run, "data", err) && checkpoint_params(r, RECORD_START, err);
+  char *path = rt_run_path(r->run, RECORD_START);
+  if (!path) base_fault("out of memory");
+  const bool ok = rt_run_folder(r->run, "data", err) && checkpoint_params(r->s, path, err);
+  free(path);
+  return ok;
 }
 
 /* Imported files as they were: sources/1-NAME.hnn, ..., and in the manifest which is which; those of the library are the command's own. */

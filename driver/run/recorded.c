@@ -1,5 +1,7 @@
 /* See recorded.h. */
 #include "driver/run/recorded.h"
+#include "driver/run/runner.h"
+#include "driver/session/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -93,6 +95,45 @@ static const char *import(void *ctx, const char *path, size_t *len) {
 
 void recorded_imports(Recorded *r) {
   if (json_object_size(rt_run_get(r->run, "sources"))) r->opt.text = import, r->opt.text_ctx = r;
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------------------- */
+
+static bool trains(const Model *m) {
+  for (uint32_t i = 0; i < m->naction; i++)
+    if (m->action[i].kind == DO_TRAIN) return true;
+  return false;
+}
+
+/* Its sources are those of the directory, but for the library, which another build may have changed: its numbers may differ then. */
+static int same_model(Session *s, const Recorded *r, FILE *said) {
+  char hash[40], build[BUILD_TEXT];
+  runner_hash(s->src, s->opt, hash);
+  runner_build(build);
+  if (!strcmp(recorded_text(r->run, "model_hash"), hash)) return 0;
+  if (!strcmp(recorded_text(r->run, "build"), build))
+    return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
+                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
+                        rt_run_dir(r->run));
+  if (said)
+    fprintf(said, "warning: %s was made by another build of hnnc (%s, this is " HNNC_VERSION "), whose library may differ\n",
+            rt_run_dir(r->run), recorded_text(r->run, "hnnc"));
+  return 0;
+}
+
+int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said) {
+  const char *status = recorded_text(r->run, "status");
+  RtError err = {{0}};
+  char *path;
+  int code = same_model(s, r, said);
+  if (code || !trains(s->model)) return code;
+  RtCheckpoint *c = rt_weights_read(from, &path, &err);
+  code = c ? weights_take(s, c, path) : session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s", err.text);
+  if (!code && said && status && strcmp(status, "done") && strcmp(status, "failed"))
+    fprintf(said, "%s: the run is %s; its parameters are those of %s\n", rt_run_dir(r->run), status, path);
+  rt_checkpoint_finish(c);
+  free(path);
+  return code;
 }
 
 /* ---- reports ----------------------------------------------------------------------------------------------- */

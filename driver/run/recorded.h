@@ -18,6 +18,9 @@ bool recorded_open(Recorded *r, RtRun *run, const Options *o, RtError *err);
 void recorded_close(Recorded *r); /* run NULL: it is somebody else's by now */
 /* From here on its imports are those of the directory, where it has them: whatever became of the files since. */
 void recorded_imports(Recorded *r);
+/* The parameters that `from` has, the run, one of its checkpoints or another file, for the session of the record; a run that trains
+ * nothing has none. 0, or the exit code after messages; `said`: where it is told what may be unexpected, or NULL. */
+int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said);
 const char *recorded_text(const RtRun *run, const char *key); /* of the manifest */
 /* The reports above `action` as reports.json has them; the name of one that is not there, or NULL. */
 const char *recorded_reports(const RtRun *run, const Model *m, int action, ReportResult *result);

@@ -21,8 +21,6 @@ typedef struct Written {
   bool stale;            /* those of `best` were written by another process: they may be missing */
 } Written;
 bool checkpoint_write(Runner *r, const Trainer *t, int action, int64_t step, Written *w, RtError *err);
-/* The parameters alone, into a file of the run directory. */
-bool checkpoint_params(const Runner *r, const char *name, RtError *err);
 /* Puts back what a checkpoint holds of the training at hand; 0 or the exit code. */
 int checkpoint_restore(Runner *r, Trainer *t, Written *w);
 

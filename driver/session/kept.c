@@ -142,6 +142,26 @@ static bool tables(Pack *p, const Session *s) {
 
 /* ---- models ------------------------------------------------------------------------------------------------- */
 
+/* The question, and the shapes of what it is asked of. */
+static void ask_key(const Ask *ask, Pack *key) {
+  uint32_t n = ask ? ask->narray : 0;
+  bool there = ask != NULL, columns = ask && ask->columns;
+  const char *text = ask ? ask->text : NULL, *file = ask ? ask->file : NULL, *on = ask ? ask->on : NULL;
+  PACK(key, there);
+  if (!there) return;
+  pack_text(key, &text);
+  pack_text(key, &file);
+  pack_text(key, &on);
+  PACK(key, columns);
+  PACK(key, n);
+  for (uint32_t k = 0; k < n; k++) {
+    AskArray a = ask->array[k];
+    pack_text(key, &a.name);
+    PACK(key, a.rank);
+    pack_bytes(key, a.dim, sizeof *a.dim * a.rank);
+  }
+}
+
 static void model_key(const Session *s, const Source *src, Pack *key) {
   const SourceFile *f = source_file(src, 1);
   const char *version = "model " VERSION, *passes = pass_decide_version(), *path = f->name;
@@ -156,17 +176,16 @@ static void model_key(const Session *s, const Source *src, Pack *key) {
   }
   PACK(key, len);
   pack_bytes(key, (void *)f->text, len);
+  ask_key(s->opt->ask, key);
 }
 
-/* Not what the standard input or the caller's memory gave; neither a tree nor what was asked is kept. */
-static bool wants_model(const Session *s) {
-  return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text && !s->opt->ask;
-}
+/* Not what the standard input or the caller's memory gave; a tree is not kept. */
+static bool wants_model(const Session *s) { return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text; }
 
 /* Exports are large, and a run does without. They lie apart, by the bytes of the model that they belong to. */
 static bool wants_exports(const Session *s) {
   return strcmp(s->opt->command, "run") != 0 && strcmp(s->opt->command, "resume") != 0 && strcmp(s->opt->command, "bench") != 0 &&
-         strcmp(s->opt->command, "check") != 0;
+         strcmp(s->opt->command, "check") != 0 && strcmp(s->opt->command, "eval") != 0;
 }
 
 static void exports_key(const char *model, size_t n, Pack *key) {

@@ -57,7 +57,7 @@ static void add_parts(Cg *cg, const Native *n, int64_t samples) {
 }
 
 /* Sizes of a function's outputs, in the Native's arena. */
-static void outputs_of(Arena *mem, const Fn *f, const int64_t **elems, const bool **lane) {
+void native_outputs(Arena *mem, const Fn *f, const int64_t **elems, const bool **lane) {
   int64_t *e = ARENA_ARRAY(mem, int64_t, f->out.n + 1);
   bool *l = ARENA_ARRAY(mem, bool, f->out.n + 1);
   for (uint32_t k = 0; k < f->out.n; k++) {
@@ -69,40 +69,41 @@ static void outputs_of(Arena *mem, const Fn *f, const int64_t **elems, const boo
   *lane = l;
 }
 
-static HnnRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
+HnnRef *native_refs(Arena *mem, const PartRef *from, uint32_t n) {
   HnnRef *out = ARENA_ARRAY(mem, HnnRef, n + 1);
   for (uint32_t k = 0; k < n; k++) out[k] = (HnnRef){from[k].part, (int)from[k].index};
   return out;
 }
 
-static bool part_create(Session *s, Cg *cg, Native *n, uint32_t which, RtPart *out) {
+bool native_part(Native *n, uint32_t which, RtFnSpec *out) {
   const Fn *f = n->split.part[which].fn;
-  if (!f) return true;
   char symbol[256];
+  if (!f) return false;
   part_symbol(symbol, sizeof symbol, n, which);
-  outputs_of(n->mem, f, &out->out_elems, &out->out_lane);
-  out->nin = (int)f->in.n;
-  out->nout = (int)f->out.n;
-  out->in = refs(n->mem, n->split.part[which].in, f->in.n);
-  RtFnSpec spec = {.kernel = cg_kernel(cg, symbol),
-                   .info = cg_info(cg, symbol),
-                   .nin = (int)f->in.n,
-                   .nout = out->nout,
-                   .out_elems = out->out_elems,
-                   .out_lane = out->out_lane};
-  if (!spec.kernel) base_fault("the compiled function `%s` is missing", symbol);
+  *out = (RtFnSpec){.kernel = cg_kernel(n->cg, symbol), .info = cg_info(n->cg, symbol), .nin = (int)f->in.n, .nout = (int)f->out.n};
+  native_outputs(n->mem, f, &out->out_elems, &out->out_lane);
+  if (!out->kernel) base_fault("the compiled function `%s` is missing", symbol);
+  return true;
+}
+
+static bool part_create(Session *s, Native *n, uint32_t which, RtPart *out) {
+  RtFnSpec spec;
+  if (!native_part(n, which, &spec)) return true;
+  out->out_elems = spec.out_elems, out->out_lane = spec.out_lane;
+  out->nin = spec.nin, out->nout = spec.nout;
+  out->in = native_refs(n->mem, n->split.part[which].in, (uint32_t)spec.nin);
   return (out->fn = rt_fn_create(&spec, s->pool)) != NULL;
 }
 
-static bool make_callable(Session *s, Cg *cg, Native *n) {
+static bool make_callable(Session *s, Native *n) {
   RtPart *part = ARENA_ARRAY(n->mem, RtPart, n->split.n);
   RtSplitSpec spec = {
     .nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n, .nout = (int)n->fn->out.n};
   for (uint32_t k = 0; k < n->split.n; k++)
-    if (!part_create(s, cg, n, k, &part[k])) return false;
+    if (!part_create(s, n, k, &part[k])) return false;
   if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, true;
-  outputs_of(n->mem, n->fn, &spec.out_elems, &spec.out_lane);
-  spec.from = refs(n->mem, n->split.from, n->fn->out.n);
+  native_outputs(n->mem, n->fn, &spec.out_elems, &spec.out_lane);
+  spec.from = native_refs(n->mem, n->split.from, n->fn->out.n);
   return (n->run = rt_fn_create_split(&spec)) != NULL;
 }
 
@@ -122,8 +123,9 @@ static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
 static int end(Session *s, NativeBuild *b) {
   char err[512] = "";
   if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
+  for (int i = 0; i < b->n; i++) b->job[i].native->cg = b->cg;
   for (int i = 0; i < b->n; i++)
-    if (!make_callable(s, b->cg, b->job[i].native))
+    if (!make_callable(s, b->job[i].native))
       return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
   return 0;
 }

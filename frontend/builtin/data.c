@@ -1,6 +1,7 @@
 /* Data: programs that make one draw each, files, and parts of other data. A program is elaborated once
  * for each use of it, in f64 whatever the file's precision is. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -277,8 +278,9 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
                            : elab_error(E, CODE_argument_count, x->at, "`%s` takes %s", f->name,
                                         f->item->on ? "a seed" : "a count and a seed");
       if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
-      else if (x->name)
-        elab_suggest_option(m, name, known, 2), elab_help(m, "options of `%s`: %s", f->name, f->item->on ? "seed" : "count, seed");
+      else if (x->name && (synonym(name) || synonym_among(name, known, 2) || diag_nearest(name, known, 2)))
+        elab_suggest_option(m, name, known, 2);
+      else if (x->name) elab_help(m, "options of `%s`: %s", f->name, f->item->on ? "seed" : "count, seed");
       return false;
     }
   }

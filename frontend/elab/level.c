@@ -192,6 +192,13 @@ Val level_turn(Elab *E, Level *l) {
  */
 
 /* A table of doubles; in exact elaboration, of constants where doubles would round. */
+/* All elements are one number, not 0: 0 times what has no value is written in its place, and stays. */
+static bool uniform(const Array *a) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].v != a->at[0].v || a->at[i].v == 0) return false;
+  return a->n > 1 && !a->truth;
+}
+
 static Val array_tensor(Elab *E, const Array *a) {
   if (E->now->exact && !exact_table(a)) {
     Build *b = &E->now->level->b;
@@ -200,6 +207,7 @@ static Val array_tensor(Elab *E, const Array *a) {
       x[i] = a->at[i].den ? ir_const_exact(b, a->at[i].v, a->at[i].num, a->at[i].den) : ir_const(b, a->at[i].v);
     return ir_reshape(b, ir_stack(b, x, a->n), (int)a->rank, a->dim);
   }
+  if (uniform(a)) return ir_splat(&E->now->level->b, a->at[0].v, type_real(false, (int)a->rank, a->dim));
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
   for (uint32_t i = 0; i < a->n; i++) v[i] = a->at[i].v;
   Build *b = &E->now->level->b;

@@ -129,7 +129,7 @@ typedef struct Asking {
 static void begin(Plan *p, Asking *a) {
   Elab *E = p->E;
   a->s = ARENA_NEW(E->mem, Save);
-  *a->s = (Save){.name = "result", .data = p->data->nfield ? p->data : NULL};
+  *a->s = (Save){.name = "result", .data = p->ask->on || p->data->nfield ? p->data : NULL};
   context_alone(E, &a->c, E->main);
   context_body(&a->c, "result");
   root_begin(E, &a->root, "result", E->m->f64, a->s->data != NULL);
@@ -143,7 +143,7 @@ static void end(Plan *p, Asking *a, bool good) {
   if (good) {
     a->s->fn = root_end_of_reports(E, &a->root, &a->s->use, &a->s->nuse);
     p->asked->save = a->s;
-    if (a->s->data) *vec_push(&E->made.data) = a->s->data;
+    if (a->s->data && !p->ask->on) *vec_push(&E->made.data) = a->s->data;
     *vec_push(&E->made.actions) = (Action){.kind = DO_SAVE, .at = p->at, .save = a->s};
     E->m->asked = p->asked;
   } else root_drop(E, &a->root);
@@ -189,9 +189,11 @@ static void ask_report(Plan *p, const Report *r, const Item *it) {
 /* Names of the file keep their meaning, others are those of arrays; one without a name is x. Which of them are used is not known yet. */
 static bool fields_of_text(Plan *p) {
   const Ask *ask = p->ask;
-  if (ask->narray && !*ask->array[0].name) return ask_unnamed(p, intern(p->E->m->names, "x"));
+  if (ask->on) return true;
+  if (ask->narray && !*ask->array[0].name) return !mentions(ask->text, "x") || ask_unnamed(p, intern(p->E->m->names, "x"));
   for (uint32_t k = 0; k < ask->narray; k++) {
     const char *name = intern(p->E->m->names, ask->array[k].name);
+    if (ask->array[k].fault && mentions(ask->text, name)) return ask_field(p, &(Want){.name = name, .rank = -1}, k);
     if (!module_find(p->E->main, name)) ask_maybe(p, name, k);
   }
   return true;
@@ -244,29 +246,54 @@ static void no_parameters(Plan *p, uint32_t before) {
               "an instance of the file, `use f = ...`, that a loss or a report calls has trained parameters");
 }
 
+static void ask(Plan *p, const Item *it) {
+  const Report *r = NULL;
+  const uint32_t params = p->E->made.params.n;
+  const bool name = it->kind == IT_CONST && it->value->kind == EX_NAME;
+  const Item *report = name ? report_named(p->E, it->value->name, &r) : NULL;
+  if (report) ask_report(p, r, report);
+  else {
+    const Func *f = ask_expression(p, it);
+    if (f && !p->ask->on) p->data->nfield = 0, p->asked->nlead = 0, p->led = NULL;
+    if (f) ask_function(p, f, name ? it->value->name : "result");
+  }
+  no_parameters(p, params);
+}
+
+/* The data set of the model that it is asked on. */
+static bool data_set(Plan *p) {
+  Elab *E = p->E;
+  const char *name = intern(E->m->names, p->ask->on);
+  Global *g = module_find(E->main, name);
+  const Value v = g ? global_value(E, g, p->at) : POISON;
+  p->data = v.kind == V_DATA ? v.data : NULL;
+  if (p->data) return true;
+  elab_suggest_item(E, elab_error(E, CODE_file, p->at, "there is no file `%s`, and the model has no data set of this name", name),
+                    name, 1u << IT_USE | 1u << IT_DATA);
+  return false;
+}
+
 void ask_item(Elab *E) {
   Plan p = {.E = E, .ask = E->o->ask, .asked = ARENA_NEW(E->mem, Asked), .data = ARENA_NEW(E->mem, Data)};
   const Item *it = parse(E, p.ask, &p.at);
-  const Report *r = NULL;
-  const uint32_t params = E->made.params.n, most = p.ask->narray + ASK_WANTS + 1;
+  const uint32_t most = p.ask->narray + ASK_WANTS + 1;
   if (!it) return;
   *p.data = (Data){.name = p.ask->file ? arena_strdup(E->mem, p.ask->file) : "", .kind = DATA_GIVEN, .at = p.at};
   p.data->field = ARENA_ARRAY(E->mem, DataField, most);
   p.asked->field = ARENA_ARRAY(E->mem, AskedField, most);
-  const bool name = it->kind == IT_CONST && it->value->kind == EX_NAME;
-  const Item *report = name ? report_named(E, it->value->name, &r) : NULL;
-  if (report) ask_report(&p, r, report);
-  else {
-    const Func *f = ask_expression(&p, it);
-    if (f) {
-      p.data->nfield = 0, p.asked->nlead = 0, p.led = NULL;
-      ask_function(&p, f, name ? it->value->name : "result");
-    }
-  }
-  no_parameters(&p, params);
+  if (!p.ask->on || data_set(&p)) ask(&p, it);
+}
+
+static const char *fields_text(Elab *E, const Data *d) {
+  char text[128];
+  const char *s = "";
+  for (uint32_t k = 0; k < d->nfield; k++)
+    s = arena_printf(E->mem, "%s%s`%s: %s`", s, k ? ", " : "", d->field[k].name, type_user(d->field[k].type, text, sizeof text));
+  return s;
 }
 
 const char *ask_arrays(Plan *p) {
+  if (p->ask->on) return arena_printf(p->E->mem, "`%s` has %s", p->ask->on, fields_text(p->E, p->data));
   return p->ask->file
              ? arena_printf(p->E->mem, "`%s` has %s", p->ask->file, p->ask->narray ? arrays_text(p->E, p->ask) : "no array")
              : "no arrays are given";

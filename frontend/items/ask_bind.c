@@ -57,8 +57,17 @@ static bool wrong_shape(Plan *p, const Want *w, const AskArray *a) {
   return false;
 }
 
+/* What holds text, or cannot be read; a column in its place is none of numbers. */
+static bool readable(Plan *p, const AskArray *a) {
+  const char *name =
+      *a->name ? arena_printf(p->E->mem, "`%s` of `%s`", a->name, p->ask->file) : arena_printf(p->E->mem, "`%s`", p->ask->file);
+  if (a->fault) elab_error(p->E, CODE_table_cell, p->at, "%s: %s", name, a->fault);
+  return !a->fault;
+}
+
 bool ask_field(Plan *p, const Want *w, uint32_t array) {
   const AskArray *a = &p->ask->array[array];
+  if (!readable(p, a)) return false;
   const bool column = p->ask->columns && w->known && w->t.rank && type_count(w->t) == 1; /* the one element of each row */
   const uint32_t rank = column ? 0 : w->rank >= 0 ? (uint32_t)w->rank : a->rank ? a->rank - 1 : 0;
   if (a->rank < rank) return wrong_shape(p, w, a);
@@ -77,13 +86,14 @@ void ask_maybe(Plan *p, const char *name, uint32_t array) {
   const uint32_t lead = a->rank > 0;
   const Type t = type_real(false, a->rank - lead, a->dim + lead);
   AskedPiece *piece = ARENA_NEW(p->E->mem, AskedPiece);
-  if (!type_count(t)) return;
+  if (!type_count(t) || a->fault) return;
   *piece = (AskedPiece){array, 0, (uint32_t)type_count(t)};
   p->asked->field[p->data->nfield] = (AskedField){piece, 1, !lead};
   p->data->field[p->data->nfield++] = (DataField){name, t};
 }
 
 bool ask_used(Plan *p, const Root *root) {
+  if (p->ask->on) return true;
   for (uint32_t k = 0; k < p->data->nfield; k++) {
     AskedField *f = &p->asked->field[k];
     if (!root->field || !root->field[k].id) f->npiece = 0;
@@ -138,6 +148,8 @@ static uint32_t pieces(const Ask *ask, uint32_t first, uint32_t n, AskedPiece *o
 }
 
 static bool share_out(Plan *p, const Want *w, uint32_t first) {
+  for (uint32_t k = 0; k < p->ask->narray; k++)
+    if (!readable(p, &p->ask->array[k])) return false;
   const AskArray *a = p->ask->array;
   const uint32_t n = (uint32_t)type_count(w->t), lead = p->ask->columns || a->rank < 2 ? a->rank : a->rank - 1;
   AskedPiece *piece = ARENA_ARRAY(p->E->mem, AskedPiece, n + 1);
@@ -218,9 +230,17 @@ static bool missing(Plan *p) {
   return false;
 }
 
+static bool fields_of_set(Plan *p) {
+  for (uint32_t k = 0; k < p->nwant; k++)
+    for (uint32_t i = 0; i < p->data->nfield; i++)
+      if (!strcmp(p->data->field[i].name, p->want[k].name)) p->want[k].field = (int)i;
+  return missing(p);
+}
+
 bool ask_bind(Plan *p) {
   for (uint32_t k = 0; k < p->nwant; k++) p->want[k].field = -1;
   if (!p->nwant) return true;
+  if (p->ask->on) return fields_of_set(p);
   if (unnamed(p->ask)) return by_place(p);
   for (uint32_t k = 0; k < p->nwant; k++) {
     bool good = true;

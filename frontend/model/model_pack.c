@@ -270,6 +270,30 @@ static void proof(Pack *p, Proof *x) {
   PACK(p, x->own);
 }
 
+/* Its `save` is the last action. */
+static void asked(Pack *p, Model *m) {
+  bool there = !p->reading && m->asked;
+  PACK(p, there);
+  if (!there) return;
+  Asked a = p->reading ? (Asked){0} : *m->asked;
+  uint32_t n = 0;
+  p->bad |= p->reading && (!m->naction || m->action[m->naction - 1].kind != DO_SAVE);
+  if (p->bad) return;
+  a.save = m->action[m->naction - 1].save;
+  n = a.save->data && a.save->data->kind == DATA_GIVEN ? a.save->data->nfield : 0;
+  PACK(p, a.lead);
+  PACK(p, a.nlead);
+  PACK_ITEMS(p, a.field, n);
+  for (uint32_t k = 0; k < n; k++) {
+    PACK(p, a.field[k].shared);
+    PACK_ARRAY(p, a.field[k].piece, a.field[k].npiece);
+  }
+  if (!p->reading) return;
+  Asked *made = ARENA_NEW(p->mem, Asked);
+  *made = a;
+  m->asked = made;
+}
+
 static void all(Pack *p, Model *m) {
   pack_text(p, &m->path);
   pack_text(p, &m->name);
@@ -296,6 +320,7 @@ static void all(Pack *p, Model *m) {
       report_ref(p, m, &m->action[k].train->monitor[i]);
   PACK_ITEMS(p, m->proof, m->nproof);
   for (uint32_t k = 0; k < m->nproof; k++) proof(p, &m->proof[k]);
+  asked(p, m);
 }
 
 void model_pack(Pack *p, Model **m) {

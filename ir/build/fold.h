@@ -20,7 +20,10 @@ Val fold_take(Build *b, const Cand *c);        /* fold_index.c */
 Val fold_put(Build *b, const Cand *c);
 Val fold_rows(Build *b, const Cand *c);       /* gather, scatter, setrow */
 Val fold_structural(Build *b, const Cand *c); /* fold_struct.c */
-Val fold_dot(Build *b, const Cand *c);        /* fold_dot.c */
+/* The sum over an axis of `sum`, if that is a sum over the batch (or a reshaped one), in derivatives: a dot over samples and elements at
+ * once, so that nothing larger than the result is summed up. Its dims may be others than those of the sum. */
+Val fold_sum_of_lanes(Build *b, Val sum, int axis);
+Val fold_dot(Build *b, const Cand *c); /* fold_dot.c */
 
 /* x + y of two unslices that fit together; or VAL_NONE (fold_struct.c). */
 Val fold_join(Build *b, Val x, Val y);

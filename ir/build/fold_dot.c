@@ -194,3 +194,32 @@ Val fold_dot(Build *b, const Cand *c) {
   if (!v.id) v = dot_product(b, d);
   return v.id ? fold_coerce(b, v, c->type) : v;
 }
+
+/* ---- sums over the batch --------------------------------------------------------------------------- */
+
+/* Axes lo ... hi - 1 of `from` are axis `axis` of the same elements in the dims of `to`. */
+static bool axes_merged(Type from, Type to, int axis, int *lo, int *hi) {
+  int64_t before = 1, have = 1, n = 1;
+  int k = 0;
+  for (int i = 0; i < axis; i++) before *= to.dim[i];
+  while (k < from.rank && have < before) have *= from.dim[k++];
+  *lo = k;
+  while (k < from.rank && n < to.dim[axis]) n *= from.dim[k++];
+  return *hi = k, have == before && n == to.dim[axis];
+}
+
+Val fold_sum_of_lanes(Build *b, Val sum, int axis) {
+  const Type want = ir_type(b->f, sum);
+  const Inst *i = ir_inst(b->f, sum);
+  int lo, hi, all[IR_MAX_RANK], out[IR_MAX_RANK], n = 0;
+  if (i->op == OP_reshape) i = ir_inst(b->f, ir_arg(b->f, i, 0));
+  if (i->op != OP_batch_sum || !fold_unwritten(b) || !axes_merged(i->type, want, axis, &lo, &hi)) return VAL_NONE;
+  const Type t = i->type;
+  const Val x = ir_arg(b->f, i, 0);
+  for (int k = 0; k < t.rank; k++) {
+    all[k] = k;
+    if (k < lo || k >= hi) out[n++] = k;
+  }
+  const Val one = ir_spread(b, ir_splat(b, 1, type_real(false, hi - lo, t.dim + lo)));
+  return ir_dot(b, x, one, true, all, all + lo, n, out);
+}

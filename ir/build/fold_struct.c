@@ -150,6 +150,8 @@ static Val sum_of_dot(Build *b, Val dot, int64_t axis) {
 static Val fold_sum(Build *b, const Cand *c) {
   Look l = look(b, c->args[0]);
   int64_t axis = c->attr[0];
+  Val v = fold_sum_of_lanes(b, c->args[0], (int)axis);
+  if (v.id) return to_dims(b, v, c->type);
   if (l.type.dim[axis] == 1) return to_dims(b, c->args[0], c->type);
   if (l.op == OP_mul) return sum_of_mul(b, c->args[0], axis);
   if (l.op == OP_dot) return sum_of_dot(b, c->args[0], axis);

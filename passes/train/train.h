@@ -14,4 +14,6 @@ Fn *train_means_lower(PassRun *run, const Fn *loss, Running *running, Diag *diag
 Fn *train_mean(const Fn *loss, bool lowered);
 Fn *train_gradient(const Fn *loss, bool lowered, const uint32_t *moved, uint32_t nmoved);
 
+Fn *train_product(const Fn *f, ProductKind kind, bool by_params); /* product.c */
+
 #endif

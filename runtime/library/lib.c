@@ -86,6 +86,15 @@ Lib *lib_share(const Lib *of) {
   return NULL;
 }
 
+Lib *lib_create_on(const LibModel *m, void **param, RtPool *pool) {
+  Lib *l = calloc(1, sizeof *l);
+  if (!l) return NULL;
+  l->m = m, l->shares = true, l->param = param;
+  if ((l->own = lib_scratch_on(l, pool))) return l;
+  free(l);
+  return NULL;
+}
+
 void *lib_param(const Lib *l, int k) { return l->param[k]; }
 
 int lib_threads(Lib *l, int threads) {

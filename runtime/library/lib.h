@@ -24,7 +24,7 @@ typedef struct LibInput {
   int64_t elems;
   bool lane;
 } LibInput;
-enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT }; /* index: parameter, number of the user's array */
+enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT, LIB_ONE }; /* index: parameter, number of the user's array */
 
 typedef struct LibPart {
   HnnKernel kernel;
@@ -44,8 +44,10 @@ typedef struct LibFn {
   const bool *out_lane;
   const int64_t *out_elems;
   const HnnRef *from;
-  int nmoved;       /* of a gradient: outputs 1, 2, ... are those of */
-  const int *moved; /* these parameters */
+  /* If `moved`: outputs slope, slope + 1, ... are gradients by these parameters, which the user gets end to end, as the last output;
+   * what is behind them he does not get. Of what lies before, the loss or values per sample, nothing is done in strips. */
+  int slope, nmoved;
+  const int *moved;
 } LibFn;
 
 /* A loss of the sum that is minimised. */
@@ -88,7 +90,7 @@ typedef struct LibModel {
   int ntrain;
   const LibTrain *train;
   const void *start;          /* parameters' start values, end to end */
-  const hnn_library *library; /* what is shown: its functions are */
+  const hnn_library *library; /* what is shown (NULL: nothing): its functions are */
   const int *shown;           /* these of fn, its parameters */
   const LibTurn *turn;        /* these */
 } LibModel;
@@ -98,10 +100,13 @@ typedef struct LibModel {
 typedef hnn_model Lib;
 Lib *lib_create(const LibModel *m); /* NULL without memory */
 Lib *lib_share(const Lib *l);
+struct RtPool;
+/* Parameters that live elsewhere, each on 64 bytes and zero up to RT_PAD; threads of a pool that does, too. It cannot train. */
+Lib *lib_create_on(const LibModel *m, void **param, struct RtPool *pool);
 void lib_destroy(Lib *l);
 void *lib_param(const Lib *l, int k);
 int lib_threads(Lib *l, int threads);
-/* fn: of LibModel.fn. The outputs of a gradient are two: the loss, and all parameters' gradients end to end. */
+/* fn: of LibModel.fn. */
 int lib_call(Lib *l, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
 int lib_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
 

@@ -53,13 +53,11 @@ static void caller_finish(Caller *c, int n) {
   free(c->arguments);
 }
 
-LibScratch *lib_scratch_create(const Lib *l, int threads) {
+LibScratch *lib_scratch_on(const Lib *l, RtPool *pool) {
   LibScratch *s = calloc(1, sizeof *s);
   if (!s) return NULL;
-  s->l = l;
-  s->pool = rt_pool_create(threads < 0 ? 1 : threads);
-  s->threads = s->pool ? rt_pool_threads(s->pool) : 0;
-  bool ok = s->pool && caller_init(&s->whole, l->m->nfn);
+  s->l = l, s->pool = pool, s->threads = rt_pool_threads(pool), s->lent = true;
+  bool ok = caller_init(&s->whole, l->m->nfn);
   if (ok && s->threads > 1) {
     s->alone = rt_pool_create(1);
     s->strip = calloc((size_t)s->threads, sizeof *s->strip);
@@ -71,13 +69,21 @@ LibScratch *lib_scratch_create(const Lib *l, int threads) {
   return NULL;
 }
 
+LibScratch *lib_scratch_create(const Lib *l, int threads) {
+  RtPool *pool = rt_pool_create(threads);
+  LibScratch *s = pool ? lib_scratch_on(l, pool) : NULL;
+  if (s) s->lent = false;
+  else rt_pool_destroy(pool);
+  return s;
+}
+
 void lib_scratch_destroy(LibScratch *s) {
   if (!s) return;
   caller_finish(&s->whole, s->l->m->nfn);
   for (int k = 0; s->strip && k < s->threads; k++) caller_finish(&s->strip[k], s->l->m->nfn);
   free(s->strip);
   rt_pool_destroy(s->alone);
-  rt_pool_destroy(s->pool);
+  if (!s->lent) rt_pool_destroy(s->pool);
   free(s);
 }
 
@@ -125,12 +131,9 @@ static void from_lanes(const Lib *l, const HnnArg *lanes, int64_t from, int64_t 
     memcpy(p + (size_t)(e * a->ld + from) * size, (const char *)lanes->p + (size_t)(e * lanes->ld) * size, (size_t)n * size);
 }
 
-static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
-  for (int64_t i = 0; i < ld; i++) {
-    const double v = i < n ? 1.0 / (double)n : 0;
-    if (l->m->f64) ((double *)w)[i] = v;
-    else ((float *)w)[i] = (float)v;
-  }
+/* Padding weighs nothing. */
+static void fill_weight(const Lib *l, void *w, double weight, int64_t n, int64_t ld) {
+  for (int64_t i = 0; i < ld; i++) rt_set_real(w, i, l->m->f64, i < n ? weight : 0);
 }
 
 /* Shared outputs follow one another, each rounded up to RT_PAD. */
@@ -199,7 +202,8 @@ static Arguments *bind(const Lib *l, const RtFn *run, int fn, Arguments *a, cons
   memcpy(a->in, a->room, sizeof *a->in * (size_t)(f->nin + f->nout));
   for (int k = 0; k < f->nin; k++) {
     const LibInput *x = &f->in[k];
-    if (x->kind == LIB_WEIGHT && a->n != p->n) fill_weight(l, a->in[k].p, p->n, a->ld);
+    const double weight = x->kind == LIB_ONE ? 1 : 1 / (double)p->n;
+    if ((x->kind == LIB_WEIGHT || x->kind == LIB_ONE) && a->n != p->n) fill_weight(l, a->in[k].p, weight, p->n, a->ld);
     if (x->kind != LIB_FIELD) continue;
     if (in_place(p, &in[x->index], x->elems)) a->in[k] = place(l, p, &in[x->index]);
     else to_lanes(l, &in[x->index], p->from, p->n, lanes - p->n, x->elems, a->in[k].p, a->ld);
@@ -230,7 +234,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n) {
   int64_t elems = 1;
   for (int k = 0; k < f->nin; k++) {
-    if (f->in[k].kind == LIB_WEIGHT) return n;
+    if (f->in[k].kind == LIB_WEIGHT || f->in[k].kind == LIB_ONE) return n;
     elems += f->in[k].lane ? f->in[k].elems : 0;
   }
   for (int k = 0; k < f->nout; k++) {
@@ -286,8 +290,11 @@ bool lib_call_good(const Lib *l, int fn, int64_t n, const hnn_array *in) {
 }
 
 static bool outputs_good(const LibFn *f, int64_t n, const hnn_array *out) {
-  for (int k = 0; n && k < f->nout; k++)
-    if (!out || !out[k].p || (f->out_lane[k] && out[k].ld && out[k].ld < n)) return false;
+  const int nout = f->moved ? f->slope : f->nout;
+  if (f->moved && (!out || !out[f->slope].p)) return false;
+  for (int k = 0; k < nout; k++)
+    if (n ? !out || !out[k].p || (f->out_lane[k] && out[k].ld && out[k].ld < n) : f->moved && !f->out_lane[k] && !out[k].p)
+      return false;
   return true;
 }
 
@@ -338,19 +345,31 @@ static int call_strips(LibScratch *s, int fn, int64_t n, uint64_t seed, const hn
   return c.failed ? HNN_NO_MEMORY : HNN_OK;
 }
 
-/* The loss, and the gradients end to end. */
-static int call_gradient(LibScratch *s, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out) {
+/* What a function with gradients gives for no samples: a sum is 0, a mean NaN. */
+static void slope_none(const Lib *l, const LibFn *f, const hnn_array *out) {
+  bool mean = false;
+  for (int k = 0; k < f->nin; k++) mean |= f->in[k].kind == LIB_WEIGHT;
+  for (int k = 0; mean && k < f->slope; k++)
+    if (!f->out_lane[k]) fill_nan(l, out[k].p, f->out_elems[k]);
+  if (mean) fill_nan(l, out[f->slope].p, l->m->reals);
+  else memset(out[f->slope].p, 0, (size_t)l->m->reals * real_size(l));
+}
+
+/* All samples at once; gradients end to end, behind the others. */
+static int call_slope(LibScratch *s, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out) {
   const Lib *l = s->l;
   const LibFn *f = &l->m->fn[fn];
-  if (!out || !out[0].p || !out[1].p) return HNN_BAD_CALL;
-  if (n == 0) return fill_nan(l, out[0].p, 1), fill_nan(l, out[1].p, l->m->reals), HNN_OK;
+  const size_t size = real_size(l);
+  if (n == 0) return slope_none(l, f, out), HNN_OK;
   const Arguments *a = lib_bind(s, fn, n, in);
   if (!a || !rt_fn_run(lib_fn(s, fn), a->in, a->out, n, seed, 0)) return HNN_NO_MEMORY;
-  memcpy(out[0].p, a->out[0].p, real_size(l));
-  memset(out[1].p, 0, (size_t)l->m->reals * real_size(l));
+  for (int k = 0; k < f->slope; k++)
+    if (f->out_lane[k]) from_lanes(l, &a->out[k], 0, n, f->out_elems[k], &out[k]);
+    else memcpy(out[k].p, a->out[k].p, (size_t)f->out_elems[k] * size);
+  memset(out[f->slope].p, 0, (size_t)l->m->reals * size);
   for (int k = 0; k < f->nmoved; k++) {
     const LibParam *p = &l->m->param[f->moved[k]];
-    memcpy((char *)out[1].p + (size_t)p->offset * real_size(l), a->out[1 + k].p, (size_t)p->elems * real_size(l));
+    memcpy((char *)out[f->slope].p + (size_t)p->offset * size, a->out[f->slope + k].p, (size_t)p->elems * size);
   }
   return HNN_OK;
 }
@@ -358,7 +377,7 @@ static int call_gradient(LibScratch *s, int fn, int64_t n, uint64_t seed, const 
 int lib_call(Lib *l, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out) {
   const LibFn *f = &l->m->fn[fn];
   if (!lib_call_good(l, fn, n, in)) return HNN_BAD_CALL;
-  if (f->moved) return call_gradient(l->own, fn, n, seed, in, out);
   if (!outputs_good(f, n, out)) return HNN_BAD_CALL;
+  if (f->moved) return call_slope(l->own, fn, n, seed, in, out);
   return n ? call_strips(l->own, fn, n, seed, in, out) : call_none(l->own, fn, seed, out);
 }

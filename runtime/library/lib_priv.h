@@ -23,6 +23,7 @@ typedef struct LibScratch {
   const Lib *l;
   int threads;
   RtPool *pool, *alone; /* of all threads; of one, NULL if that is all */
+  bool lent;            /* the pool is somebody else's */
   Caller whole;         /* its functions run on the pool */
   Caller *strip;        /* of each thread, if there are several: its functions run on it alone */
 } LibScratch;
@@ -46,6 +47,7 @@ struct hnn_model {
 static inline size_t real_size(const Lib *l) { return l->m->f64 ? 8 : 4; }
 
 LibScratch *lib_scratch_create(const Lib *l, int threads); /* NULL without memory */
+LibScratch *lib_scratch_on(const Lib *l, RtPool *pool);    /* lent, or made by lib_scratch_create */
 void lib_scratch_destroy(LibScratch *s);
 RtFn *lib_fn(LibScratch *s, int fn); /* NULL without memory */
 /* The arguments for n samples of the user; NULL without memory or with an n that cannot be. */

@@ -152,7 +152,7 @@ def test_henon_heiles():
 def test_usage():
     model()
     hnnc(code=2, says="usage: hnnc COMMAND")
-    hnnc("runn", "m.hnn", code=2, says="did you mean `run`?")
+    hnnc("rn", "m.hnn", code=2, says="did you mean `run`?")
     hnnc("run", code=2, says="which FILE?")
     hnnc("run", "m.hnn", "other.hnn", code=2, says="unexpected argument `other.hnn`")
     hnnc("run", "m.hnn", "--threads", "none", code=2, says="--threads needs a whole number of at least 1, found `none`")
@@ -360,7 +360,7 @@ static int sizes(m *x) {
     if (m_H(x, n, q, p, some)) return 1;
     for (int i = 0; i < n; i++) if (!(fabs(some[i] - all[i]) < 1e-12)) return 1;
   }
-  return m_H(x, 0, q, p, some) != -1;
+  return m_H(x, 0, q, p, some) || m_H(x, -1, q, p, some) != HNN_BAD_CALL;
 }
 int main(void) {
   double loss = 0;

@@ -3,6 +3,7 @@
 import ctypes as c
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -223,6 +224,87 @@ def test_gradients():
     lib.destroy(m)
 
 
+def differences(f, x, h=1e-6):
+    """The gradient of f, a function of a list."""
+    out = []
+    for k in range(len(x)):
+        up, down = list(x), list(x)
+        up[k] += h
+        down[k] -= h
+        out.append((f(up) - f(down))/(2*h))
+    return out
+
+
+def test_products_with_jacobians():
+    write("m.hnn", MODEL)
+    hnnc("compile", "m.hnn", "-q", "--vjp=f", "--jvp", "f", "--hvp=quartic", "--vjp=f_vjp", "--vjp=one", "--jvp=T")
+    lib, so = library("m")
+    m = lib.create()
+    kinds = {lib.function[k].name.decode(): lib.function[k].kind.decode() for k in range(lib.nfunction)}
+    check([kinds.get(k) for k in ("f_vjp", "f_jvp", "quartic_hvp", "f_vjp_vjp", "one_vjp", "T_jvp")] == ["vjp", "jvp", "hvp", "vjp", "vjp", "jvp"], "kinds", kinds)
+    f, vjp, jvp, twice = (number(lib, *k) for k in (("f", "fn"), ("f_vjp", "vjp"), ("f_jvp", "jvp"), ("f_vjp_vjp", "vjp")))
+    v = lib.function[vjp]
+    check([v.in_[k].name for k in range(v.nin)] == [b"x", b"t", b"g0", b"g1"] and [v.out[k].name for k in range(v.nout)] == [b"x", b"t", b"gradient"], "its values")
+    n = 70
+    x, t = [math.sin(k) for k in range(3*n)], [math.cos(k) for k in range(n)]
+    g0, g1 = [math.cos(3*k) for k in range(3*n)], [math.sin(7*k) for k in range(n)]
+
+    def paired(x, t, g0, g1):
+        out = call(lib, m, f, len(t), [numbers(x), numbers(t)])
+        return sum(a*b for a, b in zip(out[0], g0)) + sum(a*b for a, b in zip(out[1], g1))
+
+    def by_params(of):
+        """The gradient by w and b, by differences."""
+        out = []
+        for k, e in ((0, 0), (0, 1), (0, 2), (1, 0)):
+            was = lib.param(m, k)[e]
+            d = []
+            for h in 1e-6, -1e-6:
+                lib.param(m, k)[e] = was + h
+                d.append(of())
+            lib.param(m, k)[e] = was
+            out.append((d[0] - d[1])/2e-6)
+        return out + [0]
+
+    bar_x, bar_t, gradient = call(lib, m, vjp, n, [numbers(a) for a in (x, t, g0, g1)])
+    check(close(bar_x, differences(lambda y: paired(y, t, g0, g1), x), 1e-7), "cotangents of x")
+    check(close(bar_t, differences(lambda y: paired(x, y, g0, g1), t), 1e-7), "cotangents of t")
+    check(close(gradient, by_params(lambda: paired(x, t, g0, g1)), 1e-7), "the gradient by parameters is a sum", gradient)
+    one = call(lib, m, vjp, 1, [numbers(a) for a in (x[:3], t[:1], g0[:3], g1[:1])])
+    check(one[0] == bar_x[:3] and one[1] == bar_t[:1], "one sample")
+    check(lib.threads(m, 3) == 0 and call(lib, m, vjp, n, [numbers(a) for a in (x, t, g0, g1)]) == [bar_x, bar_t, gradient], "threads")
+    lanes = [[a[3*s + e] for e in range(3) for s in range(n)] for a in (x, g0)]
+    last = call(lib, m, vjp, n, [numbers(lanes[0]), numbers(t), numbers(lanes[1]), numbers(g1)], ld=n)
+    check([last[0][e*n + s] for s in range(n) for e in range(3)] == bar_x and last[2] == gradient, "sample last")
+    out = [numbers([1]), numbers([1]), numbers([7]*5)]
+    check(lib.call(m, vjp, 0, 0, None, arrays(*out)) == 0 and list(out[2]) == [0]*5, "a sum over nothing")
+    check(lib.call(m, vjp, 1, 0, arrays(*[numbers(a) for a in (x, t, g0, g1)]), arrays(out[0], out[1], None)) == -1 and b"result 2, `gradient`, is NULL" in lib.error(0),
+          "no gradient", lib.error(0))
+    v0, v1 = [math.sin(k + 1) for k in range(3*n)], [math.cos(k + 2) for k in range(n)]
+    dot0, dot1 = call(lib, m, jvp, n, [numbers(a) for a in (x, t, v0, v1)])
+    check(close([sum(a*b for a, b in zip(dot0, g0)) + sum(a*b for a, b in zip(dot1, g1))],
+                [sum(a*b for a, b in zip(bar_x, v0)) + sum(a*b for a, b in zip(bar_t, v1))], 1e-11), "<J v, g> = <v, g J>")
+
+    def paired_again(x, t, g0, g1):
+        out = call(lib, m, vjp, len(t), [numbers(a) for a in (x, t, g0, g1)])
+        return sum(a*b for a, b in zip(out[0], v0)) + sum(a*b for a, b in zip(out[1], v1))
+
+    names = [lib.function[twice].in_[k].name.decode() for k in range(lib.function[twice].nin)]
+    check(len(names) == 6 and len(set(names)) == 6, "cotangents of cotangents have names of their own", names)
+    second = call(lib, m, twice, n, [numbers(a) for a in (x, t, g0, g1, v0, v1)])
+    check(len(second) == 5, "by x, t, g0, g1, parameters")
+    check(close(second[0], differences(lambda y: paired_again(y, t, g0, g1), x), 1e-6), "twice, by x")
+    check(close(second[2], differences(lambda y: paired_again(x, t, y, g1), g0), 1e-6), "twice, by g0")
+    check(close(second[4], by_params(lambda: paired_again(x, t, g0, g1)), 1e-6), "twice, by the parameters")
+    hvp = call(lib, m, number(lib, "quartic_hvp", "hvp"), n, [numbers(x), numbers(v0)])[0]
+    check(close(hvp, [12*x[3*s + e]**2*v0[3*s + e] + (v0[3*s + 1 - e] if e < 2 else 0) for s in range(n) for e in range(3)]), "the Hessian times a vector")
+    check(close(call(lib, m, number(lib, "one_vjp", "vjp"), n, [numbers(t), numbers(g1)])[0], [-math.exp(-a)/2*b for a, b in zip(t, g1)]), "without parameters")
+    lib.destroy(m)
+    hnnc("compile", "m.hnn", "--vjp=quartik", code=1, says="--vjp=quartik: there is no function `quartik`, did you mean `quartic`?")
+    hnnc("compile", "m.hnn", "--hvp=f", code=1, says="--hvp takes a function with one result, a scalar")
+    hnnc("run", "m.hnn", "--hvp=f", code=2, says="--hvp")
+
+
 def test_bad_calls():
     lib, so = made()
     m = lib.create()
@@ -319,6 +401,26 @@ int main(void) {
         check(p.returncode == 0, "compiles", p.stdout)
         said = subprocess.run(["./use"], stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
         check(said == "1 1 -1\n`f`: argument 0, `x`, is NULL\n1\n", "what it says", compiler, said)
+
+
+def test_document():
+    """The programs of docs/c-interface.md."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    text = read(os.path.join(root, "docs/c-interface.md")).decode()
+    shutil.copy(os.path.join(root, "models/pendulum.hnn"), "pendulum.hnn")
+    hnnc("compile", "pendulum.hnn", "-q")
+    blocks = re.findall(r"```(c|python)\n(.*?)```", text, re.S)
+    check([k for k, _ in blocks] == ["c", "python"], "blocks", [k for k, _ in blocks])
+    write("use.c", blocks[0][1])
+    subprocess.run(["cc", "use.c", "./pendulum.so", "-Wl,-rpath,.", "-lm", "-lpthread", "-o", "use"], check=True)
+    said = subprocess.run(["./use"], stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
+    wanted = re.search(r"^loss .*$", text, re.M).group(0)
+    got, want = (re.findall(r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?", t) for t in (said, wanted))
+    check(len(got) == len(want) and all(abs(float(a) - float(b)) <= 0.02*abs(float(b)) for a, b in zip(got, want)), "what it prints", said, wanted)
+    write("use.py", blocks[1][1])
+    if subprocess.run([sys.executable, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode: return
+    p = subprocess.run([sys.executable, "use.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
+    check(p.returncode == 0 and p.stdout.startswith("["), "the program in Python", p.stdout)
 
 
 sys.exit(main(globals()))

@@ -186,6 +186,20 @@ def test_single_precision():
     hnnc("eval", "r", "H", "n.npz", code=3, says="f32 does not hold")
 
 
+def test_data_sets():
+    """A data set of the model, by its name, is what it was for the run."""
+    trained()
+    o = asked("r", "error", "test_set")
+    check(o == asked("r", "error", "r/arrays/all.npz") and o["error"][0] == (50,), "the run's own")
+    check(asked("r", "H", "train_set")["H"][0] == (100,) and asked("r", "{ x = dq - p }", "train_set")["x"][1] == [0]*100, "another")
+    at = "error[%s]: %s\n --> command line:1:1\n1 | %s\n  | %s\n"
+    says(at % ("file", "there is no file `tst_set`, and the model has no data set of this name", "H", "^") +
+         "help: did you mean `test_set`?\n", "r", "H", "tst_set")
+    says(at % ("missing_argument", "`energy` takes `x: real[2]`; missing: `x`; `test_set` has `q: real[1]`, `p: real[1]`, `dq: real[1]`, "
+               "`dp: real[1]`", "energy", "^^^^^^") +
+         "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "energy", "test_set")
+
+
 # ---- what is wrong ---------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +226,14 @@ def test_messages():
          "help: call it: `sin(x)`\n", "r", "sin", "q.npz")
     says(at % ("wrong_kind", "`mlp` is a template, whose arguments no file declares", "mlp", "^^^") +
          "help: its first arguments make a function of it: `mlp(...)`\n", "r", "mlp", "q.npz")
+    write("text.csv", "1,left,2\n3,right,4\n")
+    write("names.csv", "q,side,p\n1,left,2\n3,right,4\n")
+    hnnc("eval", "r", "H", "text.csv", code=1, says="takes `q: real[1]`, `p: real[1]`; `text.csv` has")
+    hnnc("eval", "r", "x[0] + x[2]", "text.csv", code=1, says=["error[table_cell]", "it holds text, in line 1 `left`"])
+    check(asked("r", "H", "names.csv")["H"][0] == (2,), "text beside")
+    hnnc("eval", "r", "q + side", "names.csv", code=1, says="`side` of `names.csv`: it holds text, in line 2 `left`")
+    write("bad.npz", "PK\x03\x04")
+    hnnc("eval", "r", "H", "bad.npz", code=4, says="cannot open the archive")
     hnnc("eval", "r", "mlp([3], 1)(q)", "q.npz", code=1, says="which the file does not train")
     hnnc("eval", "r", "H(q", "q.npz", code=1, says="command line:1:2")
     hnnc("eval", "r", "normal(0, 1, [2])", "q.npz", code=1, says="no draws of its own")
@@ -274,6 +296,8 @@ def test_imports():
     check(abs(asked("r", "f", "x.npy")["f"][1][1] - 12) < 1e-3, "as it was")
     write("r/model.hnn", read("r/model.hnn").decode().replace("twice(a", "twice(2*a"))
     hnnc("eval", "r", "f", "x.npy", code=4, says="is not what the run was started with")
+    write("r/manifest.json", read("r/manifest.json").decode().replace(load("r/manifest.json")["build"], "0123456789abcdef"))
+    hnnc("eval", "r", "f", "x.npy", says="warning: r was made by another build of hnnc")
 
 
 def test_files():

@@ -291,8 +291,9 @@ int main(int n, char **arg) {
   double x = 0.25, y[3];
   if (three_committee(m, 1, &x, y)) return 3;
   printf("%.17g\\n", y[0] + y[1] + y[2]);
+  const int none = three_param(m, -1) || three_param(m, THREE_PARAMS);
   three_destroy(m);
-  return three_param(m, -1) || three_param(m, THREE_PARAMS) ? 4 : 0;
+  return none ? 4 : 0;
 }
 """)
     with open("w.txt", "w") as f:

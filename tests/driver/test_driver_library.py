@@ -86,7 +86,7 @@ def test_names_mean_their_function():
 int main(void) {
   double x = 10, out = 0;
   m *l = m_create();
-  if (!l || *m_error()) return 1;
+  if (!l || *m_error(0)) return 1;
   m_phi(l, 1, &x, &out), printf("%g ", out);
   m_psi(l, 1, &x, &out), printf("%g ", out);
   m_phi_2(l, 1, &x, &out), printf("%g ", out);
@@ -133,7 +133,7 @@ def test_processor():
 #include <stdio.h>
 int main(void) {
   m *l = m_create();
-  printf("%s: %s\\n", l ? "made" : "none", m_error());
+  printf("%s: %s\\n", l ? "made" : "none", m_error(0));
   m_destroy(l);
   return 0;
 }

@@ -97,6 +97,53 @@ static void test_params(void) {
   hnnc_close(m);
 }
 
+static size_t kind_number(hnnc_model *m, const char *name, const char *kind) {
+  const hnnc_function *f;
+  size_t n = hnnc_functions(m, &f), k = 0;
+  while (k < n && (strcmp(f[k].name, name) || strcmp(f[k].kind, kind))) k++;
+  CU_ASSERT_FATAL(k < n);
+  return k;
+}
+
+/* Losses, gradients by parameters and products with Jacobians are functions as others; parameters are those of runs. */
+static void test_derivatives(void) {
+  hnnc_model *m = open_it(program);
+  double w[3] = {2, 3, 5}, q[2] = {1, 2}, p[2] = {10, -1}, e[2] = {0, 1}, loss[1], other[1], gradient[3], bar[2][2];
+  CU_ASSERT_FATAL(hnnc_set_param(m, 0, w, 3) == HNNC_OK && !hnnc_single(m));
+  const size_t value = kind_number(m, "fit", "loss"), slope = kind_number(m, "fit", "gradient");
+  const hnnc_array in[] = {{q, 0}, {p, 0}, {e, 0}};
+  CU_ASSERT(hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
+  CU_ASSERT(hnnc_call_arrays(m, slope, 2, 0, in, (hnnc_array[]){{loss, 0}, {gradient, 0}}) == HNNC_OK);
+  const double r[2] = {307 - 0, 8 + 3 + 5 - 1};
+  CU_ASSERT_DOUBLE_EQUAL(loss[0], (r[0] * r[0] + r[1] * r[1]) / 2, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(loss[0], other[0], 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[0], r[0] * 1 + r[1] * 4, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[2], r[0] + r[1], 1e-9);
+  size_t vjp, again, hvp, twice;
+  const size_t net = kind_number(m, "learned", "net");
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_VJP, net, &vjp) == HNNC_OK && hnnc_derive(m, HNNC_VJP, net, &again) == HNNC_OK &&
+                  vjp == again);
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_HVP, net, &hvp) == HNNC_OK && hnnc_derive(m, HNNC_VJP, vjp, &twice) == HNNC_OK);
+  CU_ASSERT(hnnc_derive(m, HNNC_VJP, slope, &again) == HNNC_USAGE && hnnc_derive(m, HNNC_HVP, vjp, &again) == HNNC_USAGE);
+  CU_ASSERT(hnnc_derive(m, HNNC_VJP, 1000, &again) == HNNC_USAGE);
+  const hnnc_function *f;
+  CU_ASSERT_FATAL(hnnc_functions(m, &f) > twice);
+  CU_ASSERT(!strcmp(f[vjp].name, "learned_vjp") && f[vjp].nargs == 3 && f[vjp].nresults == 3 && !f[vjp].results[2].per_sample);
+  CU_ASSERT(f[twice].nargs == 5 && f[twice].nresults == 4);
+  const hnnc_array out[] = {{bar[0], 0}, {bar[1], 0}, {gradient, 0}};
+  CU_ASSERT(hnnc_call_arrays(m, vjp, 2, 0, (hnnc_array[]){{q, 0}, {p, 0}, {(void *)(uintptr_t)r, 0}}, out) == HNNC_OK);
+  CU_ASSERT_DOUBLE_EQUAL(bar[0][1], r[1] * 2 * 2 * 2, 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(gradient[1], r[0] * 100 + r[1], 1e-9);
+  CU_ASSERT(hnnc_call_arrays(m, hvp, 2, 0, (hnnc_array[]){{q, 0}, {p, 0}, {q, 2}, {p, 2}}, out) == HNNC_OK && bar[0][1] == 8 &&
+            bar[1][0] == 60);
+  CU_ASSERT(hnnc_call_arrays(m, net, 2, 0, in, &(hnnc_array){NULL, 0}) == HNNC_USAGE);
+  CU_ASSERT(hnnc_call_arrays(m, net, 0, 0, NULL, NULL) == HNNC_OK && hnnc_state(m) == HNNC_OK);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK && hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
+  CU_ASSERT(other[0] != loss[0]);
+  CU_ASSERT(hnnc_compile(m) == HNNC_OK);
+  hnnc_close(m);
+}
+
 /* ---- errors as data --------------------------------------------------------------------------------------------- */
 
 static const char mistaken[] = "precision f64\n"
@@ -577,6 +624,57 @@ static void test_null(void) {
   CU_ASSERT(hnnc_call(NULL, 0, 1, args, results) == HNNC_USAGE && hnnc_get_param(NULL, 0, x, 1) == HNNC_USAGE);
 }
 
+/* A run is opened again with its parameters; they go through files, and only into models that they fit. */
+static void test_trained(void) {
+  char folder[] = "/tmp/hnnc-trained-XXXXXX", dir[64], file[64], json[4096];
+  CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
+  snprintf(dir, sizeof dir, "%s/r", folder);
+  snprintf(file, sizeof file, "%s/w.safetensors", folder);
+  hnnc_model *m = open_it(program), *other = open_it(program);
+  hnnc_run_options o = HNNC_RUN_OPTIONS;
+  const hnnc_function *f;
+  double start[3], w[3], got[3], q[2] = {0.5, 2}, p[2] = {1, -1}, want[2], e[2];
+  const double *args[] = {q, p};
+  CU_ASSERT(hnnc_get_param(m, 0, start, 3) == HNNC_OK);
+  o.dir = dir;
+  CU_ASSERT_FATAL(hnnc_run(m, &o) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(m, 0, w, 3) == HNNC_OK && memcmp(w, start, sizeof w) != 0);
+  CU_ASSERT(hnnc_call(m, function_number(m, "learned", &f), 2, args, (double *[]){want}) == HNNC_OK);
+
+  hnnc_options plain = HNNC_OPTIONS;
+  plain.cache_dir = "";
+  hnnc_model *run = hnnc_open_run(dir, &plain);
+  CU_ASSERT_FATAL(hnnc_state(run) == HNNC_OK && hnnc_messages(run, NULL) == 0);
+  CU_ASSERT(hnnc_get_param(run, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  CU_ASSERT(hnnc_call(run, function_number(run, "learned", &f), 2, args, (double *[]){e}) == HNNC_OK && !memcmp(e, want, sizeof e));
+  CU_ASSERT(hnnc_save_params(run, file) == HNNC_OK && hnnc_save_params(run, "/dev/null/w") == HNNC_IO);
+  hnnc_close(run);
+
+  CU_ASSERT(hnnc_load_params(other, file) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(other, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  CU_ASSERT(hnnc_set_param(other, 0, start, 3) == HNNC_OK && hnnc_load_params(other, dir) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(other, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  hnnc_model *unlike =
+      open_it("net f(x: real) {\n  param w: real[2] = 1\n  return w[0]*x\n}\nuse learned = f\nreport r = learned(1)\n");
+  CU_ASSERT(hnnc_load_params(unlike, dir) == HNNC_IO && strstr(hnnc_messages_text(unlike, false), "do not fit the model"));
+  CU_ASSERT(hnnc_load_params(unlike, NULL) == HNNC_USAGE && hnnc_load_params(NULL, dir) == HNNC_USAGE);
+  CU_ASSERT(hnnc_load_params(unlike, "/nowhere") == HNNC_IO && hnnc_save_params(unlike, NULL) == HNNC_USAGE);
+
+  plain.seed = 3;
+  hnnc_model *none = hnnc_open_run("/nowhere", NULL), *seed = hnnc_open_run(dir, &plain);
+  CU_ASSERT(hnnc_state(none) == HNNC_IO && strstr(hnnc_messages_text(none, false), "/nowhere"));
+  CU_ASSERT(hnnc_state(seed) == HNNC_USAGE && hnnc_functions(seed, NULL) == 0);
+  const size_t n = hnnc_runs(folder, json, sizeof json);
+  CU_ASSERT(n > 0 && n < sizeof json && strlen(json) == n && strstr(json, dir) && strstr(json, "\"done\"") &&
+            strstr(json, "\"error\""));
+  CU_ASSERT(hnnc_runs(folder, NULL, 0) == n && hnnc_runs(folder, json, n) == n && !*json);
+  CU_ASSERT(hnnc_runs("/nowhere", json, sizeof json) == 0 && hnnc_runs(NULL, NULL, 0) == 0);
+  hnnc_close(none), hnnc_close(seed), hnnc_close(unlike), hnnc_close(other), hnnc_close(m);
+  char command[128];
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  CU_ASSERT(system(command) == 0);
+}
+
 static void test_usage(void) {
   const hnnc_param *p;
   CU_ASSERT(hnnc_state(NULL) == HNNC_USAGE && hnnc_run(NULL, NULL) == HNNC_USAGE && hnnc_params(NULL, &p) == 0);
@@ -589,6 +687,7 @@ static void test_usage(void) {
 
 const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"params", test_params},
+                                                {"derivatives", test_derivatives},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},
@@ -606,6 +705,7 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"fork", test_fork},
                                                 {"locale", test_locale},
                                                 {"options", test_options},
+                                                {"trained", test_trained},
                                                 {"null", test_null},
                                                 {"usage", test_usage},
                                                 CU_TEST_INFO_NULL}};

@@ -104,6 +104,23 @@ static void sound(RtTable *t) {
   }
 }
 
+/* Arrays as they are: what can be read as a table can be read so, too, and all that is announced is there. */
+static void whole(bool must) {
+  RtTable t;
+  RtError err = {""};
+  const bool ok = rt_table_read(path, RT_GAPS | RT_WHOLE, &t, &err);
+  double sum = 0;
+  require(ok || !must, "a table that cannot be read whole");
+  require(ok || err.text[0], "an error without a word");
+  for (int c = 0; ok && c < t.ncolumn; c++) {
+    if (!read_column(&t, c, &err)) continue;
+    const RtColumn *k = &t.column[c];
+    for (int64_t i = 0; i < (k->rows >= 0 ? k->rows : 1) * elems_of(k); i++) sum += k->v[i];
+  }
+  require(sum <= 0 || sum > 0 || isnan(sum), "a sum");
+  if (ok) rt_table_finish(&t);
+}
+
 static bool try_reading(const Bytes *b, RtTable *t) {
   RtError err = {""};
   RtTable info;
@@ -113,6 +130,7 @@ static bool try_reading(const Bytes *b, RtTable *t) {
   if (looked) rt_table_finish(&info);
   require(ok || err.text[0], "an error without a word");
   *(ok ? &accepted : &refused) += 1;
+  whole(ok);
   if (ok) sound(t);
   return ok;
 }

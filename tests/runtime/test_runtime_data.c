@@ -249,6 +249,34 @@ static void test_gaps(void) {
     }
 }
 
+/* RT_WHOLE: an .npy is one column; empty arrays and what is not finite come as they are. */
+static void test_whole(void) {
+  RtTable t;
+  RtError err;
+  double v[] = {1, INFINITY, NAN, 4, 5, -6};
+  const RtArray a = {.name = "a", .v = v, .f64 = true, .rank = 2, .dim = {2, 3}, .elems = 6},
+                none = {.name = "a", .v = v, .f64 = true, .rank = 2, .dim = {0, 3}};
+  for (int k = 0; k < 2; k++)
+    for (int empty = 0; empty < 2; empty++) {
+      const char *name = file(k ? "w.npz" : "w.npy");
+      CU_ASSERT_TRUE_FATAL(k ? rt_npz_write(name, empty ? &none : &a, 1, &err) : rt_npy_write(name, empty ? &none : &a, &err));
+      CU_ASSERT_TRUE_FATAL(rt_table_read(name, RT_GAPS | RT_WHOLE, &t, &err));
+      CU_ASSERT_TRUE_FATAL(t.ncolumn == 1 && !t.text && rt_table_values(&t, &(int){0}, 1, &err));
+      CU_ASSERT_TRUE(t.column->rows == (empty ? 0 : 2) && t.column->rank == 1 && t.column->dim[0] == 3 && !t.column->fault);
+      CU_ASSERT_TRUE(empty || (isinf(t.column->v[1]) && isnan(t.column->v[2]) && t.column->v[5] == -6));
+      rt_table_finish(&t);
+    }
+  put("w.csv", "q,p\n", 4);
+  CU_ASSERT_FALSE(rt_table_read(file("w.csv"), RT_GAPS, &t, &err));
+  CU_ASSERT_TRUE_FATAL(rt_table_read(file("w.csv"), RT_GAPS | RT_WHOLE, &t, &err));
+  CU_ASSERT_TRUE(t.text && t.ncolumn == 2 && t.column[1].rows == 0 && t.column[1].number);
+  rt_table_finish(&t);
+  CU_ASSERT_TRUE_FATAL(rt_npy_write(file("w.npy"), &(RtArray){.name = "", .v = v, .f64 = true, .elems = 1}, &err));
+  CU_ASSERT_TRUE_FATAL(rt_table_read(file("w.npy"), RT_WHOLE, &t, &err) && rt_table_values(&t, &(int){0}, 1, &err));
+  CU_ASSERT_TRUE(t.column->rows == RT_EVERY_ROW && t.column->rank == 0 && t.column->v[0] == 1);
+  rt_table_finish(&t);
+}
+
 static void test_missing(void) {
   RtTable t;
   RtError err;
@@ -523,6 +551,7 @@ const Suite suite = {"data files",
                      (CU_TestInfo[]){{"good tables", test_good_tables},
                                      {"bad tables", test_bad_tables},
                                      {"gaps", test_gaps},
+                                     {"whole", test_whole},
                                      {"missing", test_missing},
                                      {"npy", test_npy},
                                      {"npy types", test_npy_types},

@@ -1,0 +1,17 @@
+"""Cells of a notebook that are programs."""
+from ._model import CompileError, compile
+
+
+def register(shell):
+    from IPython.core.magic import register_cell_magic
+
+    @register_cell_magic
+    def hnnc(line, cell):
+        """%%hnnc NAME: compiles the cell; the model is then in the variable NAME (default `model`)."""
+        name = line.strip() or "model"
+        try:
+            shell.user_ns[name] = compile(cell, name + ".hnn")
+        except CompileError as e:
+            print(e)
+            return None
+        return shell.user_ns[name]

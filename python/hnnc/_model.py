@@ -1,0 +1,380 @@
+"""Models: functions on arrays, parameters, losses, claims."""
+import inspect
+import os
+from collections import namedtuple
+from collections.abc import Mapping
+
+import numpy as np
+
+from . import _hnnc
+
+OK, ERRORS, USAGE, NUMBERS, IO, STOPPED, FAULT = 0, 1, 2, 3, 4, 5, 70
+
+Place = namedtuple("Place", "file line column end_line end_column")
+Diagnostic = namedtuple("Diagnostic", "error code message place labels helps")
+Diagnostic.__doc__ = "What the compiler says: its code is a section of `hnnc explain`, `place` where in the source (lines and columns from 1)."
+Proof = namedtuple("Proof", "claim answer detail place")
+Proof.__doc__ = """A claim that was decided: `answer` is "proved", "refuted" or "undecided", `detail` how sure, or why not."""
+
+
+class Error(Exception):
+    """What went wrong in a call that hnnc says in words; `diagnostics` has them with their places."""
+
+    def __init__(self, message, diagnostics=()):
+        super().__init__(message)
+        self.diagnostics = list(diagnostics)
+
+
+class CompileError(Error):
+    """A program has errors. str() is what the command prints, with the lines and carets."""
+
+
+def _diagnostics(handle):
+    return [Diagnostic(e, c, t, Place(*at), [(Place(*p), x) for p, x in labels], helps) for e, c, t, at, labels, helps in handle.messages()]
+
+
+def _value_text(v):
+    """A value as the language writes it."""
+    if isinstance(v, (bool, np.bool_)): return "true" if v else "false"
+    if isinstance(v, (list, tuple, range, np.ndarray)): return "[" + ", ".join(_value_text(x) for x in v) + "]"
+    if isinstance(v, (float, np.floating)): return repr(float(v))
+    return str(v)
+
+
+def _overrides(options, constants):
+    both = dict(options or {})
+    both.update(constants)
+    return [k + "=" + _value_text(v) for k, v in both.items()]
+
+
+def load(path, *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **constants):
+    """The model of a file.
+
+    constants: values of `const`s, as in `load("pendulum.hnn", noise=0.05)`. options: others that the command line can override, by their
+    path, as in `options={"train.optimizer.lr": 1e-3}`. seed changes every seed of the file together. threads: 0 is all cores; results do not depend on
+    it. Raises CompileError if the file has errors, OSError if it cannot be read.
+    """
+    return Model(os.fspath(path), None, _overrides(options, constants), seed, threads, cpu, cache_dir)
+
+
+def compile(text, name="model.hnn", *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **constants):
+    """The model of a program that is a string; `name` is what messages call it, and its folder is where imports and data files lie."""
+    return Model(os.fspath(name), text, _overrides(options, constants), seed, threads, cpu, cache_dir)
+
+
+def load_run(path, *, threads=0, cpu=None, cache_dir=None):
+    """The model of a run directory with the parameters that it ended with."""
+    return Model(os.fspath(path), None, [], 0, threads, cpu, cache_dir, run=True)
+
+
+class Check:
+    """What `hnnc check` says: `ok`, `diagnostics`, `proofs`; str() is the text of the messages."""
+
+    def __init__(self, handle):
+        self.ok = handle.state() == OK
+        self.diagnostics = _diagnostics(handle)
+        self.proofs = [Proof(t, a, d, Place(*at)) for t, a, d, at in handle.claims()]
+        self._text = handle.messages_text(False)
+
+    def __str__(self):
+        return self._text
+
+    def __repr__(self):
+        return "<hnnc.check: %s, %d message%s, %d of %d claims proved>" % (
+            "ok" if self.ok else "errors", len(self.diagnostics), "" if len(self.diagnostics) == 1 else "s",
+            sum(p.answer == "proved" for p in self.proofs), len(self.proofs))
+
+
+def check(path=None, *, text=None, name="model.hnn", options=None, **constants):
+    """Names, shapes and claims of a file, or of `text`. Raises nothing for errors in it: look at `ok`, `diagnostics`, `proofs`."""
+    handle = _hnnc.Model(os.fspath(path if text is None else name), text, False, _overrides(options, constants))
+    if handle.state() == IO: raise OSError(handle.messages()[0][2])
+    return Check(handle)
+
+
+class Function:
+    """A function of a model. It takes arrays of any leading shape, which is broadcast, and gives one with that shape (or a tuple of them).
+
+    Arguments may be given by name. `out=` takes arrays for the results, `seed=` is that of draws. In place of an array of samples first, one in Fortran
+    order (the sample last in memory) is read as it is, without a copy.
+    """
+
+    def __init__(self, model, number, name, kind, args, results, place):
+        self._model, self._handle, self._number, self.name, self.kind = model, model._handle, number, name, kind
+        self._numbers = self._handle.numbers
+        self.args = [(n, tuple(s)) for n, s, _, _ in args]
+        self.results = [tuple(s) for _, s, _, _ in results]
+        self._per_sample = [p for _, _, p, _ in results]
+        self._result_names = [n for n, _, _, _ in results]
+        self._patterns = [p for _, _, _, p in results]
+        self.place = Place(*place)
+        self._scalar = all(s == () for _, s in self.args) and all(s == () for s in self.results) and all(self._per_sample)
+        self._nargs, self._nresults = len(self.args), len(self.results)
+        self._names = [n for n, _ in self.args]
+        self.__name__ = name
+        self.__doc__ = "%s\n\n%s" % (self._line(), Function.__doc__)
+        self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                                                for k, n in enumerate(self._names)]) if len(set(self._names)) == self._nargs else None
+
+    def _type(self, shape, per_sample=True):
+        dims = (["..."] if per_sample else []) + [str(d) for d in shape]
+        return self._model.precision + ("[" + ", ".join(dims) + "]" if dims else "")
+
+    def _line(self):
+        results = [self._type(s, p) for s, p in zip(self.results, self._per_sample)]
+        return "%s %s(%s) -> %s" % (self.kind, self.name, ", ".join("%s: %s" % (n, self._type(s)) for n, s in self.args),
+                                    results[0] if len(results) == 1 else "(" + ", ".join(results) + ")")
+
+    def __repr__(self):
+        return "<" + self._line() + ">"
+
+    def __call__(self, *args, out=None, seed=0, **named):
+        if self._scalar and len(args) == self._nargs and out is None and not seed:
+            answer = self._numbers(self._number, self._nresults, *args)
+            if answer is not NotImplemented: return answer
+        return self._arrays(args, out, seed, named)
+
+    def _bound(self, args, named):
+        if len(args) > self._nargs:
+            raise TypeError("%s takes %d arguments (%s), found %d" % (self.name, self._nargs, ", ".join(self._names), len(args)))
+        values = list(args) + [None]*(self._nargs - len(args))
+        for k, v in named.items():
+            if k not in self._names: raise TypeError("%s has no argument `%s`: it takes %s" % (self.name, k, ", ".join(self._names)))
+            at = self._names.index(k)
+            if at < len(args): raise TypeError("%s: `%s` is given twice" % (self.name, k))
+            values[at] = v
+        for n, v in zip(self._names, values):
+            if v is None: raise TypeError("%s lacks its argument `%s`: it takes %s" % (self.name, n, ", ".join(self._names)))
+        return values
+
+    def _array(self, name, shape, value):
+        """The argument as an array of the model's precision whose last axes are `shape`."""
+        a = value if isinstance(value, np.ndarray) else np.asarray(value)
+        if a.dtype != self._model.dtype:
+            if isinstance(value, np.ndarray) and a.dtype.kind == "f":
+                raise TypeError("%s: `%s` is %s, and the model is %s: write .astype(np.%s)" % (self.name, name, a.dtype, self._model.precision,
+                                                                                               self._model.dtype.name))
+            if a.dtype.kind not in "fiub": raise TypeError("%s: `%s` should be numbers, found %s" % (self.name, name, a.dtype))
+            a = a.astype(self._model.dtype)
+        n = len(shape)
+        if a.ndim < n or a.shape[a.ndim - n:] != shape:
+            raise ValueError("%s: `%s` should be %s, found an array of the shape %s" % (self.name, name, "[" + ", ".join(["..."] + [str(d) for d in shape]) + "]",
+                                                                                       list(a.shape)))
+        return a
+
+    def _arrays(self, args, out, seed, named):
+        values = [self._array(n, s, v) for (n, s), v in zip(self.args, self._bound(args, named))]
+        leading = [v.shape[:v.ndim - len(s)] for v, (_, s) in zip(values, self.args)]
+        batch = leading[0] if leading and all(b == leading[0] for b in leading) else self._broadcast(leading)
+        n = 1
+        for d in batch: n *= d
+        given = [self._given(v, batch, b, s) for v, b, (_, s) in zip(values, leading, self.args)]
+        shapes = [(batch + s if p else s) for s, p in zip(self.results, self._per_sample)]
+        results = [np.empty(s, self._model.dtype) for s in shapes] if out is None else self._out(out, shapes)
+        status = self._handle.call(self._number, n, seed, tuple(given), tuple((r, 0) for r in results))
+        if status: self._model._fail(status)
+        if out is not None: return out
+        answers = [r if r.ndim else r[()] for r in results]
+        return answers[0] if self._nresults == 1 else tuple(answers)
+
+    def _broadcast(self, leading):
+        try:
+            return np.broadcast_shapes(*leading)
+        except ValueError:
+            raise ValueError("%s: the leading shapes of its arguments do not go together: %s" % (
+                self.name, ", ".join("%s %s" % (n, list(b)) for n, b in zip(self._names, leading)))) from None
+
+    def _given(self, v, batch, leading, shape):
+        """(array, ld): the sample first, or last where it lies so."""
+        if leading != batch: v = np.broadcast_to(v, batch + shape)
+        if v.flags.c_contiguous: return v, 0
+        if len(batch) == 1 and len(shape) == 1 and v.flags.f_contiguous: return v, v.shape[0]
+        return np.ascontiguousarray(v), 0
+
+    def _out(self, out, shapes):
+        results = [out] if self._nresults == 1 and isinstance(out, np.ndarray) else list(out)
+        if len(results) != self._nresults: raise ValueError("%s has %d results, out has %d" % (self.name, self._nresults, len(results)))
+        for r, s in zip(results, shapes):
+            if not isinstance(r, np.ndarray) or r.shape != s or r.dtype != self._model.dtype or not r.flags.c_contiguous or not r.flags.writeable:
+                raise ValueError("%s: out should be a writable array of %s with the shape %s, in C order" % (self.name, self._model.dtype.name, list(s)))
+        return results
+
+    def _derived(self, kind, word):
+        status, number = self._handle.derive(kind, self._number)
+        if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind == 2
+                                                                   else "functions of the file have one, losses have gradients"))
+        if status: self._model._fail(status)
+        return self._model._function(number)
+
+    @property
+    def vjp(self):
+        """F_vjp(arguments..., a cotangent for each result) -> a cotangent for each argument, and if the function has parameters, the gradient by all of them
+        end to end, summed over the samples (`model.params.unflatten` takes it apart)."""
+        return self._derived(0, "vjp")
+
+    @property
+    def jvp(self):
+        """F_jvp(arguments..., a tangent for each) -> a tangent for each result."""
+        return self._derived(1, "jvp")
+
+    @property
+    def hvp(self):
+        """F_hvp(arguments..., a tangent for each) -> the Hessian times it, for each argument; of a function with one result, a scalar."""
+        return self._derived(2, "hvp")
+
+    def csr(self, values, result=0):
+        """The nonzeros that the function gave, of one sample, as a scipy.sparse.csr_matrix."""
+        from scipy.sparse import csr_matrix
+        if self._patterns[result] is None: raise TypeError("%s does not give the nonzeros of a matrix: write `nonzeros(...)` in the file" % self.name)
+        rows, cols, row, col = self._patterns[result]
+        return csr_matrix((values, col, row), shape=(rows, cols))
+
+
+class Loss:
+    """The mean of a loss over its samples: call it with the fields, or with a dict of them. `gradient` gives the gradient by the parameters, end to end."""
+
+    def __init__(self, value, slope):
+        self._value, self._slope, self.name = value, slope, value.name
+        self.args = value.args
+
+    def __repr__(self):
+        return "<loss %s(%s)>" % (self.name, ", ".join("%s: %s" % (n, self._value._type(s)) for n, s in self.args))
+
+    def _fields(self, args, named):
+        if len(args) == 1 and isinstance(args[0], Mapping) and not named: return (), {n: args[0][n] for n, _ in self.args}
+        return args, named
+
+    def __call__(self, *args, seed=0, **named):
+        args, named = self._fields(args, named)
+        return float(self._value(*args, seed=seed, **named))
+
+    def value_and_grad(self, *args, seed=0, **named):
+        """(loss, gradient): one array, as long as `model.params.flat`; 0 for parameters that the training does not move."""
+        args, named = self._fields(args, named)
+        loss, gradient = self._slope(*args, seed=seed, **named)
+        return float(loss), gradient
+
+    def grad(self, *args, seed=0, **named):
+        return self.value_and_grad(*args, seed=seed, **named)[1]
+
+
+class Parameters(Mapping):
+    """The parameters of a model by their paths, each an array that is read and written in place."""
+
+    def __init__(self, model):
+        self._model = model
+        self._array = {}
+        for path, shape, buffer in model._handle.params(): self._array[path] = np.frombuffer(buffer, model.dtype).reshape(shape)
+
+    def __getitem__(self, path):
+        if path not in self._array: raise KeyError("there is no parameter `%s`; there are %s" % (path, ", ".join(self._array) or "none"))
+        return self._array[path]
+
+    def __iter__(self):
+        return iter(self._array)
+
+    def __len__(self):
+        return len(self._array)
+
+    def __repr__(self):
+        return "{" + ", ".join("%r: %s%s" % (k, self._model.precision, list(v.shape)) for k, v in self._array.items()) + "}"
+
+    @property
+    def flat(self):
+        """All of them end to end, a copy; setting it writes them all."""
+        return np.concatenate([v.ravel() for v in self._array.values()]) if self._array else np.empty(0, self._model.dtype)
+
+    @flat.setter
+    def flat(self, values):
+        for k, v in self.unflatten(values).items(): self._array[k][...] = v
+
+    def unflatten(self, values):
+        """A dict of views of one array that has all of them end to end, as a gradient has."""
+        values = np.asarray(values)
+        n = sum(v.size for v in self._array.values())
+        if values.shape != (n,): raise ValueError("all parameters together are [%d], found %s" % (n, list(values.shape)))
+        out, at = {}, 0
+        for k, v in self._array.items():
+            out[k] = values[at:at + v.size].reshape(v.shape)
+            at += v.size
+        return out
+
+    def load(self, path):
+        """All of them from a run directory or a .safetensors file, found by their paths; on an error they stay as they are."""
+        self._model._done(self._model._handle.load(os.fspath(path)))
+
+    def save(self, path):
+        """As a .safetensors file."""
+        self._model._done(self._model._handle.save(os.fspath(path)))
+
+
+class Model:
+    """A program that is compiled: see hnnc.load. Functions of the file are attributes, and in `functions` by name. One thread at a time is in a model; others wait."""
+
+    def __init__(self, path, text, overrides, seed, threads, cpu, cache_dir, run=False):
+        handle = _hnnc.Model(path, text, run, overrides, seed, threads, cpu, cache_dir)
+        self._handle, self._given = handle, dict(overrides=overrides, seed=seed)
+        state = handle.state()
+        if state == IO: raise OSError(handle.messages()[0][2])
+        if state == USAGE: raise ValueError(handle.messages()[0][2])
+        if state: raise (CompileError if state == ERRORS else Error)(handle.messages_text(False), _diagnostics(handle))
+        self.path = path
+        self.dtype = np.dtype(np.float32 if handle.single() else np.float64)
+        self.precision = "f32" if handle.single() else "f64"
+        self.warnings = _diagnostics(handle)
+        self.proofs = [Proof(t, a, d, Place(*at)) for t, a, d, at in handle.claims()]
+        handle.forget()
+        self._list = []
+        self._more()
+        self.functions = {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")}
+        self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
+        slopes = {f.name: f for f in self._list if f.kind == "gradient"}
+        self.losses = {f.name: Loss(f, slopes[f.name]) for f in self._list if f.kind == "loss"}
+        self.params = Parameters(self)
+
+    def _more(self):
+        """Functions that were added since."""
+        for number, f in enumerate(self._handle.functions()):
+            if number >= len(self._list): self._list.append(Function(self, number, *f))
+
+    def _function(self, number):
+        if number >= len(self._list): self._more()
+        return self._list[number]
+
+    def _done(self, status):
+        if status: self._fail(status)
+
+    def _fail(self, status):
+        """Raises what the messages say of a call that gave this status."""
+        said, text = _diagnostics(self._handle), self._handle.messages_text(False).strip()
+        if self._handle.state() != FAULT: self._handle.forget()
+        text = said[-1].message if said and status == IO else text or "the call makes no sense"
+        raise (OSError(text) if status == IO else CompileError(text, said) if status == ERRORS else ValueError(text) if status == USAGE else Error(text, said))
+
+    def __getattr__(self, name):
+        functions = self.__dict__.get("functions", {})
+        if name in functions: return functions[name]
+        raise AttributeError("the model has no function `%s`; it has %s" % (name, ", ".join(functions) or "none whose argument types are known"))
+
+    def __dir__(self):
+        return list(super().__dir__()) + list(self.functions)
+
+    def __repr__(self):
+        lines = ["<hnnc model %s, %s, %d parameters" % (self.path, self.precision, sum(v.size for v in self.params.values()))]
+        lines += ["  " + f._line() for f in self.functions.values()]
+        lines += ["  " + repr(x)[1:-1] for x in self.losses.values()]
+        lines += ["  %s: %s" % (p.claim, p.answer) for p in self.proofs]
+        return "\n".join(lines) + ">"
+
+    def compile_all(self):
+        """Compiles every function now, together: faster than one by one, when they are first called."""
+        self._done(self._handle.compile())
+
+    def run(self, out=None, *, progress=True, on_step=None):
+        """Does what the file says, from top to bottom, as `hnnc run`: trains, reports, draws. Returns a Run; the parameters are trained afterwards.
+
+        out: the run directory; None: one in runs/, False: none (and no plots). progress: a line on a terminal, a bar in a notebook. on_step(step): called now
+        and then while it trains, with a namedtuple; False stops. Ctrl-C stops after a step, as it does the command: the Run then has `stopped`.
+        """
+        from ._run import run_model
+        return run_model(self, out, progress, on_step)

@@ -1,0 +1,233 @@
+"""Runs: training with progress, what a run directory holds, many runs."""
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+
+from . import _hnnc
+from ._model import FAULT, IO, NUMBERS, OK, STOPPED, Error, _diagnostics, load, load_run
+
+Step = namedtuple("Step", "loss step steps value test lr samples_per_second losses monitor")
+Report = namedtuple("Report", "name shape n mean sd min max")
+Report.__doc__ = "A report over n samples; of a tensor, mean, sd, min and max are nested lists' elements, row-major."
+Expect = namedtuple("Expect", "text holds")
+
+
+def _in_notebook():
+    try:
+        from IPython import get_ipython
+        return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+    except ImportError:
+        return False
+
+
+class _Bar:
+    """A line that is written over; in a notebook an output that is."""
+
+    def __init__(self):
+        self.handle, self.width = None, 0
+        if _in_notebook():
+            from IPython.display import display
+            self.handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def __call__(self, s):
+        done = s.step/s.steps if s.steps else 1
+        text = "%s %s %d/%d  loss %.4e%s  lr %.2e" % (s.loss, "#"*int(20*done) + "."*(20 - int(20*done)), s.step, s.steps, s.value,
+                                                      "" if s.test != s.test else "  test %.4e" % s.test, s.lr)
+        if self.handle: self.handle.update({"text/plain": text}, raw=True)
+        elif sys.stderr.isatty():
+            sys.stderr.write("\r" + text.ljust(self.width))
+            sys.stderr.flush()
+            self.width = len(text)
+
+    def end(self):
+        if not self.handle and self.width: sys.stderr.write("\n")
+
+
+def _report(name, shape, n, means, sds, mins, maxs):
+    def one(v):
+        return v[0] if not shape else v
+    return Report(name, tuple(shape), n, one(means), one(sds), one(mins), one(maxs))
+
+
+class Plot:
+    """A drawing of a run: shown as a picture in a notebook; `path` is its file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def _repr_svg_(self):
+        with open(self.path, encoding="utf-8") as f: return f.read()
+
+    def __repr__(self):
+        return "<plot %s>" % self.path
+
+
+class Run:
+    """What a run gave. `reports` by name, `expects`, `ok` (done, and every `expect` and `prove` holds), `stopped`; of a run directory `dir`, `metrics`
+    (a dict for each line of metrics.jsonl), `plots` by name, `arrays(name)`; `model`, with its parameters as trained."""
+
+    def __init__(self, directory, model=None, status=None):
+        self.dir, self._model, self._status = directory, model, status
+        self.reports, self.expects, self.diagnostics = {}, [], []
+        if model is not None:
+            self.reports = {r[0]: _report(*r) for r in model._handle.reports()}
+            self.expects = [Expect(*e) for e in model._handle.expects()]
+            self.diagnostics = _diagnostics(model._handle)
+        elif directory is not None:
+            self._read()
+
+    def _read(self):
+        said = os.path.join(self.dir, "reports.json")
+        if not os.path.exists(said): return
+        with open(said, encoding="utf-8") as f: whole = json.load(f)
+        for name, r in whole.get("reports", {}).items():
+            if isinstance(r, dict): self.reports[name] = Report(name, tuple(r.get("shape", ())), r.get("n"), *(r.get(k) for k in ("mean", "sd", "min", "max")))
+        self.expects = [Expect(e.get("text"), e.get("holds")) for e in whole.get("expects", []) if isinstance(e, dict)]
+
+    @property
+    def manifest(self):
+        if self.dir is None: return {}
+        with open(os.path.join(self.dir, "manifest.json"), encoding="utf-8") as f: return json.load(f)
+
+    @property
+    def status(self):
+        if self._status is not None: return {OK: "done", STOPPED: "stopped"}.get(self._status, "failed")
+        return self.manifest.get("status")
+
+    @property
+    def ok(self):
+        return self.status == "done" and all(e.holds for e in self.expects)
+
+    @property
+    def stopped(self):
+        return self.status == "stopped"
+
+    @property
+    def model(self):
+        if self._model is None: self._model = load_run(self.dir)
+        return self._model
+
+    @property
+    def metrics(self):
+        if self.dir is None: return []
+        path = os.path.join(self.dir, "metrics.jsonl")
+        if not os.path.exists(path): return []
+        with open(path, encoding="utf-8") as f: return [json.loads(line) for line in f if line.strip()]
+
+    @property
+    def plots(self):
+        folder = os.path.join(self.dir, "plots") if self.dir else None
+        names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
+        return {n[:-4]: Plot(os.path.join(folder, n)) for n in names if n.endswith(".svg")}
+
+    def arrays(self, name):
+        """What `save NAME` wrote: a dict of arrays."""
+        import numpy as np
+        with np.load(os.path.join(self.dir, "arrays", name + ".npz")) as f: return {k: f[k] for k in f.files}
+
+    def __repr__(self):
+        lines = ["<hnnc run %s, %s" % (self.dir or "without a directory", self.status)]
+        lines += ["  %-24s %s" % (r.name, "%.6g" % r.mean if not r.shape and r.mean is not None else list(r.shape)) for r in self.reports.values()]
+        lines += ["  expect %s: %s" % (e.text, "holds" if e.holds else "FAILS") for e in self.expects]
+        return "\n".join(lines) + ">"
+
+
+def run_model(model, out, progress, on_step):
+    bar = _Bar() if progress else None
+
+    def step(*values):
+        s = Step(*values)
+        if bar: bar(s)
+        return on_step(s) if on_step else True
+
+    directory = None if out is False else "" if out is None else os.fspath(out)
+    answer, over = [], threading.Event()
+
+    def work():
+        try:
+            answer.append(model._handle.run(directory, step if bar or on_step else None))
+        except BaseException as e:       # it is raised where the run was asked for
+            answer.append(e)
+        finally:
+            over.set()
+
+    # In a thread of its own, so that Ctrl-C is heard at once: the run then ends after its step.
+    thread = threading.Thread(target=work, name="hnnc run")
+    thread.start()
+    while not over.is_set():
+        try:
+            over.wait(0.05)
+        except KeyboardInterrupt:
+            model._handle.stop()
+    thread.join()
+    if bar: bar.end()
+    status = answer[0]
+    if isinstance(status, BaseException): raise status
+    if status not in (OK, NUMBERS, STOPPED): model._fail(status)
+    result = Run(None if directory is None else model._handle.run_dir(), model, status)
+    if status == NUMBERS and not result.reports and not result.expects:
+        said = model._handle.messages_text(False).strip()
+        model._handle.forget()
+        raise Error(said, result.diagnostics)
+    model._handle.forget()
+    return result
+
+
+def run(path, out=None, *, progress=True, on_step=None, options=None, seed=0, threads=0, **constants):
+    """Loads a file and runs it: hnnc.load and Model.run together."""
+    return load(path, options=options, seed=seed, threads=threads, **constants).run(out, progress=progress, on_step=on_step)
+
+
+class Runs(list):
+    """Runs as a table: a list of dicts; `frame()` makes a pandas DataFrame of it."""
+
+    def frame(self):
+        import pandas
+        return pandas.DataFrame([self._row(r) for r in self])
+
+    @staticmethod
+    def _row(r):
+        row = {k: v for k, v in r.items() if not isinstance(v, (dict, list))}
+        for name, v in (r.get("reports") or {}).items(): row[name] = v.get("mean") if isinstance(v, dict) else v
+        return row
+
+    def __repr__(self):
+        rows = [self._row(r) for r in self]
+        keys = list(dict.fromkeys(k for r in rows for k in r))
+        table = [keys] + [["%.5g" % r[k] if isinstance(r.get(k), float) else str(r.get(k, "")) for k in keys] for r in rows]
+        width = [max(len(t[i]) for t in table) for i in range(len(keys))]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(t, width)).rstrip() for t in table)
+
+
+def runs(directory="runs"):
+    """The runs in a folder and the folders in it."""
+    text = _hnnc.runs(os.fspath(directory))
+    if text is None: raise FileNotFoundError("there is no folder `%s`" % directory)
+    return Runs(json.loads(text)["runs"])
+
+
+def sweep(path, grid, *, seeds=(0,), jobs=1, out=None, threads=1, **constants):
+    """Runs a file for each point of a grid: sweep("kepler.hnn", {"noise": [0, 0.1], "train.optimizer.lr": [1e-2, 1e-3]}, seeds=range(5), jobs=2).
+
+    Each run has a directory of its own in `out` (default runs/sweep-TIME). A run that fails has its error in the table, and the others go on.
+    """
+    out = os.fspath(out) if out is not None else os.path.join("runs", time.strftime("sweep-%Y%m%d-%H%M%S"))
+    points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+
+    def one(job):
+        k, point, seed = job
+        place, row = os.path.join(out, "%03d" % k), {"run": None, "seed": seed, **point}
+        try:
+            r = load(path, options=point, seed=seed, threads=threads, **constants).run(place, progress=False)
+            row.update(run=r.dir, status=r.status, reports={n: x._asdict() for n, x in r.reports.items()})
+        except (Error, OSError, ValueError) as e:
+            row.update(status="failed", error=str(e))
+        return row
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool: return Runs(pool.map(one, jobs_list))

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""The Python package, as a user has it: PYTHONPATH is the build's. test_python.py FOLDER; 77 where NumPy or the module is not there."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+try:
+    PACKAGE = os.path.abspath(sys.argv[1])
+    sys.path.insert(0, PACKAGE)
+    import numpy as np
+    import hnnc
+except ImportError as e:
+    print("skipped: %s" % e)
+    sys.exit(77)
+
+PENDULUM = """\
+precision f64
+import "std/nets"
+const noise = 0.1
+hamiltonian truth(q: real[1], p: real[1]) = 3*(1 - cos(q[0])) + p[0]^2
+use energy = mlp([16], 1)
+hamiltonian learned(q: real[1], p: real[1]) = energy(concat(q, p))[0]
+fn rate(t: real, q: real, p: real) = (2*p, -3*sin(q))
+fn quartic(x: real[2]) = sum(x^4) + x[0]*x[1]
+fn hess(x: real[2]) = nonzeros(hessian(quartic))(x)
+data swings { yield q = uniform(-1, 1, 1), p = uniform(-1, 1, 1) }
+use seen = swings(count = 200, seed = 1)
+loss hnn(q, p) {
+  let (vq, vp) = field(learned)(q, p)
+  let (wq, wp) = field(truth)(q, p)
+  return mean((vq - wq)^2 + (vp - wp)^2) + noise*0
+}
+train hnn on seen { optimizer = adam(lr = 1e-2), steps = 200, every = 20 }
+report error_ = hnn(q, p) on seen
+expect error_ < 1
+plot phase = { kind = scatter, x = q[0], y = p[0] } on seen
+symplectic flow kick(q: real[1], p: real[1]) { p -= 0.1*q }
+"""
+FAILED = []
+
+
+def check(ok, *what):
+    if not ok:
+        FAILED.append(what)
+        raise AssertionError(*what)
+
+
+def raises(kind, says, f, *args, **named):
+    try:
+        f(*args, **named)
+    except kind as e:
+        check(says in str(e), "what it says", says, str(e))
+        return e
+    check(False, "nothing was raised", says)
+
+
+def close(a, b, tolerance=1e-12):
+    return np.allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_functions():
+    m = hnnc.compile(PENDULUM)
+    check(list(m.functions)[:2] == ["truth", "energy"] and "learned" in dir(m), "functions", list(m.functions))
+    check(m.precision == "f64" and m.dtype == np.float64, "precision")
+    check(repr(m.learned) == "<hamiltonian learned(q: f64[..., 1], p: f64[..., 1]) -> f64[...]>", repr(m.learned))
+    check("q: f64[..., 1]" in m.learned.__doc__ and str(m.learned.__signature__) == "(q, p)", "documentation")
+    rng = np.random.default_rng(1)
+    for batch in ((), (1,), (7,), (3, 5), (0,), (2, 0), (1000,)):
+        q, p = rng.normal(size=batch + (1,)), rng.normal(size=batch + (1,))
+        h = m.truth(q, p)
+        check(np.shape(h) == batch and close(h, 3*(1 - np.cos(q[..., 0])) + p[..., 0]**2), "a batch", batch)
+        check(close(m.truth(p=p, q=q), h), "by name")
+    check(close(m.truth([0.5], [[1], [2]]), [3*(1 - np.cos(0.5)) + 1, 3*(1 - np.cos(0.5)) + 4]), "lists, broadcast")
+    out = np.empty(4)
+    check(m.truth(np.zeros((4, 1)), np.ones((4, 1)), out=out) is out and close(out, 1), "out")
+    x = np.asfortranarray(rng.normal(size=(500, 2)))
+    check(not x.flags.c_contiguous and close(m.quartic(x), (x**4).sum(1) + x[:, 0]*x[:, 1]), "Fortran order")
+    check(close(m.quartic(x[::3, ::-1]), (x[::3]**4).sum(1) + x[::3, 0]*x[::3, 1]), "any strides")
+    dq, dp = m.rate(0.0, np.linspace(0, 1, 5), 2)
+    check(close(dq, 4) and close(dp, -3*np.sin(np.linspace(0, 1, 5))), "scalars and arrays")
+    check(m.rate(0.0, 0.5, 2.0) == (4.0, -3*np.sin(0.5)) or close(m.rate(0.0, 0.5, 2.0), (4, -3*np.sin(0.5))), "numbers")
+    check(isinstance(m.rate(0.0, 0.5, 2.0)[0], float), "numbers give numbers")
+
+
+def test_bad_arguments():
+    m = hnnc.compile(PENDULUM)
+    q = np.zeros((3, 1))
+    raises(TypeError, "truth lacks its argument `p`", m.truth, q)
+    raises(TypeError, "takes 2 arguments (q, p), found 3", m.truth, q, q, q)
+    raises(TypeError, "has no argument `r`", m.truth, q, r=q)
+    raises(TypeError, "`q` is given twice", m.truth, q, q=q)
+    raises(TypeError, "`q` is float32, and the model is f64: write .astype(np.float64)", m.truth, q.astype(np.float32), q)
+    raises(TypeError, "should be numbers", m.truth, "x", q)
+    raises(ValueError, "`q` should be [..., 1], found an array of the shape [3, 2]", m.truth, np.zeros((3, 2)), q)
+    raises(ValueError, "do not go together: q [3], p [4]", m.truth, q, np.zeros((4, 1)))
+    raises(ValueError, "out should be", m.truth, q, q, out=np.empty(2))
+    raises(AttributeError, "the model has no function `lerned`", getattr, m, "lerned")
+    raises(TypeError, "takes a function with one result", lambda: m.kick.hvp)
+
+
+def test_errors():
+    e = raises(hnnc.CompileError, "`x` is not defined", hnnc.compile, "fn f(q: real) = q + x\nfn g(q: real) = y\n", "broken.hnn")
+    check(len(e.diagnostics) == 2 and e.diagnostics[0].error and e.diagnostics[0].place.line == 1 and e.diagnostics[0].place.file == "broken.hnn", "places",
+          e.diagnostics)
+    raises(OSError, "nowhere.hnn", hnnc.load, "nowhere.hnn")
+    raises(ValueError, "cpu", hnnc.compile, PENDULUM, cpu="z80")
+    c = hnnc.check(text="fn f(q: real) = q + x\n")
+    check(not c.ok and "`x` is not defined" in str(c) and len(c.diagnostics) == 1, "check")
+    c = hnnc.check(text=PENDULUM)
+    check(c.ok and [(p.claim, p.answer) for p in c.proofs] == [("symplectic flow kick", "proved")], "proofs", c.proofs)
+    check(hnnc.compile(PENDULUM).proofs[0].answer == "proved", "proofs of a model")
+    raises(hnnc.CompileError, "nois", hnnc.compile, PENDULUM, nois=1)
+
+
+def test_parameters():
+    m = hnnc.compile(PENDULUM)
+    check(list(m.params) == ["energy/dense.0/W", "energy/dense.0/b", "energy/dense.1/W", "energy/dense.1/b"], "paths", list(m.params))
+    w = m.params["energy/dense.0/W"]
+    before = m.learned([0.3], [0.4])
+    w *= 2
+    after = m.learned([0.3], [0.4])
+    check(w.shape == (16, 2) and before != after, "live")
+    flat = m.params.flat
+    m.params.flat = 0*flat
+    check(m.learned([0.3], [0.4]) == 0 and not w.any(), "all of them")
+    m.params.flat = flat
+    check(m.learned([0.3], [0.4]) == after, "back")
+    with tempfile.TemporaryDirectory() as d:
+        m.params.save(d + "/w.safetensors")
+        m.params.flat = 0*flat
+        m.params.load(d + "/w.safetensors")
+        check(m.learned([0.3], [0.4]) == after, "saved")
+        raises(OSError, "nowhere", m.params.load, d + "/nowhere.safetensors")
+    raises(KeyError, "there is no parameter `w`", lambda: m.params["w"])
+    raises(ValueError, "all parameters together are", setattr, m.params, "flat", [1, 2])
+    del m
+    w[0, 0] = 1          # the array keeps its model
+
+
+def test_derivatives():
+    m = hnnc.compile(PENDULUM)
+    rng = np.random.default_rng(2)
+    q, p = rng.normal(size=(9, 1)), rng.normal(size=(9, 1))
+    loss, gradient = m.losses["hnn"].value_and_grad(q, p)
+    check(close(loss, m.losses["hnn"]({"q": q, "p": p})) and gradient.shape == m.params.flat.shape, "a loss")
+    flat, direction = m.params.flat, rng.normal(size=gradient.shape)
+    values = []
+    for h in 1e-5, -1e-5:
+        m.params.flat = flat + h*direction
+        values.append(m.losses["hnn"](q=q, p=p))
+    m.params.flat = flat
+    check(abs((values[0] - values[1])/2e-5 - gradient @ direction) < 1e-6*(1 + abs(gradient @ direction)), "its gradient")
+    check(list(m.params.unflatten(gradient)) == list(m.params), "by path")
+    g = rng.normal(size=9)
+    vq, vp, theta = m.learned.vjp(q, p, g)
+    check(vq.shape == (9, 1) and theta.shape == gradient.shape, "cotangents")
+    dq, dp = rng.normal(size=(9, 1)), rng.normal(size=(9, 1))
+    check(close(m.learned.jvp(q, p, dq, dp), (vq/g[:, None]*dq + vp/g[:, None]*dp)[:, 0], 1e-10), "tangents")
+    check(m.learned.vjp is m.learned.vjp and m.learned.vjp.vjp.kind == "vjp", "again")
+    x, v = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
+    check(close(m.quartic.hvp(x, v), 12*x**2*v + v[:, ::-1]), "Hessian times a vector")
+    try:
+        import scipy.sparse
+    except ImportError:
+        return
+    check(close(m.hess.csr(m.hess(x[0])).toarray(), [[12*x[0, 0]**2, 1], [1, 12*x[0, 1]**2]]), "nonzeros")
+
+
+def test_run():
+    m = hnnc.compile(PENDULUM, options={"train.steps": 100})
+    seen = []
+    with tempfile.TemporaryDirectory() as d:
+        run = m.run(d + "/r", progress=False, on_step=seen.append)
+        check(run.ok and run.status == "done" and run.dir.endswith("/r"), "a run", run)
+        check([s.step for s in seen] == [20, 40, 60, 80, 100] and seen[-1].loss == "hnn" and seen[-1].value < seen[0].value, "steps", seen)
+        check(run.reports["error_"].n == 200 and run.reports["error_"].mean < 1 and run.expects[0].holds, "reports")
+        rng = np.random.default_rng(3)
+        q, p = rng.uniform(-1, 1, (400, 1)), rng.uniform(-1, 1, (400, 1))
+        check(m.losses["hnn"](q, p) < 1 and run.model is m, "the model is trained")
+        check(len(run.metrics) == 5 and run.manifest["status"] == "done", "its files")
+        again = hnnc.load_run(run.dir)
+        check((again.params.flat == m.params.flat).all() and again.learned([0.3], [0.4]) == m.learned([0.3], [0.4]), "a run is a model")
+        check([r["model"] for r in hnnc.runs(d)] == ["model.hnn"] or len(hnnc.runs(d)) == 1, "a list of runs", hnnc.runs(d))
+        old = hnnc.Run(run.dir)
+        check(old.status == "done" and close(old.reports["error_"].mean, run.reports["error_"].mean), "a run that is there")
+    raises(FileNotFoundError, "there is no folder", hnnc.runs, "/nowhere")
+    stopped = hnnc.compile(PENDULUM).run(False, progress=False, on_step=lambda s: s.step < 60)
+    check(stopped.stopped and not stopped.ok and stopped.dir is None, "stopped by the function", stopped)
+    bad = hnnc.compile(PENDULUM.replace("error_ < 1", "error_ < 0")).run(False, progress=False)
+    check(not bad.ok and not bad.expects[0].holds, "an expectation")
+    raises(hnnc.Error, "stopped being finite", hnnc.compile(PENDULUM.replace("noise*0", "log(-1 - q[0]^2)")).run, False, progress=False)
+
+
+def test_interrupt():
+    """Ctrl-C ends a training after its step, and the run is there."""
+    program = """
+import sys
+sys.path.insert(0, %r)
+import hnnc
+m = hnnc.compile(%r, options={"train.steps": 100000000, "train.every": 1000})
+print("go", flush=True)
+r = m.run(False, progress=False)
+print(r.stopped, m.learned([0.1], [0.2]) == m.learned([0.1], [0.2]))
+""" % (PACKAGE, PENDULUM)
+    p = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, universal_newlines=True)
+    check(p.stdout.readline() == "go\n", "it begins")
+    time.sleep(1)
+    p.send_signal(signal.SIGINT)
+    said = p.communicate(timeout=60)[0]
+    check(p.returncode == 0 and said == "True True\n", "stopped", p.returncode, said)
+
+
+def test_inside_a_run():
+    m = hnnc.compile(PENDULUM)
+    said = []
+
+    def step(s):
+        try:
+            m.learned([0.1], [0.2])
+        except RuntimeError as e:
+            said.append(str(e))
+        return False
+    m.run(False, progress=False, on_step=step)
+    check(said and "the model is at work" in said[0], "in its own run", said)
+
+
+def test_threads():
+    m, other = hnnc.compile(PENDULUM), hnnc.compile(PENDULUM)
+    q = np.random.default_rng(4).normal(size=(5000, 1))
+    want, wrong = m.learned(q, q), []
+
+    def work(model):
+        for _ in range(30):
+            if not (model.learned(q, q) == want).all(): wrong.append(1)
+    threads = [threading.Thread(target=work, args=(x,)) for x in (m, m, m, other)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    check(not wrong, "threads")
+
+
+def test_sweep():
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "m.hnn")
+        with open(path, "w") as f: f.write(PENDULUM)
+        table = hnnc.sweep(path, {"noise": [0, 0.1], "train.steps": [300, -1]}, seeds=range(2), jobs=2, out=d + "/s")
+        check(len(table) == 8 and sum(r["status"] == "done" for r in table) == 4, "a table", table)
+        check(all("error" in r for r in table if r["train.steps"] == -1), "failures are kept apart", table)
+        check("noise" in repr(table) and "error_" in repr(table), "shown", repr(table))
+
+
+def test_single():
+    m = hnnc.compile(PENDULUM.replace("f64", "f32"))
+    h = m.truth(np.float32([[0.5]]), np.float32([[1]]))
+    check(h.dtype == np.float32 and close(h, 3*(1 - np.cos(0.5)) + 1, 1e-6) and isinstance(m.rate(0.0, 1.0, 2.0)[0], float), "f32")
+    raises(TypeError, "write .astype(np.float32)", m.truth, np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+tests = [v for k, v in list(globals().items()) if k.startswith("test_")]
+os.chdir(tempfile.mkdtemp())
+failed = 0
+for t in tests:
+    try:
+        t()
+        print("ok   %s" % t.__name__, flush=True)
+    except Exception as e:
+        failed += 1
+        import traceback
+        traceback.print_exc()
+        print("FAIL %s: %s" % (t.__name__, e), flush=True)
+print("%d passed, %d failed" % (len(tests) - failed, failed))
+sys.exit(1 if failed else 0)
