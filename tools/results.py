@@ -49,7 +49,7 @@ ROWS = [
     ("pixel_pendulum", "baseline test loss", ("report", "baseline_test_loss"), "1.7306e-4", None),
     ("pixel_pendulum", "HNN energy MSE", ("report", "hnn_energy_mse"), "1.5315e-4", 1.5e-4),
     ("pixel_pendulum", "baseline energy MSE", ("report", "baseline_energy_mse"), "9.2748e-3", None),
-    ("pixel_spring", "HNN test loss", ("report", "hnn_test_loss"), "", 1.85e-4),
+    ("pixel_spring", "HNN test loss", ("report", "hnn_test_loss"), "", 5e-4),
     ("pixel_spring", "baseline test loss", ("report", "baseline_test_loss"), "", None),
     ("pixel_spring", "HNN energy MSE", ("report", "hnn_energy_mse"), "", 1.5e-4),
     ("pixel_spring", "baseline energy MSE", ("report", "baseline_energy_mse"), "", None),
