@@ -44,7 +44,7 @@ def arrays(path):
     if numpy:
         with numpy.load(path) as z:
             for k, (dtype, shape, v) in out.items():
-                check(z[k].shape == shape and z[k].dtype.str == dtype and z[k].ravel().tolist() == list(v), "NumPy reads another", k)
+                check(z[k].shape == shape and z[k].dtype.str == dtype and repr(z[k].ravel().tolist()) == repr(list(v)), "NumPy reads another", k)
     return out
 
 
