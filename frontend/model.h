@@ -296,8 +296,9 @@ typedef struct Ask {
   const char *text, *file; /* file: what the arrays are called by messages; NULL: there are none */
   const AskArray *array;
   uint32_t narray;
-  bool columns;   /* they are those of a table: a number a row each */
-  const char *on; /* or there are none, and it is asked on this data set of the model; NULL */
+  bool columns;     /* they are those of a table: a number a row each */
+  const char *on;   /* or there are none, and it is asked on this data set of the model; NULL */
+  uint32_t samples; /* or on so many samples, which differ by their draws; 0 */
 } Ask;
 
 /* Elements first, first + 1, ..., first + n - 1 of each sample of an array. */

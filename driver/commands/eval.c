@@ -25,15 +25,15 @@ static int take_reports(Session *s, const RtRun *run, ReportResult *results) {
   return 0;
 }
 
-static int evaluate(Session *s, const RtRun *run, EvalData *d, const char *out) {
+static int evaluate(Session *s, const RtRun *run, EvalData *d, const Options *o) {
   const Asked *a = s->model->asked;
   const int n = (int)a->save->fn->out.n;
   RtError err = {{0}};
   RtArray *array = base_zeroed((size_t)n, sizeof *array);
   ReportResult *results = report_results(s->model);
   int code = take_reports(s, run, results);
-  if (!code) code = eval_run(s, d, results, array);
-  if (!code && !eval_write(array, n, (int)a->nlead, out, &err))
+  if (!code) code = eval_run(s, d, results, o->seed, array);
+  if (!code && !eval_write(array, n, (int)a->nlead, o->out, &err))
     code = session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   for (int k = 0; k < n; k++) rt_array_finish(&array[k]);
   report_results_free(s->model, results);
@@ -47,7 +47,7 @@ static int of_file(const Options *o, EvalData *d) {
   Session s;
   int code = session_open(&s, o);
   if (!code && o->params) code = weights_load(&s, o->params);
-  if (!code) code = evaluate(&s, NULL, d, o->out);
+  if (!code) code = evaluate(&s, NULL, d, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
   return code;
@@ -65,7 +65,7 @@ static int of_run(const Options *o, EvalData *d) {
   Session s;
   int code = session_open_text(&s, &r.opt, r.text, r.len);
   if (!code) code = recorded_weights(&s, &r, o->params ? o->params : o->file, o->quiet ? NULL : stderr);
-  if (!code) code = evaluate(&s, run, d, o->out);
+  if (!code) code = evaluate(&s, run, d, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
   recorded_close(&r);

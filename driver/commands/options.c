@@ -42,17 +42,17 @@ static const struct {
   const char *commands;
 } option_row[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays, as .npz, .npy or text", 1},
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text)", 1},
    " run compile eval "},
   {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
   {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run or a .safetensors file", 1}, " run compile eval "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
    " run resume compile eval bench diagnose check "},
-  {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
-   " run compile bench diagnose check "},
+  {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
+   " run compile eval bench diagnose check "},
   {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
   {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
@@ -91,8 +91,8 @@ static const struct {
   {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)", command_compile},
   {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
-  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays of a file", command_eval},
-  {"runs", "[DIR]", "the runs of a folder (default runs/): overrides, seeds, status, reports; or --compare RUN RUN", command_runs},
+  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays", command_eval},
+  {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
@@ -165,6 +165,7 @@ static void check_out(const Options *o, struct argp_state *state) {
   if (o->out && !*o->out) usage_error(state, CODE_missing_argument, "-o needs the name of a file or directory, found an empty one");
   if (o->out && o->file && same_file(o->out, o->file))
     usage_error(state, CODE_output, "-o `%s` would replace the program itself", o->out);
+  if (o->out && o->data && same_file(o->out, o->data)) usage_error(state, CODE_output, "-o `%s` would replace the data", o->out);
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {

@@ -10,9 +10,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -38,6 +40,7 @@ typedef struct Sweep {
   uint32_t over, failed;
   int code; /* of the first that failed */
   sigset_t before, waited;
+  pid_t self;
 } Sweep;
 
 static char *in_sweep(const Sweep *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -51,13 +54,14 @@ static char *in_sweep(const Sweep *w, const char *fmt, ...) {
   return path;
 }
 
-/* "": it was not begun. */
+/* "": it was not begun, or stopped before its manifest was whole. */
 static void status_of(const Sweep *w, uint32_t k, char *out, size_t size) {
   RtError err;
   char *dir = in_sweep(w, "%s", sweep_point(w->spec, k).dir);
   json_t *r = runs_read(dir, &err);
   const char *status = json_string_value(json_object_get(r, "status"));
-  snprintf(out, size, "%s", status ? status : "");
+  const bool whole = json_is_string(json_object_get(r, "model")) || (status && !strcmp(status, "running"));
+  snprintf(out, size, "%s", status && whole ? status : "");
   json_decref(r);
   free(dir);
 }
@@ -88,9 +92,8 @@ static void words_of(const Sweep *w, uint32_t k, bool resumed, const char *dir, 
 /* In the process of the run: it stops with a checkpoint when this one is gone. Signals of the terminal go to this one alone. */
 static void become(const Sweep *w, const char *log, const char *const *words) {
   setpgid(0, 0);
-#ifdef PR_SET_PDEATHSIG
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-#endif
+  if (getppid() != w->self) _exit(EXIT_IO); /* it was gone before */
   const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
   if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 || none < 0 || dup2(none, 0) < 0) _exit(EXIT_IO);
   sigprocmask(SIG_SETMASK, &w->before, NULL);
@@ -173,22 +176,27 @@ static void reap(Sweep *w) {
   }
 }
 
-/* Signals are blocked, and taken here: a run that is over is reaped before any is sent to it. */
-static void wait_for_one(Sweep *w) {
-  int number = 0;
-  if (sigwait(&w->waited, &number) != 0) return;
+/* Signals are blocked, and taken here: a run that is over is reaped before any is sent to it. most: to wait for; NULL: until there is one. */
+static void wait_for_one(Sweep *w, const struct timespec *most) {
+  const int number = most ? sigtimedwait(&w->waited, NULL, most) : sigwaitinfo(&w->waited, NULL);
   reap(w);
-  if (number == SIGCHLD) return;
+  if (number < 0 || number == SIGCHLD) return;
   w->stops++;
   for (int k = 0; k < w->jobs; k++)
     if (w->child[k].pid) kill(w->child[k].pid, SIGTERM);
 }
 
+/* Runs of a sweep that was killed end after their step: nobody else is at work in this one. */
 static bool wanted(Sweep *w, uint32_t k, bool *resumed) {
+  const struct timespec moment = {0, 50 * 1000 * 1000};
   char status[32];
-  status_of(w, k, status, sizeof status);
+  for (;;) {
+    status_of(w, k, status, sizeof status);
+    if (w->stops || strcmp(status, "running") != 0) break;
+    wait_for_one(w, &moment);
+  }
   *resumed = !strcmp(status, "stopped") || !strcmp(status, "killed");
-  if (!*status || *resumed) return true;
+  if (w->stops || !*status || *resumed) return true;
   w->over++;
   if (strcmp(status, "done")) w->failed++, w->code = EXIT_NUMBERS;
   return false;
@@ -200,20 +208,26 @@ static int all(Sweep *w) {
   for (uint32_t k = 0; ok && k < n && !w->stops; k++) {
     if (!wanted(w, k, &resumed)) continue;
     Child *c;
-    while (!(c = free_child(w)) && !w->stops) wait_for_one(w);
+    while (!(c = free_child(w)) && !w->stops) wait_for_one(w, NULL);
     if (w->stops) break;
     if (!(ok = start(w, c, k, resumed))) *c = (Child){0};
   }
-  while (any_at_work(w)) wait_for_one(w);
+  while (any_at_work(w)) wait_for_one(w, NULL);
   if (!ok) return refuse(CODE_output, EXIT_IO, "cannot start a process");
   if (w->stops) return fprintf(stderr, "stopped; `hnnc resume %s` goes on\n", w->dir), 130;
   return w->code;
 }
 
 static int go(const Options *o, const char *dir, json_t *spec) {
-  Sweep w = {.o = o, .dir = dir, .spec = spec, .jobs = o->jobs ? o->jobs : 1};
+  Sweep w = {.o = o, .dir = dir, .spec = spec, .jobs = o->jobs ? o->jobs : 1, .self = getpid()};
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  const int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   RtError err;
+  if (lock < 0 || (flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
+    snprintf(err.text, sizeof err.text, "another process is at work in the sweep %.200s: wait for it", dir);
+    if (lock >= 0) close(lock);
+    return refuse(CODE_output, EXIT_IO, err.text);
+  }
   w.threads = o->threads ? o->threads : cores / w.jobs > 1 ? (int)(cores / w.jobs) : 1;
   w.child = base_zeroed((size_t)w.jobs, sizeof *w.child);
   char *logs = in_sweep(&w, "logs");
@@ -231,6 +245,7 @@ static int go(const Options *o, const char *dir, json_t *spec) {
   if (w.failed && !o->quiet) fprintf(stderr, "%u of %u runs failed\n", w.failed, sweep_count(spec));
   json_decref(runs);
   base_free(w.child);
+  close(lock);
   return code;
 }
 

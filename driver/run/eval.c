@@ -24,9 +24,19 @@ static AskArray array_of(const RtColumn *c) {
 /* What may be a data set of the model. */
 static bool is_name(const char *path) { return !strpbrk(path, "./\\ "); }
 
+/* So many samples: 1 and more. */
+static bool is_count(const char *path, uint32_t *n) {
+  char *end;
+  const unsigned long long v = strtoull(path, &end, 10);
+  const bool good = *path >= '0' && *path <= '9' && !*end && v > 0 && v <= UINT32_MAX;
+  if (good) *n = (uint32_t)v;
+  return good;
+}
+
 bool eval_open(EvalData *d, const char *text, const char *path, RtError *err) {
   *d = (EvalData){.ask = {.text = text, .file = path}};
   if (!path) return true;
+  if (access(path, F_OK) && is_count(path, &d->ask.samples)) return d->ask.file = NULL, true;
   if (is_name(path) && access(path, F_OK)) return d->ask.on = path, d->ask.file = NULL, true;
   if (!rt_file_regular(path, err) || !rt_table_read(path, RT_GAPS | RT_WHOLE, &d->table, err)) return false;
   AskArray *a = base_zeroed((size_t)d->table.ncolumn + 1, sizeof *a);
@@ -110,7 +120,7 @@ static int finish(Session *s, const Asked *a, const RtArray *lanes, RtArray *out
   return 0;
 }
 
-int eval_run(Session *s, EvalData *d, const ReportResult *results, RtArray *out) {
+int eval_run(Session *s, EvalData *d, const ReportResult *results, uint64_t seed, RtArray *out) {
   Asked *a = s->model->asked;
   const Data *data = a->save->data;
   const int64_t n = lead_count(a);
@@ -119,7 +129,7 @@ int eval_run(Session *s, EvalData *d, const ReportResult *results, RtArray *out)
   int code = !data ? 0 : data->kind == DATA_GIVEN ? make_set(s, d, a, n) : data_make(s, data);
   if (!code && data && data->kind != DATA_GIVEN) a->nlead = 1, a->lead[0] = (uint32_t)data_set(s, data)->n;
   RtArray *lanes = base_zeroed(nout, sizeof *lanes);
-  if (!code) code = save_evaluate(s, a->save, results, lanes);
+  if (!code) code = save_evaluate(s, a->save, results, seed, lanes);
   if (!code) code = finish(s, a, lanes, out);
   for (uint32_t k = 0; k < nout; k++) rt_array_finish(&lanes[k]);
   base_free(lanes);

@@ -11,7 +11,7 @@ static void take(RtArray *a, const Save *w, const char *key, bool f64, Type t, i
   if (!rt_array_init(a, key, f64, t.rank, t.dim, n)) base_fault("there is not enough memory for the arrays `%s`", w->name);
 }
 
-static void evaluate(Session *s, const Save *w, const Native *native, const RtArray *stats, RtArray *out) {
+static void evaluate(Session *s, const Save *w, const Native *native, const RtArray *stats, uint64_t seed, RtArray *out) {
   const Fn *f = w->fn;
   const RtSet *set = w->data ? data_native(s, w->data) : NULL;
   const int64_t n = set ? set->n : 1;
@@ -22,8 +22,7 @@ static void evaluate(Session *s, const Save *w, const Native *native, const RtAr
     out[k].truth = w->truth[k];
     to[k] = (HnnArg){out[k].v, out[k].ld};
   }
-  if (!rt_fn_run(native->run, in, to, n, session_seed(s, 0), 0))
-    base_fault("there is not enough memory for the arrays `%s`", w->name);
+  if (!rt_fn_run(native->run, in, to, n, seed, 0)) base_fault("there is not enough memory for the arrays `%s`", w->name);
   base_free(in);
   base_free(to);
 }
@@ -38,14 +37,14 @@ static void count(Session *s, const Save *w, const RtArray *a, Span at) {
              w->name, lost, lost == 1 ? "" : "s", lost == 1 ? "is" : "are", rows * a->elems);
 }
 
-int save_evaluate(Session *s, const Save *w, const ReportResult *results, RtArray *out) {
+int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, RtArray *out) {
   int code = w->data ? data_make(s, w->data) : 0;
   if (code) return code;
   Native native;
   NativeJob job = {w->fn, w->name, &native, .samples = w->data ? data_set(s, w->data)->n : 1};
   if ((code = native_build(s, &job, 1))) return code;
   RtArray stats = report_inputs(s, w->use, w->nuse, results);
-  evaluate(s, w, &native, &stats, out);
+  evaluate(s, w, &native, &stats, seed, out);
   rt_array_finish(&stats);
   native_finish(&native);
   return 0;
@@ -54,7 +53,7 @@ int save_evaluate(Session *s, const Save *w, const ReportResult *results, RtArra
 int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at) {
   RtArray *out = base_zeroed(w->fn->out.n, sizeof *out);
   RtError err = {{0}};
-  int code = save_evaluate(s, w, results, out);
+  int code = save_evaluate(s, w, results, session_seed(s, 0), out);
   if (code) return base_free(out), code;
   for (uint32_t k = 0; k < w->fn->out.n; k++) count(s, w, &out[k], at);
   session_render(s);

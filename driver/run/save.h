@@ -6,8 +6,8 @@
 #include "runtime/rundir/rundir.h"
 
 /* 0 or the exit code. What is not finite is written, and a warning says how much there is of it. */
-/* Its arrays, samples as lanes: out[w->fn->out.n]; 0 or the exit code. */
-int save_evaluate(Session *s, const Save *w, const ReportResult *results, RtArray *out);
+/* Its arrays, samples as lanes: out[w->fn->out.n]; seed: of draws. 0 or the exit code. */
+int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, RtArray *out);
 int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at);
 
 #endif

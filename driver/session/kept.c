@@ -144,7 +144,7 @@ static bool tables(Pack *p, const Session *s) {
 
 /* The question, and the shapes of what it is asked of. */
 static void ask_key(const Ask *ask, Pack *key) {
-  uint32_t n = ask ? ask->narray : 0;
+  uint32_t n = ask ? ask->narray : 0, samples = ask ? ask->samples : 0;
   bool there = ask != NULL, columns = ask && ask->columns;
   const char *text = ask ? ask->text : NULL, *file = ask ? ask->file : NULL, *on = ask ? ask->on : NULL;
   PACK(key, there);
@@ -153,6 +153,7 @@ static void ask_key(const Ask *ask, Pack *key) {
   pack_text(key, &file);
   pack_text(key, &on);
   PACK(key, columns);
+  PACK(key, samples);
   PACK(key, n);
   for (uint32_t k = 0; k < n; k++) {
     AskArray a = ask->array[k];

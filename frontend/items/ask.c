@@ -123,23 +123,26 @@ typedef struct Asking {
   Context c;
   Root root;
   Save *s;
+  uint32_t actions; /* of the file; meanwhile there are those above */
 } Asking;
 
-/* A function that is to come, with the fields that the plan has so far in scope. */
-static void begin(Plan *p, Asking *a) {
+/* A function that is to come, with the fields that the plan has so far in scope, and the reports among the first `above` actions. */
+static void begin(Plan *p, Asking *a, uint32_t above) {
   Elab *E = p->E;
   a->s = ARENA_NEW(E->mem, Save);
-  *a->s = (Save){.name = "result", .data = p->ask->on || p->data->nfield ? p->data : NULL};
+  *a->s = (Save){.name = "result", .data = p->ask->on || p->ask->samples || p->data->nfield ? p->data : NULL};
   context_alone(E, &a->c, E->main);
   context_body(&a->c, "result");
   root_begin(E, &a->root, "result", E->m->f64, a->s->data != NULL);
-  a->root.no_draws = "what is evaluated on arrays has no draws of its own: make them in `data`";
+  a->actions = E->made.actions.n;
+  E->made.actions.n = above;
   item_reports(E, &a->root, false);
   if (a->s->data) data_scope(E, &a->root, a->s->data, p->at);
 }
 
 static void end(Plan *p, Asking *a, bool good) {
   Elab *E = p->E;
+  E->made.actions.n = a->actions;
   if (good) {
     a->s->fn = root_end_of_reports(E, &a->root, &a->s->use, &a->s->nuse);
     p->asked->save = a->s;
@@ -171,17 +174,19 @@ static Value call(Plan *p, const Func *f) {
 static void ask_function(Plan *p, const Func *f, const char *whole) {
   Asking a;
   if (!wants_of(p, base_of(f)) || !ask_bind(p)) return;
-  begin(p, &a);
+  begin(p, &a, p->E->made.actions.n);
   const Value v = call(p, f);
   end(p, &a, v.kind != V_POISON && v.kind != V_NONE && results(p, a.s, f, whole, v));
 }
 
 static void ask_report(Plan *p, const Report *r, const Item *it) {
   Asking a;
+  uint32_t above = 0;
+  while (p->E->made.actions.at[above].kind != DO_REPORT || p->E->made.actions.at[above].report != r) above++;
   if (!r->fn) return;
   wants_of_report(p, r, it);
   if (!ask_bind(p)) return;
-  begin(p, &a);
+  begin(p, &a, above);
   const Value v = elab_expr(p->E, it->value);
   end(p, &a, v.kind != V_POISON && v.kind != V_NONE && results(p, a.s, NULL, it->name, v));
 }
@@ -203,7 +208,7 @@ static bool fields_of_text(Plan *p) {
 static const Func *ask_expression(Plan *p, const Item *it) {
   Asking a;
   if (!fields_of_text(p)) return NULL;
-  begin(p, &a);
+  begin(p, &a, p->E->made.actions.n);
   const bool list = it->kind == IT_SAVE;
   const Value v = list ? POISON : elab_expr(p->E, it->value);
   const bool function = v.kind == V_FUNC, value = v.kind != V_POISON && v.kind != V_NONE;
@@ -254,7 +259,7 @@ static void ask(Plan *p, const Item *it) {
   if (report) ask_report(p, r, report);
   else {
     const Func *f = ask_expression(p, it);
-    if (f && !p->ask->on) p->data->nfield = 0, p->asked->nlead = 0, p->led = NULL;
+    if (f && !p->ask->on) p->data->nfield = 0, p->asked->nlead = p->ask->samples > 0, p->led = NULL;
     if (f) ask_function(p, f, name ? it->value->name : "result");
   }
   no_parameters(p, params);
@@ -281,6 +286,7 @@ void ask_item(Elab *E) {
   *p.data = (Data){.name = p.ask->file ? arena_strdup(E->mem, p.ask->file) : "", .kind = DATA_GIVEN, .at = p.at};
   p.data->field = ARENA_ARRAY(E->mem, DataField, most);
   p.asked->field = ARENA_ARRAY(E->mem, AskedField, most);
+  if (p.ask->samples) p.asked->nlead = 1, p.asked->lead[0] = p.ask->samples;
   if (!p.ask->on || data_set(&p)) ask(&p, it);
 }
 
@@ -294,7 +300,6 @@ static const char *fields_text(Elab *E, const Data *d) {
 
 const char *ask_arrays(Plan *p) {
   if (p->ask->on) return arena_printf(p->E->mem, "`%s` has %s", p->ask->on, fields_text(p->E, p->data));
-  return p->ask->file
-             ? arena_printf(p->E->mem, "`%s` has %s", p->ask->file, p->ask->narray ? arrays_text(p->E, p->ask) : "no array")
-             : "no arrays are given";
+  if (!p->ask->file) return p->ask->samples ? "samples without arrays are given" : "no arrays are given";
+  return arena_printf(p->E->mem, "`%s` has %s", p->ask->file, p->ask->narray ? arrays_text(p->E, p->ask) : "no array");
 }

@@ -24,7 +24,7 @@ bool rt_folder_no_run(const char *dir, RtError *err) {
   if (d) closedir(d);
   if (!d) return rt_fail(err, access(dir, F_OK) ? "there is no run directory %s" : "%s is no run directory", dir);
   if (!*last) return rt_fail(err, "%s is no run directory: it has no readable manifest.json", dir);
-  return rt_fail(err, "%s is no run directory, but a folder of runs: try hnnc resume %s/%s", dir, dir,
+  return rt_fail(err, "%s is no run directory, but a folder of runs: try %s/%s", dir, dir,
                  holds_run(dir, "latest") ? "latest" : last);
 }
 

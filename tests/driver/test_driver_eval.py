@@ -83,6 +83,46 @@ def test_report_is_its_function():
     check(asked("r", "mean(error)")["result"] == ((), [said["mean"]], "<f8"), "a statistic of the run")
 
 
+def test_report_of_its_own_name():
+    """A report may have the name of a field; those below it it does not know."""
+    write("m.hnn", "precision f64\ndata d { yield x = normal(0, 1, [3]) }\nuse s = d(count = 10, seed = 1)\nreport x = mean(x) on s\n"
+          "report y = max(2*x) on s\nreport z = y + x on s\n")
+    npz("n.npz", x=((2, 3), [1, 2, 6, 3, 4, 8]))
+    check(asked("m.hnn", "x", "n.npz")["x"][1] == [3, 5], "x")
+    hnnc("run", "m.hnn", "--out", "r", "-q")
+    said = load("r/reports.json")["reports"]
+    check(asked("r", "x", "s")["x"][0] == (10,) and asked("r", "z", "s")["z"][0] == (10, 3), "on its data", said)
+
+
+def by_hand(weights, x):
+    """The network of the model in Python, from its checkpoint: tanh between two dense layers."""
+    def layer(k, x):
+        W, b = (weights["energy/dense.%d/%s" % (k, n)] for n in "Wb")
+        rows, cols = W[1]
+        w, c = struct.unpack("<%dd" % (rows*cols), W[2]), struct.unpack("<%dd" % rows, b[2])
+        return [math.fsum([w[i*cols + j]*x[j] for j in range(cols)] + [c[i]]) for i in range(rows)]
+    return layer(1, [math.tanh(v) for v in layer(0, x)])[0]
+
+
+def test_by_hand():
+    """Against the same network written in Python, and its field against differences of that."""
+    trained()
+    weights = tensors("r/checkpoints/last")[0]
+    q, p = GRID[:12], GRID[12:]
+    npz("n.npz", q=((12, 1), q), p=((12, 1), p))
+    h = asked("r", "H", "n.npz")["H"][1]
+    check(all(abs(a - by_hand(weights, [x, y])) < 1e-14*max(1, abs(a)) for a, x, y in zip(h, q, p)), "H", h)
+    field, e = asked("r", "field(H)", "n.npz"), 1e-5
+    for k in range(12):
+        by_p = (by_hand(weights, [q[k], p[k] + e]) - by_hand(weights, [q[k], p[k] - e]))/(2*e)
+        by_q = (by_hand(weights, [q[k] + e, p[k]]) - by_hand(weights, [q[k] - e, p[k]]))/(2*e)
+        check(abs(field["dq"][1][k] - by_p) < 1e-8 and abs(field["dp"][1][k] + by_q) < 1e-8, "the field", k, field)
+    npz("n.npz", q=((12, 1), q), p=((12, 1), p), dq=((12, 1), p), dp=((12, 1), [-x for x in q]))
+    loss = asked("r", "fit", "n.npz")["fit"]
+    want = [(a - y)**2 + (b + x)**2 for a, b, x, y in zip(field["dq"][1], field["dp"][1], q, p)]
+    check(loss[0] == (12,) and all(abs(a - b) < 1e-13*max(1, b) for a, b in zip(loss[1], want)), "a loss, sample by sample", loss, want)
+
+
 def test_shapes():
     """Any axes of samples, or none; what is the same for all; none at all."""
     trained()
@@ -200,6 +240,26 @@ def test_data_sets():
          "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "energy", "test_set")
 
 
+def test_draws():
+    """So many samples, which differ by their draws: of --seed alone, by any threads; a flow's inverse samples what it learned."""
+    write("f.hnn", FLOW)
+    hnnc("run", "f.hnn", "--out", "f", "-q")
+    ask = "{ x = uniform(0, 1), z = normal(3, 2, [2]) }"
+    o = asked("f", ask, "5000")
+    check(o["x"][0] == (5000,) and o["z"][0] == (5000, 2) and len(set(o["x"][1])) > 4990, "shapes")
+    mean = [sum(v)/len(v) for v in (o["x"][1], o["z"][1])]
+    check(abs(mean[0] - 0.5) < 0.02 and abs(mean[1] - 3) < 0.1, "means", mean)
+    check(asked("f", ask, "5000", "--threads", "1") == o and asked("f", ask, "5000", "--seed", "0") == o, "the same")
+    other = asked("f", ask, "5000", "--seed", "1")
+    check(not set(other["x"][1]) & set(o["x"][1]), "another seed")
+    check(asked("f", ask, "10")["x"][1] == o["x"][1][:10], "a sample is its number's")
+    s = asked("f", "inverse(T)(normal(0, 1), normal(0, 1))", "4000")
+    check(sorted(s) == ["result_0", "result_1"] and abs(sum(s["result_0"][1])/4000) < 0.3, "a sample of the flow")
+    npz("x.npz", x=((12,), [1]*12), y=((12,), [1]*12))
+    check(len(set(asked("f", "x + normal(0, 1)", "x.npz")["result"][1])) == 12, "beside arrays")
+    hnnc("eval", "f", "T", "3", code=1, says="missing: `x`, `y`; samples without arrays are given")
+
+
 # ---- what is wrong ---------------------------------------------------------------------------------------------------
 
 
@@ -236,9 +296,9 @@ def test_messages():
     hnnc("eval", "r", "H", "bad.npz", code=4, says="cannot open the archive")
     hnnc("eval", "r", "mlp([3], 1)(q)", "q.npz", code=1, says="which the file does not train")
     hnnc("eval", "r", "H(q", "q.npz", code=1, says="command line:1:2")
-    hnnc("eval", "r", "normal(0, 1, [2])", "q.npz", code=1, says="no draws of its own")
     hnnc("eval", "r", "q", "nowhere.npz", code=4, says="nowhere.npz")
     hnnc("eval", "nowhere", "q", "q.npz", code=4, says="there is no run directory nowhere")
+    hnnc("eval", "r", "H", "q.npz", "-o", "q.npz", code=2, says="-o `q.npz` would replace the data")
     hnnc("eval", "r", code=2, says="which function?")
     hnnc("eval", code=2, says="which RUN?")
     hnnc("eval", "r", "field(H)", "n.npz", "-o", "o.npy", code=1)
@@ -343,6 +403,9 @@ help: `other/dense.1/b`, real[1] in the model, is missing there
 help: the file has `energy/dense.0/W`, `energy/dense.0/b`, `energy/dense.1/W`, `energy/dense.1/b`
 """, "names", r.err)
     hnnc("run", "n.hnn", "--params", "nowhere", code=4, says="nowhere")
+    os.mkdir("folder")
+    os.rename("s", "folder/s")
+    hnnc("run", "n.hnn", "--params", "folder", code=4, says="folder is no run directory, but a folder of runs: try folder/s")
     write("bad.safetensors", "x")
     hnnc("compile", "n.hnn", "--params", "bad.safetensors", code=4, says="damaged")
     hnnc("check", "n.hnn", "--params", "r", code=2, says="--params does nothing for `hnnc check`")

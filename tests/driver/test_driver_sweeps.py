@@ -2,6 +2,7 @@
 """Lists of runs, what differs between them, and sweeps: grids of them that outlive a kill. test_driver_sweeps.py HNNC [TEST...]"""
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -147,6 +148,39 @@ def test_killed():
         for p in points(name):
             same_end("whole/" + p, name + "/" + p)
             check(metrics_of("whole/" + p) == metrics_of(name + "/" + p), "the same metrics")
+
+
+def test_kills_at_random():
+    """At any instant, by any signal, again and again; it goes on by either command, at once. HNNC_KILLS is how many sweeps are tried (default 3)."""
+    model(precision="f64", old="steps = 200", new="steps = 10000")
+    hnnc(*swept("whole"), "-q")
+    draw = random.Random(7)
+    for k in range(int(os.environ.get("HNNC_KILLS", 3))):
+        name = "s%d" % k
+        command = swept(name, "-q", "--jobs", "2")
+        while True:
+            p = subprocess.Popen([HNNC, *command], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            try:
+                err = p.communicate(timeout=draw.random()*0.6)[1]
+                check(p.returncode == 0, "the end", p.returncode, err)
+                break
+            except subprocess.TimeoutExpired:
+                p.send_signal(draw.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
+                p.communicate()
+            if os.path.exists(name + "/sweep.json") and draw.random() < 0.5:
+                command = ["resume", name, "-q", "--jobs", "2"]
+        check(points(name) == points("whole"), "all")
+        for x in points(name):
+            same_end("whole/" + x, name + "/" + x)
+
+
+def test_two_at_once():
+    model(precision="f64", old="steps = 200", new="steps = 2000000")
+    p = subprocess.Popen([HNNC, *swept("s")], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: os.path.exists("s/logs"))
+    hnnc("resume", "s", code=4, says="another process is at work in the sweep s: wait for it")
+    p.terminate()
+    check(p.wait() == 130, "stopped", p.returncode)
 
 
 def test_changed_since():

@@ -120,10 +120,10 @@ def test_explain_with_command_lines():
 def test_folder_of_runs():
     """A folder of runs names the run to take."""
     hnnc("run", "-q", model())
-    hnnc("resume", "runs/m", code=4, says=["error[resume]", "folder of runs", "try hnnc resume runs/m/latest"])
+    hnnc("resume", "runs/m", code=4, says=["error[resume]", "folder of runs", "try runs/m/latest"])
     run = os.readlink("runs/m/latest")
     os.unlink("runs/m/latest")
-    hnnc("resume", "runs/m/", code=4, says="try hnnc resume runs/m/" + run)
+    hnnc("resume", "runs/m/", code=4, says="try runs/m/" + run)
     os.mkdir("empty")
     r = hnnc("resume", "empty", code=4, says="it has no readable manifest.json")
     check("try" not in r.err, "a run where none is", r)
