@@ -93,6 +93,9 @@ Fn *pass_rescale(PassRun *run, const Fn *f);
  * after an error. */
 Fn *pass_lower(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 
+/* without.c: of the same values, without the operators that `lacks` names, which are put in terms of others; NULL: all that can be. */
+Fn *pass_without(PassRun *run, const Fn *f, bool (*lacks)(Op op, bool f64));
+
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function
  *   (params..., fields..., weight: [B]) -> (loss = batch_sum(weight*loss), d loss/d p for each p in
  *   `moved`, a list of parameter numbers (Input.index)); still with `grad` in it. weight is 1/B for

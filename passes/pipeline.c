@@ -252,6 +252,11 @@ static Fn *run_rescale(PassRun *run, const Fn *f, Diag *diag) {
   return pass_rescale(run, f);
 }
 
+static Fn *run_without(PassRun *run, const Fn *f, Diag *diag) {
+  (void)diag;
+  return pass_without(run, f, NULL);
+}
+
 static Fn *run_lower(PassRun *run, const Fn *f, Diag *diag) { return pass_lower(run, f, MEMORY_STORED, NULL, diag); }
 
 static bool one(Fn *f, FnList *out) {
@@ -294,6 +299,7 @@ static const struct {
   {"overlap", ANY, REPORTS, run_overlap, NULL},
   {"rescale", ANY, REPORTS, run_rescale, NULL},
   {"lower", ANY, 0, run_lower, NULL},
+  {"without", ANY, REPORTS, run_without, NULL},
   {"split", ANY, REPORTS, NULL, run_split},
   {"optimizer", ANY, REPORTS, NULL, NULL},
 };

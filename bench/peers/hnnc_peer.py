@@ -3,6 +3,7 @@ same code as in `hnnc run`, on arrays of the caller, as with the peers. A librar
 many samples is shared out between the cores that the process may use, a model for each."""
 import ctypes
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -89,7 +90,7 @@ def read_start(folder, name="step"):
     with open(os.path.join(folder, f"{name}.h"), encoding="utf-8") as f:
         header = f.read()
     real = ctypes.c_double if "double *step_param" in header else ctypes.c_float
-    rows = [line[3:].split() for line in header.splitlines() if line.startswith(" *  ") and "[" in line]
+    rows = re.findall(r"^ \*  +(\d+) +(\S+) +((?:\[\d+\])+)$", header, re.M)
     for number, path, shape in rows:
         dims = [int(x) for x in shape.strip("[]").split("][")]
         at = ctypes.cast(lib.step_param(model, ctypes.c_int(int(number))), ctypes.POINTER(real))

@@ -41,6 +41,7 @@ static uint32_t section_end(const Plan *p, Section s) {
  * the tiles. So a long tile is cut into functions (gen_piece.c): groups in order, about tune->piece in each. */
 static uint32_t weight(const CgTuning *t, const Group *g) {
   uint32_t n = 1 + g->member.n / t->piece_members * (g->kind == G_TINY);
+  if ((g->kind == G_GEMM && !g->gemv) || g->kind == G_DW) n = t->piece_product;
   for (uint32_t k = 1; g->body && k < g->body->group.n; k++) n += weight(t, g->body->group.at[k]);
   return n;
 }

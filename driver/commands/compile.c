@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const emit_kinds[] = {"ast", "ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header"};
+static const char *const emit_kinds[] = {"ast", "ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header", "onnx"};
 enum { NKINDS = sizeof emit_kinds / sizeof *emit_kinds };
 
 static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryChoice c) {
@@ -101,6 +101,7 @@ static bool known_kind(const char *kind) {
 static int emit_kind(Session *s, const char *kind) {
   bool file = !strcmp(kind, "so") || !strcmp(kind, "header"), object = !strcmp(kind, "obj");
   if (!known_kind(kind)) return unknown_kind(s, kind);
+  if (!strcmp(kind, "onnx")) return export_onnx(s);
   if (file) return export_library(s, !strcmp(kind, "so"), !strcmp(kind, "header"));
   OutFile o;
   FILE *out = out_open(&o, object ? NULL : s->opt->out);

@@ -65,7 +65,7 @@ static const struct {
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
   {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
   {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
-  {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3}, " compile "},
+  {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header, onnx", 3}, " compile "},
   {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
    " check compile run resume eval bench diagnose opt cache "},
   {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
@@ -194,6 +194,7 @@ static void take_argument(Options *o, struct argp_state *state, const char *arg)
   else if (eval)
     usage_error(state, CODE_unknown_option, "unexpected argument `%s`: RUN, FUNCTION and DATA, an expression in quotes", arg);
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
+  else if (!strcmp(o->command, "compile")) *vec_push(&o->more) = arg; /* check_functions: functions of an ONNX file */
   else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
 
@@ -211,6 +212,12 @@ static void check_runs(const Options *o, struct argp_state *state) {
     usage_error(state, CODE_missing_argument, "--compare needs two runs or more: `hnnc runs --compare RUN RUN`");
   if (!o->compare && o->more.n)
     usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one DIR, or --compare RUN RUN ...", o->more.at[0]);
+}
+
+static void check_functions(const Options *o, struct argp_state *state) {
+  if (!o->more.n || (o->emit && !strcmp(o->emit, "onnx"))) return;
+  usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value; functions are for --emit=onnx",
+              o->more.at[0]);
 }
 
 /* The row of an option that means nothing to the command; -1: it may be given. */
@@ -318,6 +325,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     check_out(o, state);
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
+    else if (!strcmp(o->command, "compile")) check_functions(o, state);
     else if (!o->file && strcmp(o->command, "explain"))
       usage_error(state, CODE_missing_argument, "which %s?",
                   !strcmp(o->command, "resume") ? "DIR"

@@ -166,7 +166,7 @@ static bool add_train(Glue *g, const Train *t) {
 
 /* ---- products with Jacobians ----------------------------------------------------------------------------------- */
 
-static const char *const product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
+const char *const glue_product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
 static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
                                                         "tangents of the results of `%s`, from those of its arguments",
                                                         "the Hessian of `%s` times a tangent of its arguments"};
@@ -183,19 +183,23 @@ static const Named *named(const Named *list, uint32_t n, const char *name) {
   return NULL;
 }
 
-static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Named *list, uint32_t n, const Named *of) {
-  Arena *mem = g->s->model->mem;
-  if (of) {
-    diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
+void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there) {
+  Arena *mem = s->model->mem;
+  const char *all = "", *near = diag_nearest(name, names, n);
+  for (uint32_t i = 0; i < n; i++) all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", names[i]);
+  if (there)
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
              name);
-    return false;
-  }
-  const char **names = ARENA_ARRAY(mem, const char *, n + 1), *all = "";
-  for (uint32_t i = 0; i < n; i++) names[i] = list[i].name, all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", list[i].name);
-  const char *near = diag_nearest(name, names, (int)n);
-  diag_add(g->s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
-           product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
-           *all ? all : "none whose argument types are known");
+  else
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
+             glue_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
+             *all ? all : "none whose argument types are known");
+}
+
+static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Named *list, uint32_t n, const Named *of) {
+  const char **names = ARENA_ARRAY(g->s->model->mem, const char *, n + 1);
+  for (uint32_t i = 0; i < n; i++) names[i] = list[i].name;
+  glue_refuse_product(g->s, kind, name, n, names, of != NULL);
   return false;
 }
 
@@ -212,7 +216,7 @@ static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list
   Arena *mem = g->s->model->mem;
   const Named *of = named(list, *n, name);
   if (!of || (kind == PRODUCT_HVP && !one_scalar(of->fn))) return refuse_product(g, kind, name, list, *n, of);
-  const char *made = arena_printf(mem, "%s_%s", name, product_name[kind]);
+  const char *made = arena_printf(mem, "%s_%s", name, glue_product_name[kind]);
   if (named(list, *n, made)) return true;
   Fn *f = pass_product(&g->s->passes, of->fn, kind, true);
   const bool ok = add(g, GLUE_PRODUCT, NULL, 0, f, made, arena_printf(mem, product_says[kind], name));
@@ -220,7 +224,7 @@ static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list
   if (!ok) return false;
   GlueFn *out = &g->fn[g->n - 1];
   out->product = pass_product(&g->s->passes, of->fn, kind, false);
-  out->shown = made, out->shown_as = product_name[kind];
+  out->shown = made, out->shown_as = glue_product_name[kind];
   product_params(g, out, of->fn, kind);
   list[(*n)++] = (Named){made, out->product};
   return true;

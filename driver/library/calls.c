@@ -62,10 +62,11 @@ hnnc_status library_product(hnnc_model *m, ProductKind kind, size_t of, size_t *
   if (kind == PRODUCT_HVP && (f->out.n != 1 || ir_type(f, f->out.at[0]).rank)) return HNNC_USAGE;
   const char *made = arena_printf(m->mem, "%s_%s", base->name, name[kind]);
   for (*number = 0; *number < c->list.n; ++*number)
-    if (!strcmp(c->list.at[*number]->name, made) && !strcmp(c->list.at[*number]->kind, name[kind])) return HNNC_OK;
+    if (c->list.at[*number]->plain && c->list.at[*number]->of == of && !strcmp(c->list.at[*number]->kind, name[kind]))
+      return HNNC_OK;
   Fn *whole = pass_product(&m->s.passes, f, kind, true);
   Callable *x = add(c, made, name[kind], whole, base->at);
-  x->owned = whole, x->plain = pass_product(&m->s.passes, f, kind, false);
+  x->of = of, x->owned = whole, x->plain = pass_product(&m->s.passes, f, kind, false);
   x->slope = x->plain->out.n;
   x->moved = base_zeroed(f->in.n + 1, sizeof *x->moved);
   for (uint32_t k = 0; kind == PRODUCT_VJP && k < f->in.n; k++)

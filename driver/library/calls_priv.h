@@ -14,6 +14,7 @@ typedef struct Callable {
   Fn *plain;       /* a product not by parameters, of which others may be taken; else NULL: fn */
   uint32_t *moved; /* outputs `slope`, ... are gradients by these parameters */
   uint32_t nmoved, slope;
+  size_t of;     /* of a product: number of the function that it is taken of */
   bool gradient; /* compiled as the gradient of the loss fn */
   Memory memory;
   const Pattern **pattern;

@@ -262,6 +262,7 @@ HNNC_API const char *hnnc_run_dir(const hnnc_model *m);
 /* The run that is under way stops after its step, or if there is none, the next one at its beginning; it is then forgotten. From
  * any thread, while the model is open, or a signal handler. */
 HNNC_API void hnnc_stop(hnnc_model *m);
+HNNC_API void hnnc_go_on(hnnc_model *m); /* takes back a stop that nothing has heard yet */
 
 typedef struct hnnc_report {
   const char *name;

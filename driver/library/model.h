@@ -26,6 +26,7 @@ struct hnnc_model {
   volatile int stop;   /* by any thread */
   Recorded recorded;   /* of hnnc_open_run; run NULL: it is none */
   Runner runner;       /* of the last run; s NULL: there was none */
+  const char *run_dir; /* of it; NULL: it has none */
   struct Calls *calls; /* NULL until functions are asked for */
   bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
   void *ctx;

@@ -284,7 +284,7 @@ static hnnc_status run_model(hnnc_model *m, void *arg) {
   RtError err = {{0}};
   if (m->state != HNNC_OK) return HNNC_USAGE;
   if (m->runner.s) runner_close(&m->runner);
-  m->report = NULL, m->expect = NULL;
+  m->report = NULL, m->expect = NULL, m->run_dir = NULL;
   if (asked_to_stop(m)) return HNNC_STOPPED;
   RtRun *run = c->o.dir ? record_open(&m->s, *c->o.dir ? c->o.dir : NULL, &err) : NULL;
   if (c->o.dir && !run) return library_status(session_fail(&m->s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text));
@@ -295,6 +295,11 @@ static hnnc_status run_model(hnnc_model *m, void *arg) {
   const int code = runner_run(&m->runner);
   session_drop_code(&m->s, kept);
   asked_to_stop(m);
+  if (run) { /* its directory is free for others */
+    m->run_dir = arena_strdup(m->mem, rt_run_dir(run));
+    rt_run_destroy(run);
+    m->runner.run = NULL;
+  }
   return library_status(code);
 }
 
@@ -304,12 +309,14 @@ hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o) {
   return library_call(m, run_model, &c);
 }
 
-const char *hnnc_run_dir(const hnnc_model *m) {
-  return m && m->state == HNNC_OK && m->runner.s && m->runner.run ? rt_run_dir(m->runner.run) : NULL;
-}
+const char *hnnc_run_dir(const hnnc_model *m) { return m && m->state == HNNC_OK ? m->run_dir : NULL; }
 
 void hnnc_stop(hnnc_model *m) {
   if (m) __atomic_store_n(&m->stop, 1, __ATOMIC_RELAXED);
+}
+
+void hnnc_go_on(hnnc_model *m) {
+  if (m) __atomic_store_n(&m->stop, 0, __ATOMIC_RELAXED);
 }
 
 /* The numbers stay when the next run makes its own. */

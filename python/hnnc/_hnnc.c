@@ -14,7 +14,7 @@ typedef struct Model {
   PyObject_HEAD
   hnnc_model *m;
   PyThread_type_lock lock;
-  unsigned long owner; /* the thread that holds the lock; 0: none */
+  bool running; /* a run is under way: nobody else gets in, and waits for its end in vain if the run waits for him */
 } Model;
 
 static PyObject *buffer_type; /* set when the module is made, as all modules of one process share it */
@@ -23,8 +23,8 @@ static PyObject *buffer_type; /* set when the module is made, as all modules of 
 
 static bool enter(Model *s) {
   if (!s->m) return PyErr_SetString(PyExc_ValueError, "the model is closed"), false;
-  if (s->owner == PyThread_get_thread_ident()) {
-    PyErr_SetString(PyExc_RuntimeError, "the model is at work: it cannot be asked in a function that its own run calls");
+  if (s->running) {
+    PyErr_SetString(PyExc_RuntimeError, "the model is at work: it cannot be asked while it runs, nor in a function that its own run calls");
     return false;
   }
   if (!PyThread_acquire_lock(s->lock, 0)) {
@@ -32,15 +32,10 @@ static bool enter(Model *s) {
     PyThread_acquire_lock(s->lock, 1);
     Py_END_ALLOW_THREADS;
   }
-  s->owner = PyThread_get_thread_ident();
-  if (s->m) return true;
-  s->owner = 0;
-  PyThread_release_lock(s->lock);
-  return PyErr_SetString(PyExc_ValueError, "the model is closed"), false;
+  return true;
 }
 
 static void leave(Model *s) {
-  s->owner = 0;
   PyThread_release_lock(s->lock);
 }
 
@@ -367,7 +362,7 @@ static PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t
     return NULL;
   }
   for (Py_ssize_t i = 0; i < n; i++) {
-    if (!PyFloat_CheckExact(args[2 + i])) return Py_NewRef(Py_NotImplemented);
+    if (!PyFloat_Check(args[2 + i])) return Py_NewRef(Py_NotImplemented);
     in[i] = PyFloat_AsDouble(args[2 + i]);
     in32[i] = (float)in[i];
   }
@@ -400,7 +395,6 @@ static PyObject *model_compile(PyObject *self, PyObject *none) {
 
 typedef struct Progress {
   PyObject *call;
-  bool failed;
 } Progress;
 
 static PyObject *named(const void *all, size_t k) {
@@ -415,8 +409,9 @@ static bool on_progress(void *ctx, const hnnc_progress *p) {
   PyObject *args = Py_BuildValue("(NLLddddNN)", text(p->loss), (long long)p->step, (long long)p->steps, p->value, p->test, p->lr,
                                  p->samples_per_second, list(p->nlosses, named, p->losses), list(p->nmonitor, named, p->monitor));
   PyObject *answer = args ? PyObject_CallObject(q->call, args) : NULL;
-  const bool go = answer && (answer == Py_None || PyObject_IsTrue(answer) > 0);
-  if (!answer) q->failed = true, PyErr_WriteUnraisable(q->call);
+  const int said = !answer ? -1 : answer == Py_None ? 1 : PyObject_IsTrue(answer);
+  const bool go = said > 0;
+  if (said < 0) PyErr_WriteUnraisable(q->call);
   Py_XDECREF(answer);
   Py_XDECREF(args);
   PyGILState_Release(gil);
@@ -427,13 +422,15 @@ static bool on_progress(void *ctx, const hnnc_progress *p) {
 static PyObject *model_run(PyObject *self, PyObject *args) {
   Model *s = (Model *)self;
   hnnc_run_options o = HNNC_RUN_OPTIONS;
-  Progress p = {NULL, false};
+  Progress p = {NULL};
   hnnc_status status;
   if (!PyArg_ParseTuple(args, "zO", &o.dir, &p.call) || !enter(s)) return NULL;
   if (p.call != Py_None) o.progress = on_progress, o.ctx = &p;
+  s->running = true;
   Py_BEGIN_ALLOW_THREADS;
   status = hnnc_run(s->m, &o);
   Py_END_ALLOW_THREADS;
+  s->running = false;
   leave(s);
   return PyLong_FromLong(status);
 }
@@ -442,6 +439,13 @@ static PyObject *model_run(PyObject *self, PyObject *args) {
 static PyObject *model_stop(PyObject *self, PyObject *none) {
   (void)none;
   hnnc_stop(((Model *)self)->m);
+  return Py_NewRef(Py_None);
+}
+
+/* Takes back a stop that nothing has heard. */
+static PyObject *model_go_on(PyObject *self, PyObject *none) {
+  (void)none;
+  hnnc_go_on(((Model *)self)->m);
   return Py_NewRef(Py_None);
 }
 
@@ -523,6 +527,7 @@ static PyMethodDef model_methods[] = {{"state", model_state, METH_NOARGS, NULL},
                                       {"compile", model_compile, METH_NOARGS, NULL},
                                       {"run", model_run, METH_VARARGS, NULL},
                                       {"stop", model_stop, METH_NOARGS, NULL},
+                                      {"go_on", model_go_on, METH_NOARGS, NULL},
                                       {"reports", model_reports, METH_NOARGS, NULL},
                                       {"expects", model_expects, METH_NOARGS, NULL},
                                       {"run_dir", model_run_dir, METH_NOARGS, NULL},

@@ -1,6 +1,7 @@
 """Models: functions on arrays, parameters, losses, claims."""
 import inspect
 import os
+import threading
 from collections import namedtuple
 from collections.abc import Mapping
 
@@ -36,7 +37,8 @@ def _diagnostics(handle):
 def _value_text(v):
     """A value as the language writes it."""
     if isinstance(v, (bool, np.bool_)): return "true" if v else "false"
-    if isinstance(v, (list, tuple, range, np.ndarray)): return "[" + ", ".join(_value_text(x) for x in v) + "]"
+    if isinstance(v, (np.ndarray, np.generic)): v = v.tolist()
+    if isinstance(v, (list, tuple, range)): return "[" + ", ".join(_value_text(x) for x in v) + "]"
     if isinstance(v, (float, np.floating)): return repr(float(v))
     return str(v)
 
@@ -59,6 +61,7 @@ def load(path, *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **c
 
 def compile(text, name="model.hnn", *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **constants):
     """The model of a program that is a string; `name` is what messages call it, and its folder is where imports and data files lie."""
+    if not isinstance(text, str): raise TypeError("hnnc.compile takes a program as a string, found %s; hnnc.load takes a file" % type(text).__name__)
     return Model(os.fspath(name), text, _overrides(options, constants), seed, threads, cpu, cache_dir)
 
 
@@ -170,7 +173,7 @@ class Function:
         for d in batch: n *= d
         given = [self._given(v, batch, b, s) for v, b, (_, s) in zip(values, leading, self.args)]
         shapes = [(batch + s if p else s) for s, p in zip(self.results, self._per_sample)]
-        results = [np.empty(s, self._model.dtype) for s in shapes] if out is None else self._out(out, shapes)
+        results = [np.empty(s, self._model.dtype) for s in shapes] if out is None else self._out(out, shapes, values)
         status = self._handle.call(self._number, n, seed, tuple(given), tuple((r, 0) for r in results))
         if status: self._model._fail(status)
         if out is not None: return out
@@ -191,12 +194,14 @@ class Function:
         if len(batch) == 1 and len(shape) == 1 and v.flags.f_contiguous: return v, v.shape[0]
         return np.ascontiguousarray(v), 0
 
-    def _out(self, out, shapes):
+    def _out(self, out, shapes, values):
         results = [out] if self._nresults == 1 and isinstance(out, np.ndarray) else list(out)
         if len(results) != self._nresults: raise ValueError("%s has %d results, out has %d" % (self.name, self._nresults, len(results)))
         for r, s in zip(results, shapes):
             if not isinstance(r, np.ndarray) or r.shape != s or r.dtype != self._model.dtype or not r.flags.c_contiguous or not r.flags.writeable:
                 raise ValueError("%s: out should be a writable array of %s with the shape %s, in C order" % (self.name, self._model.dtype.name, list(s)))
+        for k, r in enumerate(results):
+            if any(np.may_share_memory(r, x) for x in values + results[:k]): raise ValueError("%s: out overlaps an argument or another result" % self.name)
         return results
 
     def _derived(self, kind, word):
@@ -313,7 +318,7 @@ class Model:
 
     def __init__(self, path, text, overrides, seed, threads, cpu, cache_dir, run=False):
         handle = _hnnc.Model(path, text, run, overrides, seed, threads, cpu, cache_dir)
-        self._handle, self._given = handle, dict(overrides=overrides, seed=seed)
+        self._handle, self._runs, self._lock = handle, 0, threading.RLock()
         state = handle.state()
         if state == IO: raise OSError(handle.messages()[0][2])
         if state == USAGE: raise ValueError(handle.messages()[0][2])

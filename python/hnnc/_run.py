@@ -48,6 +48,16 @@ class _Bar:
         if not self.handle and self.width: sys.stderr.write("\n")
 
 
+def _json(path):
+    """A file of a run, which is an object; Error if it is damaged."""
+    try:
+        with open(path, encoding="utf-8") as f: whole = json.load(f)
+    except ValueError as e:
+        raise Error("%s is damaged: %s" % (path, e)) from None
+    if not isinstance(whole, dict): raise Error("%s is damaged: it is no object" % path)
+    return whole
+
+
 def _report(name, shape, n, means, sds, mins, maxs):
     def one(v):
         return v[0] if not shape else v
@@ -73,6 +83,7 @@ class Run:
 
     def __init__(self, directory, model=None, status=None):
         self.dir, self._model, self._status = directory, model, status
+        self._number = model._runs if model is not None else 0
         self.reports, self.expects, self.diagnostics = {}, [], []
         if model is not None:
             self.reports = {r[0]: _report(*r) for r in model._handle.reports()}
@@ -84,7 +95,7 @@ class Run:
     def _read(self):
         said = os.path.join(self.dir, "reports.json")
         if not os.path.exists(said): return
-        with open(said, encoding="utf-8") as f: whole = json.load(f)
+        whole = _json(said)
         for name, r in whole.get("reports", {}).items():
             if isinstance(r, dict): self.reports[name] = Report(name, tuple(r.get("shape", ())), r.get("n"), *(r.get(k) for k in ("mean", "sd", "min", "max")))
         self.expects = [Expect(e.get("text"), e.get("holds")) for e in whole.get("expects", []) if isinstance(e, dict)]
@@ -92,7 +103,7 @@ class Run:
     @property
     def manifest(self):
         if self.dir is None: return {}
-        with open(os.path.join(self.dir, "manifest.json"), encoding="utf-8") as f: return json.load(f)
+        return _json(os.path.join(self.dir, "manifest.json"))
 
     @property
     def status(self):
@@ -109,7 +120,8 @@ class Run:
 
     @property
     def model(self):
-        if self._model is None: self._model = load_run(self.dir)
+        if self._model is not None and self._model._runs != self._number and self.dir is not None: self._model = None
+        if self._model is None: self._model, self._number = load_run(self.dir), 0
         return self._model
 
     @property
@@ -140,34 +152,46 @@ class Run:
 def run_model(model, out, progress, on_step):
     bar = _Bar() if progress else None
 
+    raised = []
+
     def step(*values):
         s = Step(*values)
-        if bar: bar(s)
-        return on_step(s) if on_step else True
+        try:
+            if bar: bar(s)
+            return True if on_step is None or on_step(s) is not False else False
+        except BaseException as e:       # it is raised where the run was asked for
+            raised.append(e)
+            return False
 
     directory = None if out is False else "" if out is None else os.fspath(out)
-    answer, over = [], threading.Event()
+    answer, over, interrupted = [], threading.Event(), False
 
     def work():
         try:
-            answer.append(model._handle.run(directory, step if bar or on_step else None))
-        except BaseException as e:       # it is raised where the run was asked for
-            answer.append(e)
+            answer.append(model._handle.run(directory, step if bar or on_step is not None else None))
+        except BaseException as e:
+            raised.append(e)
         finally:
             over.set()
 
     # In a thread of its own, so that Ctrl-C is heard at once: the run then ends after its step.
     thread = threading.Thread(target=work, name="hnnc run")
-    thread.start()
-    while not over.is_set():
+    while True:
         try:
-            over.wait(0.05)
+            if thread.ident is None and not over.is_set(): thread.start()
+            while not over.wait(0.05): pass
+            break
         except KeyboardInterrupt:
+            interrupted = True
             model._handle.stop()
+        except RuntimeError:             # it was started when Ctrl-C came
+            if thread.ident is None: raise
     thread.join()
+    if interrupted: model._handle.go_on()
+    if raised: raise raised[0]
+    model._runs += 1
     if bar: bar.end()
     status = answer[0]
-    if isinstance(status, BaseException): raise status
     if status not in (OK, NUMBERS, STOPPED): model._fail(status)
     result = Run(None if directory is None else model._handle.run_dir(), model, status)
     if status == NUMBERS and not result.reports and not result.expects:
@@ -217,17 +241,33 @@ def sweep(path, grid, *, seeds=(0,), jobs=1, out=None, threads=1, **constants):
     Each run has a directory of its own in `out` (default runs/sweep-TIME). A run that fails has its error in the table, and the others go on.
     """
     out = os.fspath(out) if out is not None else os.path.join("runs", time.strftime("sweep-%Y%m%d-%H%M%S"))
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
     points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
     jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+    at_work, over = set(), []
 
     def one(job):
         k, point, seed = job
         place, row = os.path.join(out, "%03d" % k), {"run": None, "seed": seed, **point}
+        if over: return {**row, "status": "stopped"}
         try:
-            r = load(path, options=point, seed=seed, threads=threads, **constants).run(place, progress=False)
+            m = load(path, options=point, seed=seed, threads=threads, **constants)
+            at_work.add(m)
+            try:
+                if over: return {**row, "status": "stopped"}
+                r = m.run(place, progress=False)
+            finally:
+                at_work.discard(m)
             row.update(run=r.dir, status=r.status, reports={n: x._asdict() for n, x in r.reports.items()})
-        except (Error, OSError, ValueError) as e:
-            row.update(status="failed", error=str(e))
+        except Exception as e:
+            row.update(status="failed", error=str(e).split("\n")[0])
         return row
 
-    with ThreadPoolExecutor(max(1, jobs)) as pool: return Runs(pool.map(one, jobs_list))
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        rows = [pool.submit(one, j) for j in jobs_list]
+        try:
+            return Runs(r.result() for r in rows)
+        except KeyboardInterrupt:        # what is at work ends after its step
+            over.append(True)
+            for m in list(at_work): m._handle.stop()
+            raise

@@ -60,9 +60,9 @@ void *lib_abi_param(hnn_model *m, int k) {
 }
 
 /* Which of the arrays is bad, and why. */
-static int bad_array(const hnn_function *f, const hnn_value *value, int count, const hnn_array *array, int64_t n,
+static int bad_array(const hnn_function *f, const hnn_value *value, int from, int count, const hnn_array *array, int64_t n,
                      const char *what) {
-  for (int k = 0; k < count; k++) {
+  for (int k = from; k < count; k++) {
     const char *name = value[k].name;
     if (!array || !array[k].p)
       return lib_abi_fail(HNN_BAD_CALL, "`%s`: %s %d%s%s%s is NULL", f->name, what, k, *name ? ", `" : "", name, *name ? "`," : "");
@@ -73,10 +73,12 @@ static int bad_array(const hnn_function *f, const hnn_value *value, int count, c
   return HNN_OK;
 }
 
-static int bad_call(const hnn_function *f, int64_t n, const hnn_array *in, const hnn_array *out) {
+/* results: they are looked at too, as those of a call. Of no samples only what all samples share is needed. */
+static int bad_call(const hnn_function *f, int64_t n, const hnn_array *in, bool results, const hnn_array *out) {
   if (n < 0) return lib_abi_fail(HNN_BAD_CALL, "`%s`: the number of samples is %lld", f->name, (long long)n);
-  int code = bad_array(f, f->in, f->nin, in, n, "argument");
-  if (!code && out) code = bad_array(f, f->out, f->nout, out, n, "result");
+  int code = n ? bad_array(f, f->in, 0, f->nin, in, n, "argument") : HNN_OK;
+  for (int k = 0; !code && results && k < f->nout; k++)
+    if (n || !f->out[k].per_sample) code = bad_array(f, f->out, k, k + 1, out, n, "result");
   return code ? code : lib_abi_fail(HNN_BAD_CALL, "`%s`: %lld samples are too many", f->name, (long long)n);
 }
 
@@ -85,10 +87,9 @@ int lib_abi_call(hnn_model *m, int function, int64_t n, uint64_t seed, const hnn
   const hnn_library *l = m->m->library;
   if (function < 0 || function >= l->nfunction)
     return lib_abi_fail(HNN_BAD_CALL, "there is no function %d; there are %d", function, l->nfunction);
-  static const hnn_array none[1];
   const int code = lib_call(m, m->m->shown[function], n, seed, in, out);
   if (code == HNN_NO_MEMORY) return no_memory();
-  return code ? bad_call(&l->function[function], n, in, out ? out : l->function[function].nout ? NULL : none) : code;
+  return code ? bad_call(&l->function[function], n, in, true, out) : code;
 }
 
 int lib_abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *const *in, double lr, double *loss) {
@@ -107,7 +108,7 @@ int lib_abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *
   for (int k = 0; code && k < t->nloss; k++) {
     const hnn_function *f = &l->function[t->loss[k]];
     if (n[k] < 1) return lib_abi_fail(code, "`%s`: a step needs a sample, found %lld", f->name, (long long)n[k]);
-    if (!lib_call_good(m, m->m->shown[t->loss[k]], n[k], in[k])) return bad_call(f, n[k], in[k], NULL);
+    if (!lib_call_good(m, m->m->shown[t->loss[k]], n[k], in[k])) return bad_call(f, n[k], in[k], false, NULL);
   }
   return code;
 }

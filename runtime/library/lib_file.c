@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- reading JSON ------------------------------------------------------------------------------------------ */
@@ -307,7 +308,10 @@ static bool put_all(FILE *f, const hnn_model *m) {
 }
 
 int lib_abi_save(const hnn_model *m, const char *path) {
+  struct stat there;
   if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
+  if (!stat(path, &there) && !S_ISREG(there.st_mode))
+    return lib_abi_fail(HNN_BAD_FILE, "%.200s is there, and is no regular file", path);
   char *made = malloc(strlen(path) + 5);
   if (!made) return lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY));
   sprintf(made, "%s.new", path);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Python package, as a user has it: PYTHONPATH is the build's. test_python.py FOLDER; 77 where NumPy or the module is not there."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -214,6 +215,29 @@ print(r.stopped, m.learned([0.1], [0.2]) == m.learned([0.1], [0.2]))
     check(p.returncode == 0 and said == "True True\n", "stopped", p.returncode, said)
 
 
+def test_odd_moments():
+    m = hnnc.compile(PENDULUM)
+    raises(RuntimeError, "the model is at work", m.run, False, progress=False, on_step=lambda s: m.run(False, progress=False))
+    raises(ZeroDivisionError, "", m.run, False, progress=False, on_step=lambda s: 1/0)
+    raises(TypeError, "", m.run, False, progress=False, on_step=5)
+    with tempfile.TemporaryDirectory() as d:
+        a = m.run(d + "/r", progress=False)
+        other = hnnc.compile(PENDULUM).run(d + "/r", progress=False)      # a cell that is run again
+        check(other.ok and os.path.isdir(d + "/r/earlier"), "the directory is free")
+        b = m.run(d + "/s", progress=False)
+        check(b.model is m and a.model is not m, "an earlier run has its own parameters")
+        raises(OSError, "", m.params.save, d)
+    x = np.zeros((10, 2))
+    o = np.zeros(9)
+    raises(ValueError, "out overlaps", m.quartic, x[:9], out=x.ravel()[:9])
+    check(m.quartic(x[:9], out=o) is o, "out that does not")
+    f = hnnc.compile("fn f(x: real) = x^3\nfn f_vjp(x: real, g: real) = sin(x)*g\n")
+    f.f.vjp.vjp
+    check(close(f.f_vjp.vjp(0.3, 1.0, 1.0), (np.cos(0.3), np.sin(0.3))), "each has its own derivative", f.f_vjp.vjp(0.3, 1.0, 1.0))
+    check(close(f.f(np.float64(2)), 8) and hnnc.compile("const n = 2\nfn f(x: real) = n*x\n", n=np.array(3)).f(1.0) == 3, "NumPy's numbers")
+    raises(TypeError, "takes a program as a string", hnnc.compile, None)
+
+
 def test_inside_a_run():
     m = hnnc.compile(PENDULUM)
     said = []
@@ -257,6 +281,23 @@ def test_single():
     h = m.truth(np.float32([[0.5]]), np.float32([[1]]))
     check(h.dtype == np.float32 and close(h, 3*(1 - np.cos(0.5)) + 1, 1e-6) and isinstance(m.rate(0.0, 1.0, 2.0)[0], float), "f32")
     raises(TypeError, "write .astype(np.float32)", m.truth, np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+def test_document():
+    """The programs of docs/python.md, one after the other."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs/python.md"), encoding="utf-8") as f: text = f.read()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    check(len(blocks) > 8, "blocks")
+    space, here = {}, os.getcwd()
+    with tempfile.TemporaryDirectory() as d:
+        os.chdir(d)
+        try:
+            for block in blocks: exec(compile(block, "docs/python.md", "exec"), space)
+            check(all(r["status"] == "done" for r in space["table"]), "a sweep")
+            check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
+        finally:
+            os.chdir(here)
 
 
 tests = [v for k, v in list(globals().items()) if k.startswith("test_")]

@@ -1,0 +1,56 @@
+"""Functions of a model as functions of JAX: under jit, grad and vmap, by a call back to this process.
+
+    energy = hnnc.jax.function(m.learned)
+    force = jax.jit(jax.grad(lambda q, p: energy(q, p).sum()))
+
+Derivatives are the compiled ones, any number of times. Parameters are the model's as they are. In f64, JAX must be told: jax.config.update("jax_enable_x64", True).
+"""
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["function"]
+
+
+def _function(f):
+    """Kept with f, so that it is traced once."""
+    if not hasattr(f, "_jax"): f._jax = _made(f)
+    return f._jax
+
+
+def _made(f):
+    per_sample = sum(f._per_sample)
+
+    def shapes(args):
+        leading = np.broadcast_shapes(*[np.shape(a)[:np.ndim(a) - len(s)] for a, (_, s) in zip(args, f.args)])
+        return tuple(jax.ShapeDtypeStruct(leading + s, f._model.dtype) for s in f.results[:per_sample])
+
+    def host(*args):
+        results = f(*[np.asarray(a) for a in args])
+        results = results if isinstance(results, tuple) else (results,)
+        return tuple(np.asarray(r) for r in results[:per_sample])
+
+    @jax.custom_vjp
+    def call(*args):
+        return jax.pure_callback(host, shapes(args), *args, vmap_method="broadcast_all")
+
+    def forward(*args):
+        return call(*args), args
+
+    def backward(args, cotangents):
+        return _function(f.vjp)(*args, *cotangents)[:len(args)]
+
+    call.defvjp(forward, backward)
+    return call
+
+
+def function(f):
+    """f(array, ...) -> an array, or a tuple of them."""
+    def call(*args):
+        args = [jnp.asarray(a, f._model.dtype) for a in args]
+        if len(args) != f._nargs: raise TypeError("%s takes %d arguments (%s), found %d" % (f.name, f._nargs, ", ".join(f._names), len(args)))
+        leading = np.broadcast_shapes(*[a.shape[:a.ndim - len(s)] for a, (_, s) in zip(args, f.args)])
+        results = _function(f)(*[jnp.broadcast_to(a, leading + s) for a, (_, s) in zip(args, f.args)])
+        return results[0] if f._nresults == 1 else results
+    call.__name__, call.__doc__ = f.name, f.__doc__
+    return call
