@@ -217,8 +217,11 @@ static const Func *ask_expression(Plan *p, const Item *it) {
   return function ? v.func : NULL;
 }
 
+/* The report of this name, unless a function has it. */
 static const Item *report_named(Elab *E, const char *name, const Report **r) {
-  if (module_find(E->main, name)) return NULL;
+  Global *g = module_find(E->main, name);
+  const Value v = g && g->item->kind != IT_DATA ? global_value(E, g, g->item->name_at) : POISON;
+  if (v.kind == V_FUNC) return NULL;
   for (uint32_t i = 0; i < E->made.actions.n; i++)
     if (E->made.actions.at[i].kind == DO_REPORT && E->made.actions.at[i].report->name == name) *r = E->made.actions.at[i].report;
   for (const Item *it = *r ? E->main->ast->first : NULL; it; it = it->next)

@@ -86,9 +86,9 @@ def test_report_is_its_function():
 def test_report_of_its_own_name():
     """A report may have the name of a field; those below it it does not know."""
     write("m.hnn", "precision f64\ndata d { yield x = normal(0, 1, [3]) }\nuse s = d(count = 10, seed = 1)\nreport x = mean(x) on s\n"
-          "report y = max(2*x) on s\nreport z = y + x on s\n")
+          "report y = max(2*x) on s\nreport z = y + x on s\nreport d = sum(2*x) on s\n")
     npz("n.npz", x=((2, 3), [1, 2, 6, 3, 4, 8]))
-    check(asked("m.hnn", "x", "n.npz")["x"][1] == [3, 5], "x")
+    check(asked("m.hnn", "x", "n.npz")["x"][1] == [3, 5] and asked("m.hnn", "d", "n.npz")["d"][1] == [18, 30], "x, d")
     hnnc("run", "m.hnn", "--out", "r", "-q")
     said = load("r/reports.json")["reports"]
     check(asked("r", "x", "s")["x"][0] == (10,) and asked("r", "z", "s")["z"][0] == (10, 3), "on its data", said)
