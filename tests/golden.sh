@@ -13,6 +13,7 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 failed=0
 count=0
+seen=0
 
 # whole: what the file with what is expected would be, of what the tool prints now.
 run_hnn() {
@@ -35,6 +36,8 @@ run_hir() {
 
 for input in *.hnn *.hir; do
   [ -e "$input" ] || continue
+  seen=$((seen + 1))
+  [ -n "$HNNC_SLOWER" ] && [ $((seen % 3)) -ne 1 ] && continue   # each third where all takes longer: under sanitizers
   count=$((count + 1))
   case $input in
     *.hnn) expected=${input%.hnn}.out; run_hnn "$input" "$@" ;;
