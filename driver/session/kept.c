@@ -183,22 +183,24 @@ static void model_key(const Session *s, const Source *src, Pack *key) {
 /* Not what the standard input or the caller's memory gave; a tree is not kept. */
 static bool wants_model(const Session *s) { return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text; }
 
-/* Exports are large, and a run does without. They lie apart, by the bytes of the model that they belong to. */
+/* Exports are large, and a run does without. They lie apart, by the key and the bytes of the model that they belong to: files of other text
+ * may have the same bytes, where all that they have is functions. */
 static bool wants_exports(const Session *s) {
   return strcmp(s->opt->command, "run") != 0 && strcmp(s->opt->command, "resume") != 0 && strcmp(s->opt->command, "bench") != 0 &&
          strcmp(s->opt->command, "check") != 0 && strcmp(s->opt->command, "eval") != 0;
 }
 
-static void exports_key(const char *model, size_t n, Pack *key) {
+static void exports_key(const Pack *of, const char *model, size_t n, Pack *key) {
   const char *version = "exports " VERSION;
   pack_text(key, &version);
+  pack_bytes(key, of->out.at, of->out.n);
   pack_bytes(key, (void *)model, n);
 }
 
-static bool read_exports(const Session *s, const CgObject *model, Model *m) {
+static bool read_exports(const Session *s, const Pack *of, const CgObject *model, Model *m) {
   Pack key = {0}, p;
   CgObject got;
-  exports_key(model->p, model->n, &key);
+  exports_key(of, model->p, model->n, &key);
   bool ok = take(s, &key, &got, &p);
   if (ok) model_pack_exports(&p, m);
   ok = ok && !p.bad && p.at == p.end;
@@ -207,9 +209,9 @@ static bool read_exports(const Session *s, const CgObject *model, Model *m) {
   return ok;
 }
 
-static void keep_exports(const Session *s, const Pack *model) {
+static void keep_exports(const Session *s, const Pack *of, const Pack *model) {
   Pack key = {0}, p = {0};
-  exports_key(model->out.at, model->out.n, &key);
+  exports_key(of, model->out.at, model->out.n, &key);
   model_pack_exports(&p, s->model);
   keep(s, &key, &p);
   pack_finish(&p);
@@ -227,7 +229,7 @@ static Model *read_model(Session *s, const Pack *key, Source *src, Diag *diag) {
       diag_pack(&p, diag);
       model_pack(&p, &m);
     }
-    if (m && (p.at != p.end || (wants_exports(s) && !read_exports(s, &got, m)))) model_destroy(m), m = NULL;
+    if (m && (p.at != p.end || (wants_exports(s) && !read_exports(s, key, &got, m)))) model_destroy(m), m = NULL;
   }
   base_free(got.p);
   arena_destroy(mem);
@@ -260,7 +262,7 @@ void kept_put_model(Session *s) {
   if (sources(&p, s->src) && looked(&p, s->model) && tables(&p, s)) {
     diag_pack(&p, s->diag);
     model_pack(&p, &s->model);
-    keep_exports(s, &p);
+    keep_exports(s, &key, &p);
     keep(s, &key, &p);
   }
   pack_finish(&p);

@@ -238,6 +238,15 @@ def test_odd_moments():
     raises(TypeError, "takes a program as a string", hnnc.compile, None)
 
 
+def test_cache():
+    """Of two programs whose models are the same but for their functions, each has its own, from the cache too."""
+    with tempfile.TemporaryDirectory() as d:
+        for _ in range(2):
+            for name, factor in (("f", 2), ("g", 3)):
+                m = hnnc.compile("fn %s(x: real) = %d*x\n" % (name, factor), cache_dir=d)
+                check(list(m.functions) == [name] and m.functions[name](1.0) == factor, "its own function", list(m.functions))
+
+
 def test_inside_a_run():
     m = hnnc.compile(PENDULUM)
     said = []
