@@ -22,7 +22,6 @@ static PyObject *buffer_type; /* set when the module is made, as all modules of 
 /* ---- the lock -------------------------------------------------------------------------------------------------- */
 
 static bool enter(Model *s) {
-  if (!s->m) return PyErr_SetString(PyExc_ValueError, "the model is closed"), false;
   if (s->running) {
     PyErr_SetString(PyExc_RuntimeError, "the model is at work: it cannot be asked while it runs, nor in a function that its own run calls");
     return false;
@@ -62,6 +61,19 @@ static PyObject *list(size_t n, PyObject *(*make)(const void *all, size_t k), co
   }
   return out;
 }
+
+/* A method that gives a list of what `get` of hnnc.h gives. */
+#define LISTED(method, Thing, get, make)                     \
+  static PyObject *method(PyObject *self, PyObject *none) {  \
+    Model *s = (Model *)self;                                \
+    const Thing *x;                                          \
+    (void)none;                                              \
+    if (!enter(s)) return NULL;                              \
+    const size_t n = get(s->m, &x);                          \
+    PyObject *out = list(n, make, x);                        \
+    leave(s);                                                \
+    return out;                                              \
+  }
 
 static PyObject *place(const hnnc_place *p) {
   return Py_BuildValue("(NIIII)", text(p->file), p->line, p->column, p->end_line, p->end_column);
@@ -144,16 +156,7 @@ static PyObject *message(const void *all, size_t k) {
                        list(x->nlabels, label, x->labels), list(x->nhelps, help, x->helps));
 }
 
-static PyObject *model_messages(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  const hnnc_message *x;
-  (void)none;
-  if (!enter(s)) return NULL;
-  const size_t n = hnnc_messages(s->m, &x);
-  PyObject *out = list(n, message, x);
-  leave(s);
-  return out;
-}
+LISTED(model_messages, hnnc_message, hnnc_messages, message)
 
 static PyObject *model_messages_text(PyObject *self, PyObject *colour) {
   Model *s = (Model *)self;
@@ -178,16 +181,7 @@ static PyObject *claim(const void *all, size_t k) {
   return Py_BuildValue("(NsNN)", text(x->text), answer[x->answer], text(x->detail), place(&x->at));
 }
 
-static PyObject *model_claims(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  const hnnc_claim *x;
-  (void)none;
-  if (!enter(s)) return NULL;
-  const size_t n = hnnc_claims(s->m, &x);
-  PyObject *out = list(n, claim, x);
-  leave(s);
-  return out;
-}
+LISTED(model_claims, hnnc_claim, hnnc_claims, claim)
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------------------- */
 
@@ -277,16 +271,7 @@ static PyObject *function(const void *all, size_t k) {
                        place(&f->at));
 }
 
-static PyObject *model_functions(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  const hnnc_function *x;
-  (void)none;
-  if (!enter(s)) return NULL;
-  const size_t n = hnnc_functions(s->m, &x);
-  PyObject *out = list(n, function, x);
-  leave(s);
-  return out;
-}
+LISTED(model_functions, hnnc_function, hnnc_functions, function)
 
 /* derive(kind, function) -> (status, number) */
 static PyObject *model_derive(PyObject *self, PyObject *args) {
@@ -461,32 +446,14 @@ static PyObject *report(const void *all, size_t k) {
                        doubles(r->sds, r->elems), doubles(r->mins, r->elems), doubles(r->maxs, r->elems));
 }
 
-static PyObject *model_reports(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  const hnnc_report *x;
-  (void)none;
-  if (!enter(s)) return NULL;
-  const size_t n = hnnc_reports(s->m, &x);
-  PyObject *out = list(n, report, x);
-  leave(s);
-  return out;
-}
+LISTED(model_reports, hnnc_report, hnnc_reports, report)
 
 static PyObject *expect(const void *all, size_t k) {
   const hnnc_expect *x = (const hnnc_expect *)all + k;
   return Py_BuildValue("(NO)", text(x->text), x->holds ? Py_True : Py_False);
 }
 
-static PyObject *model_expects(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  const hnnc_expect *x;
-  (void)none;
-  if (!enter(s)) return NULL;
-  const size_t n = hnnc_expects(s->m, &x);
-  PyObject *out = list(n, expect, x);
-  leave(s);
-  return out;
-}
+LISTED(model_expects, hnnc_expect, hnnc_expects, expect)
 
 static PyObject *model_run_dir(PyObject *self, PyObject *none) {
   (void)none;

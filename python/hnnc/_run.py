@@ -9,7 +9,7 @@ from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
 from . import _hnnc
-from ._model import FAULT, IO, NUMBERS, OK, STOPPED, Error, _diagnostics, load, load_run
+from ._model import NUMBERS, OK, STOPPED, Error, _diagnostics, load, load_run
 
 Step = namedtuple("Step", "loss step steps value test lr samples_per_second losses monitor")
 Report = namedtuple("Report", "name shape n mean sd min max")
