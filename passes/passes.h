@@ -121,6 +121,8 @@ Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag);
  *   jvp: (params..., arguments..., a tangent v_NAME for each argument) -> J v for each result
  *   hvp: of the only result, a scalar: (..., v_NAME...) -> (Hessian v) for each argument */
 typedef enum { PRODUCT_VJP, PRODUCT_JVP, PRODUCT_HVP, PRODUCT_KINDS } ProductKind;
+extern const char *const pass_product_name[PRODUCT_KINDS]; /* "vjp", ... */
+bool pass_has_product(const Fn *f, ProductKind kind);
 Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params);
 
 /* jacobian.c: a line for each Jacobian that was expanded by its structure since the last call: nonzeros, and how many

@@ -166,7 +166,6 @@ static bool add_train(Glue *g, const Train *t) {
 
 /* ---- products with Jacobians ----------------------------------------------------------------------------------- */
 
-const char *const glue_product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
 static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
                                                         "tangents of the results of `%s`, from those of its arguments",
                                                         "the Hessian of `%s` times a tangent of its arguments"};
@@ -192,7 +191,7 @@ void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_
              name);
   else
     diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
-             glue_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
+             pass_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
              *all ? all : "none whose argument types are known");
 }
 
@@ -202,8 +201,6 @@ static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Na
   glue_refuse_product(g->s, kind, name, n, names, of != NULL);
   return false;
 }
-
-static bool one_scalar(const Fn *f) { return f->out.n == 1 && ir_type(f, f->out.at[0]).rank == 0; }
 
 /* Parameters by which the last outputs of a vjp are gradients. */
 static void product_params(Glue *g, GlueFn *out, const Fn *of, ProductKind kind) {
@@ -215,8 +212,8 @@ static void product_params(Glue *g, GlueFn *out, const Fn *of, ProductKind kind)
 static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list, uint32_t *n) {
   Arena *mem = g->s->model->mem;
   const Named *of = named(list, *n, name);
-  if (!of || (kind == PRODUCT_HVP && !one_scalar(of->fn))) return refuse_product(g, kind, name, list, *n, of);
-  const char *made = arena_printf(mem, "%s_%s", name, glue_product_name[kind]);
+  if (!of || !pass_has_product(of->fn, kind)) return refuse_product(g, kind, name, list, *n, of);
+  const char *made = arena_printf(mem, "%s_%s", name, pass_product_name[kind]);
   if (named(list, *n, made)) return true;
   Fn *f = pass_product(&g->s->passes, of->fn, kind, true);
   const bool ok = add(g, GLUE_PRODUCT, NULL, 0, f, made, arena_printf(mem, product_says[kind], name));
@@ -224,7 +221,7 @@ static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list
   if (!ok) return false;
   GlueFn *out = &g->fn[g->n - 1];
   out->product = pass_product(&g->s->passes, of->fn, kind, false);
-  out->shown = made, out->shown_as = glue_product_name[kind];
+  out->shown = made, out->shown_as = pass_product_name[kind];
   product_params(g, out, of->fn, kind);
   list[(*n)++] = (Named){made, out->product};
   return true;

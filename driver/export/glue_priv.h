@@ -45,8 +45,7 @@ uint32_t glue_parts(const Glue *g); /* how many functions that adds */
 void glue_header(FILE *out, const Glue *g);
 void glue_print(FILE *out, const Glue *g);
 
-/* Of --vjp, --jvp, --hvp: their names, and the message where there is no function of the name, or (there) it is no scalar. */
-extern const char *const glue_product_name[PRODUCT_KINDS];
+/* Of --vjp, --jvp, --hvp: the message where there is no function of the name, or (there) it is no scalar. */
 void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there);
 
 /* What glue_text.c and glue_abi.c share. */

@@ -48,10 +48,9 @@ static void add(Parts *p, const char *name, const char *kind, const Fn *fn, Fn *
 static bool add_product(Parts *p, ProductKind kind, const char *name) {
   Session *s = p->s;
   const Part *of = find(p, name);
-  const bool scalar = of && of->fn->out.n == 1 && !ir_type(of->fn, of->fn->out.at[0]).rank;
-  if (!of || (kind == PRODUCT_HVP && !scalar)) return glue_refuse_product(s, kind, name, p->list.n, names(p), of != NULL), false;
-  const char *made = arena_printf(s->model->mem, "%s_%s", name, glue_product_name[kind]);
-  if (!find(p, made)) add(p, made, glue_product_name[kind], NULL, pass_product(&s->passes, of->fn, kind, false));
+  if (!of || !pass_has_product(of->fn, kind)) return glue_refuse_product(s, kind, name, p->list.n, names(p), of != NULL), false;
+  const char *made = arena_printf(s->model->mem, "%s_%s", name, pass_product_name[kind]);
+  if (!find(p, made)) add(p, made, pass_product_name[kind], NULL, pass_product(&s->passes, of->fn, kind, false));
   return true;
 }
 

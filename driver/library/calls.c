@@ -54,18 +54,17 @@ static bool differentiable(const Callable *x) {
 }
 
 hnnc_status library_product(hnnc_model *m, ProductKind kind, size_t of, size_t *number) {
-  static const char *const name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
   Calls *c = library_calls(m);
   if (of >= c->list.n || !differentiable(c->list.at[of])) return HNNC_USAGE;
   const Callable *base = c->list.at[of];
   const Fn *f = base->plain ? base->plain : base->fn;
-  if (kind == PRODUCT_HVP && (f->out.n != 1 || ir_type(f, f->out.at[0]).rank)) return HNNC_USAGE;
-  const char *made = arena_printf(m->mem, "%s_%s", base->name, name[kind]);
+  if (!pass_has_product(f, kind)) return HNNC_USAGE;
+  const char *made = arena_printf(m->mem, "%s_%s", base->name, pass_product_name[kind]);
   for (*number = 0; *number < c->list.n; ++*number)
-    if (c->list.at[*number]->plain && c->list.at[*number]->of == of && !strcmp(c->list.at[*number]->kind, name[kind]))
+    if (c->list.at[*number]->plain && c->list.at[*number]->of == of && !strcmp(c->list.at[*number]->kind, pass_product_name[kind]))
       return HNNC_OK;
   Fn *whole = pass_product(&m->s.passes, f, kind, true);
-  Callable *x = add(c, made, name[kind], whole, base->at);
+  Callable *x = add(c, made, pass_product_name[kind], whole, base->at);
   x->of = of, x->owned = whole, x->plain = pass_product(&m->s.passes, f, kind, false);
   x->slope = x->plain->out.n;
   x->moved = base_zeroed(f->in.n + 1, sizeof *x->moved);
