@@ -287,7 +287,7 @@ int glue_make(Session *s, const char *base, Glue *g) {
   for (uint32_t i = 0; i < s->model->naction; i++)
     if (s->model->action[i].kind == DO_TRAIN) most += 2 * s->model->action[i].train->nsum;
   g->fn = ARENA_ARRAY(mem, GlueFn, most);
-  if (add_all(g)) return 0;
+  if (add_all(g)) return glue_abi_number(g), 0;
   session_render(s);
   return EXIT_FILE;
 }

@@ -16,34 +16,20 @@ static int64_t reals(const Glue *g) {
 
 /* ---- the order of functions: the model's own, reports, then losses and their gradients ----------------------- */
 
-static bool first_shown(const GlueFn *f) { return f->shown && (f->kind == GLUE_FUNCTION || f->kind == GLUE_PRODUCT); }
-static bool then_shown(const GlueFn *f) { return f->shown && !first_shown(f); }
+static bool own(const GlueFn *f) { return f->kind == GLUE_FUNCTION || f->kind == GLUE_PRODUCT; }
 
-int glue_abi_number(const Glue *g, int i) {
-  const bool early = first_shown(&g->fn[i]);
-  int n = 0;
-  for (int k = 0; k < (early ? i : g->n); k++) n += first_shown(&g->fn[k]);
-  for (int k = 0; !early && k < i; k++) n += then_shown(&g->fn[k]);
-  return n;
-}
-
-static int shown(const Glue *g) {
-  int n = 0;
-  for (int i = 0; i < g->n; i++) n += g->fn[i].shown != NULL;
-  return n;
-}
-
-static int shown_at(const Glue *g, int number) {
-  for (int i = 0; i < g->n; i++)
-    if (g->fn[i].shown && glue_abi_number(g, i) == number) return i;
-  return 0;
+void glue_abi_number(Glue *g) {
+  g->show = ARENA_ARRAY(g->s->model->mem, int, (size_t)g->n + 1);
+  for (int late = 0; late < 2; late++)
+    for (int i = 0; i < g->n; i++)
+      if (g->fn[i].shown && own(&g->fn[i]) == !late) g->fn[i].number = g->nshow, g->show[g->nshow++] = i;
 }
 
 /* The number of the shown gradient that is the same loss as fn[i]. */
 static int gradient_number(const Glue *g, int i) {
   const char *label = g->fn[i].train->sum[g->fn[i].loss].label;
   for (int k = 0; k < g->n; k++)
-    if (g->fn[k].kind == GLUE_GRADIENT && g->fn[k].shown && !strcmp(g->fn[k].shown, label)) return glue_abi_number(g, k);
+    if (g->fn[k].kind == GLUE_GRADIENT && g->fn[k].shown && !strcmp(g->fn[k].shown, label)) return g->fn[k].number;
   return 0;
 }
 
@@ -156,13 +142,13 @@ static bool draws(const Fn *f) {
 
 static void print_functions(FILE *out, const Glue *g) {
   Arena *mem = g->s->model->mem;
-  const int n = shown(g);
-  for (int k = 0; k < n; k++) print_values(out, g, shown_at(g, k));
+  const int n = g->nshow;
+  for (int k = 0; k < n; k++) print_values(out, g, g->show[k]);
   fprintf(out, "static const int hnnc_shown[] = {");
-  for (int k = 0; k < n; k++) fprintf(out, "%d, ", shown_at(g, k));
+  for (int k = 0; k < n; k++) fprintf(out, "%d, ", g->show[k]);
   fprintf(out, "0};\nstatic const hnn_function hnnc_functions[] = {\n");
   for (int k = 0; k < n; k++) {
-    const int i = shown_at(g, k);
+    const int i = g->show[k];
     const GlueFn *f = &g->fn[i];
     fprintf(out, "  {%s, \"%s\", %d, %u, hnnc_args_%d, hnnc_results_%d, %" PRId64 ", %d},\n", cname_string(mem, f->shown),
             f->shown_as, f->nuser, f->kind == GLUE_GRADIENT ? 2 : glue_outputs(f) + glue_slope(f), i, i,
@@ -236,7 +222,7 @@ static void print_gradient(FILE *out, const Glue *g, int i) {
   fprintf(out, " {\n");
   glue_abi_arrays(out, &g->fn[i]);
   fprintf(out, "{loss, 0}, {gradient, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n",
-          glue_abi_number(g, i));
+          g->fn[i].number);
 }
 
 static void print_calls(FILE *out, const Glue *g, uint32_t params) {
@@ -264,7 +250,7 @@ static void print_library(FILE *out, const Glue *g, uint32_t params, int trains)
           "  %d, %d, %u, %d, %u, hnnc_functions, hnnc_parameters, hnnc_trainings, hnnc_proofs, %" PRId64 ",\n"
           "  hnnc_create, lib_destroy, lib_abi_share, lib_abi_threads, lib_abi_param, lib_abi_call, lib_abi_step, lib_abi_load, "
           "lib_abi_save, lib_abi_error};\n\n",
-          cname_string(m->mem, m->name), cname_string(m->mem, m->path), HNNC_VERSION, hash, g->cpu, g->needs, m->f64, shown(g),
+          cname_string(m->mem, m->name), cname_string(m->mem, m->path), HNNC_VERSION, hash, g->cpu, g->needs, m->f64, g->nshow,
           params, trains, m->nproof, reals(g));
   fprintf(out,
           "static const LibModel hnnc_model = {%d, %" PRId64

@@ -14,6 +14,7 @@ typedef struct GlueFn {
   const char *wrapper;          /* name of the C function, without the model's prefix; no two the same */
   const char *what;             /* "hamiltonian `learned`", ... for the header's comment */
   const char *shown, *shown_as; /* name and kind in model.h; NULL: it is not shown as a function */
+  int number;                   /* in hnn_library.function, if it is shown */
   const char *gradient;         /* GRADIENT that is shown: its wrapper as a function, where `wrapper` is the step */
   const Train *train;           /* GRADIENT, UPDATE */
   uint32_t loss;                /* GRADIENT: of its sum; the first has the wrapper of all, the others follow it */
@@ -36,6 +37,7 @@ typedef struct Glue {
   const char *cpu, *needs;  /* what the code is for, and what of that a processor may lack: names with blanks between */
   GlueFn *fn;
   int n;
+  int *show, nshow; /* numbers of the functions that are shown, in their order */
 } Glue;
 
 int glue_make(Session *s, const char *base, Glue *g); /* 0 or the exit code after messages */
@@ -63,7 +65,7 @@ void glue_engine(FILE *out, const char *name); /* a header of the engine, less w
 void glue_abi_header(FILE *out, const Glue *g);
 void glue_abi_declare(FILE *out, const Glue *g, const GlueFn *f);
 void glue_abi_print(FILE *out, const Glue *g, int trains);
-int glue_abi_number(const Glue *g, int i);        /* of fn[i] in hnn_library.function */
+void glue_abi_number(Glue *g);                    /* which functions are shown, in which order */
 void glue_abi_arrays(FILE *out, const GlueFn *f); /* `hnnc_in` of a wrapper, and the begin of `hnnc_out` */
 
 #endif

@@ -345,7 +345,7 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
   glue_abi_arrays(out, f);
   for (uint32_t k = 0; k < glue_outputs(f); k++) fprintf(out, "{%s, 0}, ", glue_output(g, f, k));
   if (glue_slope(f)) fprintf(out, "{gradient, 0}, ");
-  fprintf(out, "{0, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", glue_abi_number(g, i));
+  fprintf(out, "{0, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", f->number);
 }
 
 /* What the code needs of the processor, asked of it once a model. */
