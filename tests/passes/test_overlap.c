@@ -32,8 +32,7 @@ static Fn *adjoint(const Case *c) {
   Val v = c->swapped ? ir_dot(&b, y, w, false, ly, lw, nout, lo) : ir_dot(&b, w, y, false, lw, ly, nout, lo);
   for (int a = c->axes; a-- > 0;) {
     v = ir_unwindow(&b, v, 1 + a, (uint32_t)c->step[a], length(c, a));
-    if (c->start[a] || (uint32_t)c->n[a] < length(c, a))
-      v = ir_slice(&b, v, 1 + a, (uint32_t)c->start[a], (uint32_t)c->n[a], 1);
+    if (c->start[a] || (uint32_t)c->n[a] < length(c, a)) v = ir_slice(&b, v, 1 + a, (uint32_t)c->start[a], (uint32_t)c->n[a], 1);
   }
   ir_output(&b, v, "x");
   ir_build_finish(&b);
@@ -115,7 +114,6 @@ static void test_products(void) {
   }
 }
 
-const Suite suite = {"overlap", (CU_TestInfo[]){{"one axis", test_line},
-                                                {"two and three", test_plane_and_space},
-                                                {"products", test_products},
-                                                CU_TEST_INFO_NULL}};
+const Suite suite = {
+  "overlap", (CU_TestInfo[]){
+               {"one axis", test_line}, {"two and three", test_plane_and_space}, {"products", test_products}, CU_TEST_INFO_NULL}};
