@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import _hnnc
 from ._model import NUMBERS, OK, STOPPED, Error, _diagnostics, load, load_run
+from ._table import as_html, as_image, as_text, paragraph
 
 Step = namedtuple("Step", "loss step steps value test lr samples_per_second losses monitor")
 Report = namedtuple("Report", "name shape n mean sd min max")
@@ -65,13 +66,16 @@ def _report(name, shape, n, means, sds, mins, maxs):
 
 
 class Plot:
-    """A drawing of a run: shown as a picture in a notebook; `path` is its file."""
+    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves."""
 
     def __init__(self, path):
         self.path = path
 
-    def _repr_svg_(self):
-        with open(self.path, encoding="utf-8") as f: return f.read()
+    def _image(self):
+        with open(self.path, "rb") as f: return as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read())
+
+    def _repr_html_(self):
+        return self._image()
 
     def __repr__(self):
         return "<plot %s>" % self.path
@@ -135,18 +139,30 @@ class Run:
     def plots(self):
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        return {n[:-4]: Plot(os.path.join(folder, n)) for n in names if n.endswith(".svg")}
+        return {n[:-4]: Plot(os.path.join(folder, n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)}
 
     def arrays(self, name):
         """What `save NAME` wrote: a dict of arrays."""
         import numpy as np
         with np.load(os.path.join(self.dir, "arrays", name + ".npz")) as f: return {k: f[k] for k in f.files}
 
+    def _title(self):
+        return "hnnc run %s, %s" % (self.dir or "without a directory", self.status)
+
+    def _table(self):
+        return ["report", "mean", "sd", "min", "max", "n", "shape"], [
+            [r.name] + ([r.mean, r.sd, r.min, r.max, r.n, None] if not r.shape else [None]*4 + [r.n, list(r.shape)]) for r in self.reports.values()]
+
+    def _expected(self):
+        return ["expect %s: %s" % (e.text, "holds" if e.holds else "FAILS") for e in self.expects]
+
     def __repr__(self):
-        lines = ["<hnnc run %s, %s" % (self.dir or "without a directory", self.status)]
-        lines += ["  %-24s %s" % (r.name, "%.6g" % r.mean if not r.shape and r.mean is not None else list(r.shape)) for r in self.reports.values()]
-        lines += ["  expect %s: %s" % (e.text, "holds" if e.holds else "FAILS") for e in self.expects]
-        return "\n".join(lines) + ">"
+        table = [as_text(*self._table(), indent="  ")] if self.reports else []
+        return "\n".join(["<" + self._title()] + table + ["  " + e for e in self._expected()]) + ">"
+
+    def _repr_html_(self):
+        table = [as_html(*self._table())] if self.reports else []
+        return "".join([paragraph(self._title())] + table + [paragraph(e) for e in self._expected()] + [p._image() for p in self.plots.values()])
 
 
 def run_model(model, out, progress, on_step):
@@ -208,24 +224,30 @@ def run(path, out=None, *, progress=True, on_step=None, options=None, seed=0, th
 
 
 class Runs(list):
-    """Runs as a table: a list of dicts; `frame()` makes a pandas DataFrame of it."""
+    """Runs, a list of dicts. It shows itself as a table, of text or HTML; `to_pandas()` makes a DataFrame of it."""
 
-    def frame(self):
+    def _table(self):
+        rows = [self._row(r) for r in self]
+        heads = list(dict.fromkeys(k for r in rows for k in r))
+        return heads, [[r.get(k) for k in heads] for r in rows]
+
+    def to_pandas(self):
         import pandas
         return pandas.DataFrame([self._row(r) for r in self])
 
     @staticmethod
     def _row(r):
+        """What is a number or a word; of each report its mean; overrides by their names."""
         row = {k: v for k, v in r.items() if not isinstance(v, (dict, list))}
+        row.update(x.split("=", 1) for x in r.get("overrides") or [] if isinstance(x, str) and "=" in x)
         for name, v in (r.get("reports") or {}).items(): row[name] = v.get("mean") if isinstance(v, dict) else v
         return row
 
     def __repr__(self):
-        rows = [self._row(r) for r in self]
-        keys = list(dict.fromkeys(k for r in rows for k in r))
-        table = [keys] + [["%.5g" % r[k] if isinstance(r.get(k), float) else str(r.get(k, "")) for k in keys] for r in rows]
-        width = [max(len(t[i]) for t in table) for i in range(len(keys))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(t, width)).rstrip() for t in table)
+        return as_text(*self._table()) if self else "no runs"
+
+    def _repr_html_(self):
+        return as_html(*self._table()) if self else paragraph("no runs")
 
 
 def runs(directory="runs"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Python package, as a user has it: PYTHONPATH is the build's. test_python.py FOLDER; 77 where NumPy or the module is not there."""
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -293,20 +293,21 @@ def test_single():
 
 
 def test_document():
-    """The programs of docs/python.md, one after the other."""
+    """docs/python.md: its notebook, and the programs of its other parts."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "docs/python.md"), encoding="utf-8") as f: text = f.read()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    check(len(blocks) > 8, "blocks")
-    space, here = {}, os.getcwd()
-    with tempfile.TemporaryDirectory() as d:
-        os.chdir(d)
-        try:
-            for block in blocks: exec(compile(block, "docs/python.md", "exec"), space)
-            check(all(r["status"] == "done" for r in space["table"]), "a sweep")
-            check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
-        finally:
-            os.chdir(here)
+    sys.path.insert(0, os.path.join(root, "tools"))
+    import notebook
+    with open(notebook.DOCUMENT, encoding="utf-8") as f: text = f.read()
+    with open(notebook.NOTEBOOK, encoding="utf-8") as f: stored = json.load(f)
+    space = {}
+    wrong = notebook.compare(text, stored, space)
+    check(not wrong, "the notebook", *wrong)
+    check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
+    lacking = set()
+    for source, lack in notebook.programs(text):
+        if not lack: notebook.run([source], space)
+        lacking.update(lack)
+    if lacking: print("     programs that need %s are skipped" % ", ".join(sorted(lacking)))
 
 
 tests = [v for k, v in list(globals().items()) if k.startswith("test_")]
