@@ -206,7 +206,7 @@ class Function:
 
     def _derived(self, kind, word):
         status, number = self._handle.derive(kind, self._number)
-        if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind == 2
+        if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind > 1
                                                                    else "functions of the file have one, losses have gradients"))
         if status: self._model._fail(status)
         return self._model._function(number)
@@ -226,6 +226,11 @@ class Function:
     def hvp(self):
         """F_hvp(arguments..., a tangent for each) -> the Hessian times it, for each argument; of a function with one result, a scalar."""
         return self._derived(2, "hvp")
+
+    @property
+    def value_and_grad(self):
+        """F_grad(arguments...) -> what F gives, then its gradient by each argument; of a function with one result, a scalar."""
+        return self._derived(3, "gradient")
 
     def csr(self, values, result=0):
         """The nonzeros that the function gave, of one sample, as a scipy.sparse.csr_matrix."""

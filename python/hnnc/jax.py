@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["function"]
+__all__ = ["density", "function"]
 
 
 def _function(f):
@@ -54,3 +54,22 @@ def function(f):
         return results[0] if f._nresults == 1 else results
     call.__name__, call.__doc__ = f.name, f.__doc__
     return call
+
+
+def density(d):
+    """An hnnc.Density as a function of one vector, as BlackJAX takes it: value and gradient are one call. For more than the gradient, take `function`."""
+    number = np.dtype(d._f._model.dtype)
+
+    def ask(f, theta, *shapes):
+        return jax.pure_callback(f, shapes, theta, vmap_method="broadcast_all")
+
+    @jax.custom_vjp
+    def log_density(theta):
+        return ask(lambda x: (np.asarray(d.log_density(np.asarray(x)), number),), theta, jax.ShapeDtypeStruct(theta.shape[:-1], number))[0]
+
+    def forward(theta):
+        return ask(lambda x: tuple(np.asarray(v, number) for v in d.log_density_gradient(np.asarray(x))), theta,
+                   jax.ShapeDtypeStruct(theta.shape[:-1], number), jax.ShapeDtypeStruct(theta.shape, number))
+
+    log_density.defvjp(forward, lambda slope, g: (g[..., None]*slope,))
+    return lambda theta: log_density(jnp.asarray(theta, number))

@@ -171,6 +171,57 @@ def test_derivatives():
     check(close(m.hess.csr(m.hess(x[0])).toarray(), [[12*x[0, 0]**2, 1], [1, 12*x[0, 1]**2]]), "nonzeros")
 
 
+DENSITY = """\
+precision f64
+fn log_p(x: real[2], s: real, y: real[3]) = -x[0]^2 + x[0]*x[1] - x[1]^2 - sum((y - s)^2)/2 + log(s)
+fn gamma(s: real[2]) = 2*sum(log(s)) - 3*s[0] - s[1]
+flow positive(u: real[2]) { u = exp(u) inverse log(u) }
+flow turned(x: real[2], s: real) { s *= exp(0.3*x[0]) }
+fn two(x: real) = (x, x)
+"""
+
+
+def differences(f, x, h=1e-6):
+    """Of the last axis of what f gives, by each number of x."""
+    return np.stack([(f(x + h*e) - f(x - h*e))/(2*h) for e in np.eye(len(x))], -1)
+
+
+def test_densities():
+    m = hnnc.compile(DENSITY)
+    y = np.array([1.0, 2.0, 1.5])
+    rng = np.random.default_rng(5)
+    p, g, t = hnnc.Density(m.log_p, y=y), hnnc.Density(m.gamma, through=m.positive), hnnc.Density(m.log_p, through=m.turned, y=y)
+    check(p.param_names() == ["x[0]", "x[1]", "s"] and p.param_unc_num() == 3 and p.name() == "log_p" and g.param_unc_names() == ["u[0]", "u[1]"], "names")
+    check(repr(g) == "<log density gamma of 2 numbers through positive>", repr(g))
+    for d in (p, g, t):
+        x = rng.uniform(0.5, 1.5, d.param_num())
+        for jacobian in (True, False):
+            value, slope = d.log_density_gradient(x, jacobian=jacobian)
+            check(close(value, d.log_density(x, jacobian=jacobian)) and slope.shape == x.shape, "a value")
+            check(close(slope, differences(lambda x: d.log_density(x, jacobian=jacobian), x), 1e-7), "its gradient", d)
+            hessian = differences(lambda x: d.log_density_gradient(x, jacobian=jacobian)[1], x)
+            v = rng.normal(size=x.shape)
+            check(close(d.log_density_hessian_vector_product(x, v, jacobian=jacobian)[1], hessian @ v, 1e-6), "the Hessian times a vector", d)
+            check(close(d.log_density_hessian(x, jacobian=jacobian)[2], hessian, 1e-6), "the Hessian", d)
+        check(close(d.param_unconstrain(d.param_constrain(x)), x), "there and back")
+        many = rng.uniform(0.5, 1.5, (4, 3) + x.shape)
+        values, slopes = d.log_density_gradient(many)
+        check(values.shape == (4, 3) and close(slopes[2, 1], d.log_density_gradient(many[2, 1])[1]), "many")
+        check(d.log_density_hessian(many)[2].shape == (4, 3, len(x), len(x)), "many Hessians")
+    u = np.array([0.2, -0.3])
+    check(close(g.log_density(u), m.gamma(np.exp(u)) + u.sum()) and close(g.param_constrain(u), np.exp(u)), "through a flow")
+    check(close(p.log_density([1.0, 2, 0.5]), m.log_p([1.0, 2], 0.5, y)), "data")
+    value, dx, ds = m.log_p.value_and_grad(np.ones((5, 2)), np.ones(5), y)[:3]
+    check(value.shape == (5,) and dx.shape == (5, 2) and close(ds, 1 + (y - 1).sum()), "a value with its gradient")
+    raises(TypeError, "one result, a scalar", hnnc.Density, m.two)
+    raises(TypeError, "has no argument `z`", hnnc.Density, m.log_p, z=1.0)
+    raises(ValueError, "`y` should be", hnnc.Density, m.log_p, y=y[:2])
+    raises(ValueError, "the state of positive should be", hnnc.Density, m.log_p, through=m.positive, y=y)
+    raises(TypeError, "nothing is left", hnnc.Density, m.gamma, s=[1.0, 2.0])
+    raises(ValueError, "`theta` should be [..., 3]", p.log_density, [1.0, 2.0])
+    raises(TypeError, "has no gradient", lambda: m.two.value_and_grad)
+
+
 def test_run():
     m = hnnc.compile(PENDULUM, options={"train.steps": 100})
     seen = []
