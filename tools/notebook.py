@@ -51,7 +51,7 @@ def figures():
     plt, out = sys.modules["matplotlib.pyplot"], []
     for number in plt.get_fignums():
         png = io.BytesIO()
-        plt.figure(number).savefig(png, format="png", dpi=60)
+        plt.figure(number).savefig(png, format="png", dpi=50)
         out.append({"output_type": "display_data", "metadata": {}, "data": {"image/png": base64.b64encode(png.getvalue()).decode("ascii"), "text/plain": ["<Figure>"]}})
     plt.close("all")
     return out

@@ -287,6 +287,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
   must_matter(key, o, state);
+  if (key >= KEY_VJP && key <= KEY_GRAD) return *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}, 0;
   switch (key) {
   case 'o': o->out = arg; break;
   case 'q': o->quiet = true; break;
@@ -303,10 +304,6 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
-  case KEY_VJP:
-  case KEY_JVP:
-  case KEY_HVP:
-  case KEY_GRAD: *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;

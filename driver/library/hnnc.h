@@ -225,6 +225,10 @@ typedef enum hnnc_product { HNNC_VJP, HNNC_JVP, HNNC_HVP, HNNC_GRAD } hnnc_produ
 HNNC_API hnnc_status hnnc_derive(hnnc_model *m, hnnc_product kind, size_t of, size_t *number);
 /* Compiles all functions now, together: faster than one by one. */
 HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
+/* Functions by their numbers as an ONNX file, with the parameters as they are, as `hnnc compile --emit=onnx` writes it; `.onnx` is added to a path
+ * without it. n 0: each function as a file of its own, in the folder `path`, but for those that cannot be. HNNC_ERRORS: one cannot be put in
+ * ONNX; the messages say why, and nothing is written. HNNC_USAGE: there is no such function, or it is a gradient by parameters. */
+HNNC_API hnnc_status hnnc_export_onnx(hnnc_model *m, const char *path, const size_t *functions, size_t n);
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
 

@@ -21,7 +21,7 @@ __all__ = ["CompileError", "Density", "Diagnostic", "Error", "Function", "Loss",
            "load", "load_run", "run", "runs", "sweep"]
 
 
-def load_ipython_extension(shell):
+def load_ipython_extension(shell: object) -> None:
     """`%load_ext hnnc` in a notebook: cells that begin with %%hnnc are programs."""
     from ._magic import register
     register(shell)
