@@ -170,7 +170,8 @@ static void test_onnx(void) {
   CU_ASSERT(hnnc_export_onnx(m, "/dev/null/x", two, 1) == HNNC_IO && hnnc_messages(m, NULL) == 1);
   CU_ASSERT(!has_file(dir, "two.onnx") && hnnc_export_onnx(m, dir, NULL, 0) == HNNC_OK);
   CU_ASSERT(has_file(dir, "test.H.onnx") && has_file(dir, "test.learned.onnx"));
-  CU_ASSERT(has_file(dir, "test.error.onnx") && has_file(dir, "test.loss_fit.onnx") && rmdir(dir) == 0);
+  CU_ASSERT(has_file(dir, "test.error.onnx") && has_file(dir, "test.energy.onnx") && has_file(dir, "test.loss_fit.onnx") &&
+            rmdir(dir) == 0);
   hnnc_close(m);
 }
 
