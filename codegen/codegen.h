@@ -60,9 +60,9 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src); /* the fused loop n
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */
-/* The same in DIR/0.o, DIR/1.o, ..., a function each in the order in which they were added; made on several threads, and
- * taken from the cache where it has them. */
-bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
+/* The same in DIR/0.o, DIR/1.o, ..., a function each, or a share of one; made on several threads, and taken from the cache where it has
+ * them. *n: their number. */
+bool cg_write_objects(Cg *cg, const char *dir, uint32_t *n, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 CgName cg_host_cpu(void);
