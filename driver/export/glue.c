@@ -166,9 +166,9 @@ static bool add_train(Glue *g, const Train *t) {
 
 /* ---- products with Jacobians ----------------------------------------------------------------------------------- */
 
-static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
-                                                        "tangents of the results of `%s`, from those of its arguments",
-                                                        "the Hessian of `%s` times a tangent of its arguments"};
+static const char *const product_says[PRODUCT_KINDS] = {
+  "cotangents of the arguments of `%s`, from those of its results", "tangents of the results of `%s`, from those of its arguments",
+  "the Hessian of `%s` times a tangent of its arguments", "`%s`, and its gradient by each argument"};
 
 /* What derivatives can be asked of: functions of the model, and what was asked for before. */
 typedef struct Named {
@@ -187,8 +187,8 @@ void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_
   const char *all = "", *near = diag_nearest(name, names, n);
   for (uint32_t i = 0; i < n; i++) all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", names[i]);
   if (there)
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
-             name);
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s takes a function with one result, a scalar, and `%s` has others",
+             pass_product_name[kind], name);
   else
     diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
              pass_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
