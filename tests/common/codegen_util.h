@@ -5,8 +5,6 @@
 #include "codegen/codegen.h"
 #include "ir/ir.h"
 
-extern const HnnHost codegen_host; /* the steps that the evaluator uses too */
-
 Cg *codegen_start(const char *cpu, const char *cache); /* cpu NULL: the host; a failed assertion if it cannot */
 
 /* Largest difference between compiled and evaluated, relative to the largest element of each output
