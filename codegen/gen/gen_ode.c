@@ -1,4 +1,4 @@
-/* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the loop over steps (gen_adaptive.c) calls.
+/* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the loop over steps (codegen/adaptive) calls.
  * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it in scratch (PlanOde). */
 #include "codegen/gen/gen_priv.h"
 

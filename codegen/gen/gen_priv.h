@@ -2,9 +2,9 @@
 #ifndef HNNC_CODEGEN_GEN_GEN_PRIV_H
 #define HNNC_CODEGEN_GEN_GEN_PRIV_H
 
+#include "codegen/adaptive/adaptive.h"
 #include "codegen/element/element.h"
 #include "codegen/matrix/matrix.h"
-#include "ir/adaptive.h"
 
 /* Where a piece of a tile finds its values (gen_piece.c), and a group written once for several (gen_outline.c). */
 extern const Scope gen_piece_scope, gen_outline_scope;
@@ -52,17 +52,5 @@ void gen_rand(Gen *g, Frame *fr, const Group *gr);    /* gen_draw.c */
 
 void gen_scan(Gen *g, Frame *fr, const Group *gr);
 void gen_ode(Gen *g, Frame *fr, const Group *gr);
-
-/* gen_adaptive.c: the steps of an adaptive trajectory, from packed operands to the packed trajectory */
-typedef struct Adaptive {
-  const AdaptiveMethod *method;
-  const PlanOde *plan;
-  double rtol, atol, max_steps;
-  int64_t work; /* scratch that the plan is of */
-  bool lane_times;
-  LLVMValueRef y0, time, out; /* as the plan has them */
-  LLVMValueRef rates, ctx;    /* void rates(ctx, times of the lanes, state, where the rates go) */
-} Adaptive;
-void gen_adaptive(Gen *g, const Adaptive *a);
 
 #endif

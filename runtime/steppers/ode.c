@@ -1,6 +1,6 @@
 /* Adaptive integration of tiles of trajectories with dense output: DOPRI5 and DOP853 of Hairer, Norsett
  * and Wanner, TSIT5 of Tsitouras (coefficients and citations in ir/adaptive.h, the stepper in ode_step.inc). It is the reference
- * that generated code (codegen/gen/gen_adaptive.c) is compared with, and what the evaluator takes.
+ * that generated code (codegen/adaptive) is compared with, and what the evaluator takes.
  *
  * A lane fails when its right-hand side is not finite however small the step, when the step falls below
  * round-off of t, or after `max_steps`; its output is NaN at every time and it is counted in the result.
