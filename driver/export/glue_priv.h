@@ -1,5 +1,5 @@
-/* What an exported library is made of: the model's functions, lowered and split, and the C text that
- * binds them to the engine. */
+/* What an exported library is made of: the model's functions, lowered and split, the tables that bind them to the engine, and the
+ * header. */
 #ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 #define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
@@ -43,29 +43,27 @@ typedef struct Glue {
 int glue_make(Session *s, const char *base, Glue *g); /* 0 or the exit code after messages */
 void glue_finish(Glue *g);
 void glue_add(Cg *cg, const Glue *g);
-uint32_t glue_parts(const Glue *g); /* how many functions that adds */
 void glue_header(FILE *out, const Glue *g);
-void glue_print(FILE *out, const Glue *g);
+bool glue_write(const Glue *g, FILE *out, char *err, size_t errsize); /* the library */
 
 /* Of --vjp, --jvp, --hvp: the message where there is no function of the name, or (there) it is no scalar. */
 void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there);
 
-/* What glue_text.c and glue_abi.c share. */
+/* What the files of it share. */
 const char *glue_real(const Glue *g);                                 /* "double", "float" */
 void glue_dims(FILE *out, Type t, const char *first);                 /* `first[2][3]` */
 const char *glue_output(const Glue *g, const GlueFn *f, uint32_t k);  /* its name in C */
 const char *glue_pattern(const Glue *g, const GlueFn *f, uint32_t k); /* before _rows and _cols; NULL: the output has none */
 uint32_t glue_outputs(
     const GlueFn *f); /* that the user gets, less the gradient by parameters, which stands behind them if there is one */
-bool glue_slope(const GlueFn *f);              /* there is one */
-uint32_t glue_losses(const GlueFn *f);         /* of a training's first gradient: of its sum; else 1 */
-void glue_engine(FILE *out, const char *name); /* a header of the engine, less what it includes */
-/* What is the same for every model (model.h): its part of the header, a gradient that is shown, and behind all other tables those of
- * model.h with create() and the like. */
+bool glue_slope(const GlueFn *f);      /* there is one */
+uint32_t glue_losses(const GlueFn *f); /* of a training's first gradient: of its sum; else 1 */
+bool glue_has_wrapper(const GlueFn *f);
+bool glue_trains(const GlueFn *f); /* the first gradient of a training, which stands for it */
+int64_t glue_reals(const Glue *g); /* of all parameters */
+/* What is the same for every model (model.h): its part of the header, and a gradient that is shown. */
 void glue_abi_header(FILE *out, const Glue *g);
 void glue_abi_declare(FILE *out, const Glue *g, const GlueFn *f);
-void glue_abi_print(FILE *out, const Glue *g, int trains);
-void glue_abi_number(Glue *g);                    /* which functions are shown, in which order */
-void glue_abi_arrays(FILE *out, const GlueFn *f); /* `hnnc_in` of a wrapper, and the begin of `hnnc_out` */
+void glue_abi_number(Glue *g); /* which functions are shown, in which order */
 
 #endif
