@@ -1,4 +1,4 @@
-/* What of the header is the same for every model, and the order of functions in hnn_library_1. */
+/* What of the header is the same for every model. */
 #include "driver/export/glue_priv.h"
 
 #include <inttypes.h>
@@ -8,17 +8,6 @@ int64_t glue_reals(const Glue *g) {
   int64_t n = 0;
   for (uint32_t k = 0; k < g->s->model->nparam; k++) n += type_count(g->s->model->param[k].type);
   return n;
-}
-
-/* ---- the order of functions: the model's own, reports, then losses and their gradients ----------------------- */
-
-static bool own(const GlueFn *f) { return f->kind == GLUE_FUNCTION || f->kind == GLUE_PRODUCT; }
-
-void glue_abi_number(Glue *g) {
-  g->show = ARENA_ARRAY(g->s->model->mem, int, (size_t)g->n + 1);
-  for (int late = 0; late < 2; late++)
-    for (int i = 0; i < g->n; i++)
-      if (g->fn[i].shown && own(&g->fn[i]) == !late) g->fn[i].number = g->nshow, g->show[g->nshow++] = i;
 }
 
 /* ---- the header ------------------------------------------------------------------------------------------------- */
@@ -67,7 +56,7 @@ void glue_abi_declare(FILE *out, const Glue *g, const GlueFn *f) {
     glue_dims(out, f->whole->in.at[f->user[k]].type, "[n]");
     fprintf(out, ",");
   }
-  fprintf(out, " loss: one number, gradient: [REALS], by the parameters\n * end to end, 0 for those that no training moves. */\n");
+  fprintf(out, " loss: one number, gradient: [REALS], by the parameters\n * end to end, 0 for those that it is not taken by. */\n");
   gradient_signature(out, g, f);
   fprintf(out, ";\n");
 }

@@ -3,7 +3,7 @@
 #ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 #define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
-#include "driver/session/session.h"
+#include "driver/run/functions.h"
 
 /* GLUE_LOSS: the mean of a loss. GLUE_PRODUCT: of a function with its Jacobian. */
 typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION, GLUE_LOSS, GLUE_PRODUCT } GlueKind;
@@ -16,11 +16,10 @@ typedef struct GlueFn {
   const char *shown, *shown_as; /* name and kind in model.h; NULL: it is not shown as a function */
   int number;                   /* in hnn_library.function, if it is shown */
   const char *gradient;         /* GRADIENT that is shown: its wrapper as a function, where `wrapper` is the step */
-  const Train *train;           /* GRADIENT, UPDATE */
-  uint32_t loss;                /* GRADIENT: of its sum; the first has the wrapper of all, the others follow it */
+  const Train *train;           /* UPDATE, GRADIENT that a training takes */
+  uint32_t loss;                /* and of its sum; the first has the wrapper of all, the others follow it */
   uint32_t *moved, nmoved;      /* parameters by which outputs `slope`, ... are gradients: of GRADIENT, and of a vjp */
   uint32_t slope;
-  Fn *product;         /* PRODUCT: not by parameters, of which others may be taken */
   Fn *whole;           /* derived and simplified */
   MemoryChoice memory; /* GRADIENT */
   Split split;
@@ -35,9 +34,10 @@ typedef struct Glue {
   const char *file;         /* the library's without `.so` */
   const char *name, *upper; /* prefix of the C names, and in capitals */
   const char *cpu, *needs;  /* what the code is for, and what of that a processor may lack: names with blanks between */
+  Functions all;            /* that are shown, in their order */
   GlueFn *fn;
   int n;
-  int *show, nshow; /* numbers of the functions that are shown, in their order */
+  int *show, nshow; /* numbers of those that are shown */
 } Glue;
 
 int glue_make(Session *s, const char *base, Glue *g); /* 0 or the exit code after messages */
@@ -45,9 +45,6 @@ void glue_finish(Glue *g);
 void glue_add(Cg *cg, const Glue *g);
 void glue_header(FILE *out, const Glue *g);
 bool glue_write(const Glue *g, FILE *out, char *err, size_t errsize); /* the library */
-
-/* Of --vjp, --jvp, --hvp: the message where there is no function of the name, or (there) it is no scalar. */
-void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there);
 
 /* What the files of it share. */
 const char *glue_real(const Glue *g);                                 /* "double", "float" */
@@ -64,6 +61,5 @@ int64_t glue_reals(const Glue *g); /* of all parameters */
 /* What is the same for every model (model.h): its part of the header, and a gradient that is shown. */
 void glue_abi_header(FILE *out, const Glue *g);
 void glue_abi_declare(FILE *out, const Glue *g, const GlueFn *f);
-void glue_abi_number(Glue *g); /* which functions are shown, in which order */
 
 #endif

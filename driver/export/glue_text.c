@@ -54,9 +54,9 @@ bool glue_has_wrapper(const GlueFn *f) {
   return f->kind == GLUE_FUNCTION || f->kind == GLUE_LOSS || f->kind == GLUE_PRODUCT || glue_trains(f);
 }
 
-bool glue_trains(const GlueFn *f) { return f->kind == GLUE_GRADIENT && !f->loss; }
+bool glue_trains(const GlueFn *f) { return f->kind == GLUE_GRADIENT && f->train && !f->loss; }
 
-uint32_t glue_losses(const GlueFn *f) { return f->kind == GLUE_GRADIENT ? f->train->nsum : 1; }
+uint32_t glue_losses(const GlueFn *f) { return glue_trains(f) ? f->train->nsum : 1; }
 
 /* "n", or "n_2" of the second loss. */
 static const char *samples_name(const Glue *g, uint32_t k) { return k ? arena_printf(g->s->model->mem, "n_%u", k + 1) : "n"; }
