@@ -301,6 +301,7 @@ class Loss:
 
     def value_and_grad(self, *args: Any, seed: int = 0, **named: Any) -> tuple[float, np.ndarray]:
         """(loss, gradient): one array, as long as `model.params.flat`; 0 for parameters that the training does not move."""
+        if self._slope is None: raise ValueError("the loss `%s` has no gradient: it depends on no parameter, or goes through what has no derivative" % self.name)
         args, named = self._fields(args, named)
         loss, gradient = self._slope(*args, seed=seed, **named)
         return float(loss), gradient
@@ -382,7 +383,7 @@ class Model:
         self.functions = {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")}
         self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
         slopes = {f.name: f for f in self._list if f.kind == "gradient"}
-        self.losses = {f.name: Loss(f, slopes[f.name]) for f in self._list if f.kind == "loss"}
+        self.losses = {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"}
         self.params = Parameters(self)
 
     def _more(self) -> None:
