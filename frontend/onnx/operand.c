@@ -126,7 +126,13 @@ Operand node_squeezed(Node *x, OperandKind kind, uint32_t rank, const int64_t *d
 }
 
 bool node_give(Node *x, uint32_t k, Operand o) {
+  Type t;
   if (bad(x, &o)) return !(x->failed = true);
+  if (operand_count(&o) == 0) o.v = (Value){.kind = V_NONE};
+  if (value_type(o.v, &t) && (t.dt == DT_BOOL) != (o.kind == OPERAND_TRUTH)) { /* what computes with truth values */
+    node_at(x);
+    o.v = o.kind == OPERAND_TRUTH ? elab_as_truths(x->E, o.v) : elab_as_numbers(x->E, o.v);
+  }
   if (k < x->nout) x->out[k] = o;
   return true;
 }
@@ -233,13 +239,13 @@ bool node_broadcast(Node *x, const Operand *a, const Operand *b, uint32_t *rank,
 Operand node_expand(Node *x, Operand a, uint32_t rank, const int64_t *dim) {
   if (bad(x, &a)) return poison(x);
   int at = 0;
-  if (a.v.kind == V_NONE) return operand_of(a.kind, rank, dim, a.v);
+  for (uint32_t k = 0; k < rank; k++)
+    if (dim[k] == 0 || a.v.kind == V_NONE) return operand_of(a.kind, rank, dim, (Value){.kind = V_NONE});
   if (type_same_dims(operand_type(rank, dim), operand_type(a.rank, a.dim))) return operand_of(a.kind, rank, dim, a.v);
   Val v = node_val(x, &a);
   for (uint32_t k = 0; k < rank; k++) {
     const uint32_t back = rank - k;
     const int64_t have = back <= a.rank ? a.dim[a.rank - back] : 1;
-    if (dim[k] == 0) return operand_of(a.kind, rank, dim, (Value){.kind = V_NONE});
     if (dim[k] > 1 && have == 1) v = ir_expand(node_at(x), v, at, (uint32_t)dim[k]);
     at += dim[k] > 1;
   }
