@@ -85,7 +85,7 @@ def with_pendulum():
     run, found = m.run(False, progress=False), []
     found.append([run.reports[k].mean for k in ("error_", "drift_")])
     for source in (program["python torch"], program["python jax"]):
-        said = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True).stdout
+        said = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}).stdout
         found.append([float(re.search(k + r" (\S+)", said).group(1)) for k in ("error_", "drift_")])
     assert all(error < 3e-4 and drift < 5e-3 for error, drift in found), found
     return "the same pendulum in hnnc, PyTorch, JAX: loss and gradient to 1e-10; trained, errors %s" % ", ".join("%.1e" % e for e, _ in found)

@@ -284,6 +284,10 @@ def test_odd_moments():
         raises(OSError, "", m.params.save, d)
     x = np.zeros((10, 2))
     o = np.zeros(9)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    check((m.quartic(frozen) == m.quartic(x[::1, :])).all() and (m.quartic(x[::2]) == m.quartic(np.asfortranarray(x))[::2]).all(), "as they are, or not")
+    raises(ValueError, "out should be", m.quartic, x, out=frozen[:, 0].copy().view(np.int64))
     raises(ValueError, "out overlaps", m.quartic, x[:9], out=x.ravel()[:9])
     check(m.quartic(x[:9], out=o) is o, "out that does not")
     f = hnnc.compile("fn f(x: real) = x^3\nfn f_vjp(x: real, g: real) = sin(x)*g\n")
