@@ -309,8 +309,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
   case KEY_PASSES: o->passes = arg; break;
   case KEY_CPU:
-    if (!cg_cpu_known(arg))
-      usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
+    if (!cg_cpu_known(arg)) usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: " CG_CPU_NAMES, arg);
     o->cpu = arg;
     break;
   case KEY_TIME: o->time_passes = true; break;

@@ -301,13 +301,6 @@ void glue_finish(Glue *g) {
   }
 }
 
-uint32_t glue_parts(const Glue *g) {
-  uint32_t n = 0;
-  for (int i = 0; i < g->n; i++)
-    for (uint32_t k = 0; k < g->fn[i].split.n; k++) n += g->fn[i].split.part[k].fn != NULL;
-  return n;
-}
-
 void glue_add(Cg *cg, const Glue *g) {
   char suffix[SPLIT_NAME];
   for (int i = 0; i < g->n; i++) {

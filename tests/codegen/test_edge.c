@@ -201,7 +201,7 @@ static void compiled(Run *r, const char *cpu) {
     }
   }
   void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 127) / 64 * 64);
-  HnnCall call = {in, out, 0, (r->n + info.tile - 1) / info.tile, scratch, 0, 0, &codegen_host, r->n};
+  HnnCall call = {in, out, 0, (r->n + info.tile - 1) / info.tile, scratch, 0, 0, r->n};
   cg_kernel(cg, "f")(&call);
   for (int k = 0; k < columns(r); k++)
     for (int s = 0; s < r->n; s++) r->got[k * r->n + s] = r->form.f64 ? ((double *)out[k].p)[s] : (double)((float *)out[k].p)[s];
@@ -217,10 +217,8 @@ static void everywhere(Run *r) {
   folded(r);
   bool native = !r->form.forward && !r->form.late && r->form.second != SHARED; /* other orders are the same instructions */
   if (native) compiled(r, NULL);
-  if (native) compiled(r, "x86-64");
-#ifdef __x86_64__
-  if (native && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) compiled(r, "haswell");
-#endif
+  if (native) compiled(r, CODEGEN_PLAIN);
+  if (native && CODEGEN_WIDER) compiled(r, CODEGEN_WIDER);
   ir_fn_destroy(r->f);
 }
 
