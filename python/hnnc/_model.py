@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -156,7 +157,7 @@ class Function:
         self._products: dict[int, Function] = {}
         self.__name__ = name
         self.__doc__ = "%s\n\n%s" % (self._line(), Function.__doc__)
-        self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() and not keyword.iskeyword(n) else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                                                 for k, n in enumerate(self._names)]) if len(set(self._names)) == self._nargs else None
 
     def _type(self, shape: tuple[int, ...], per_sample: bool = True) -> str:

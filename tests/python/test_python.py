@@ -89,6 +89,8 @@ def test_functions():
     check(close(dq, 4) and close(dp, -3*np.sin(np.linspace(0, 1, 5))), "scalars and arrays")
     check(m.rate(0.0, 0.5, 2.0) == (4.0, -3*np.sin(0.5)) or close(m.rate(0.0, 0.5, 2.0), (4, -3*np.sin(0.5))), "numbers")
     check(isinstance(m.rate(0.0, 0.5, 2.0)[0], float), "numbers give numbers")
+    odd = hnnc.compile("fn f(lambda: real, x: real) = lambda*x\nfn g(λ: real[2]) = sum(λ)\n")
+    check(odd.f(2.0, 3.0) == 6 and odd.f(**{"lambda": 2.0, "x": 3.0}) == 6 and odd.g([1, 2]) == 3, "words of Python")
 
 
 def test_bad_arguments():
