@@ -43,10 +43,11 @@ typedef enum {
 
 typedef struct PVal {
   uint8_t cls, home, section, depth;
-  bool slow;     /* in its group, comes after a function of many instructions or is one */
-  bool stored;   /* has memory */
-  bool in_place; /* HOME_NEXT: takes the place of the carry's old value */
-  bool bsum;     /* depends on a sum over the batch */
+  uint32_t made_of; /* the one big operand that this would be computed of again, if it is, through others such; 0: none */
+  bool slow;        /* in its group, comes after a function of many instructions or is one */
+  bool stored;      /* has memory */
+  bool in_place;    /* HOME_NEXT: takes the place of the carry's old value */
+  bool bsum;        /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t walked; /* the last group that computes it for itself and whose operands were looked through */
   uint32_t around; /* the value that has this one inside, or 0: it is read there, if it has no memory of its own (plan_around.c) */
