@@ -60,14 +60,19 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src); /* the fused loop n
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */
-/* The same in DIR/0.o, DIR/1.o, ..., a function each in the order in which they were added; made on several threads, and
- * taken from the cache where it has them. */
-bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
+/* The same in DIR/0.o, DIR/1.o, ..., a function each, or a share of one; made on several threads, and taken from the cache where it has
+ * them. *n: their number. */
+bool cg_write_objects(Cg *cg, const char *dir, uint32_t *n, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 CgName cg_host_cpu(void);
 CgName cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name); /* one that --cpu takes */
+#ifdef __x86_64__
+#define CG_CPU_NAMES "x86-64, x86-64-v3, haswell, znver4, ..." /* some of them, for messages */
+#else
+#define CG_CPU_NAMES "generic, cortex-a72, cortex-a76, neoverse-n1, ..."
+#endif
 /* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
  * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */
 typedef struct CgProcessor {

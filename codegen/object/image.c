@@ -24,6 +24,7 @@ struct CgImage {
   size_t size;
   VEC(Global) global;
   char *names;
+  const CgImage *with;
 };
 
 typedef struct Load {
@@ -126,7 +127,9 @@ static bool find_symbols(Load *l) {
     const Elf64_Sym *s = &l->sym[k];
     const char *name = symbol_name(l, s);
     if (s->st_shndx == SHN_UNDEF) {
-      void *to = dlsym(RTLD_DEFAULT, name);
+      void *to = NULL;
+      for (const CgImage *w = l->im->with; w && !to; w = w->with) to = cg_image_symbol(w, name);
+      if (!to) to = dlsym(RTLD_DEFAULT, name);
       if (!to) return fail(l, "it needs ", name);
       l->value[k] = write_stub(l, to);
     } else if (s->st_shndx < l->eh->e_shnum && l->at[s->st_shndx] != NOWHERE) {
@@ -183,9 +186,9 @@ static bool load(Load *l) {
   return lay_out(l) && find_symbols(l) && relocate_all(l) && seal(l);
 }
 
-CgImage *cg_image_load(const void *object, size_t size, char *err, size_t errsize) {
+CgImage *cg_image_load(const void *object, size_t size, const CgImage *with, char *err, size_t errsize) {
   CgImage *im = base_realloc(NULL, sizeof *im);
-  memset(im, 0, sizeof *im);
+  *im = (CgImage){.with = with};
   Load l = {.p = object, .n = size, .im = im, .err = err, .errsize = errsize};
   bool ok = load(&l);
   base_free(l.at);

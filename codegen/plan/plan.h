@@ -148,6 +148,7 @@ typedef struct PlanForms {
   uint32_t n;
   int64_t most;
 } PlanForms;
+uint32_t plan_length(const Fn *f); /* IR instructions, of bodies, too */
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples);
 /* Plans f in a form; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t);
@@ -164,6 +165,7 @@ bool plan_sums_in_place(const Plan *p, const Group *g);    /* over the tiles, in
 bool plan_first_sets(const Plan *p, Val sink);
 int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accumulators */
 uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
+uint32_t plan_piece_weight(const Plan *p, uint32_t piece);
 Val plan_root(const Plan *p, Val v);            /* through aliases and views, to what has elements of its own */
 /* Scratch of an adaptive trajectory, in bytes from its beginning: the operands, packed, then arrays of the whole state, then the
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one

@@ -65,14 +65,14 @@ static int run_in(const char *dir, char *const argv[]) {
   return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
-/* An object for each compiled part. */
-static int write_objects(Session *s, const Glue *g, const char *dir) {
+/* *n objects of all compiled parts. */
+static int write_objects(Session *s, const Glue *g, const char *dir, uint32_t *n) {
   char err[512] = "";
   Cg *cg = cg_create(&s->cg, err, sizeof err);
   bool ok = cg != NULL;
   if (ok) {
     glue_add(cg, g);
-    ok = cg_write_objects(cg, dir, err, sizeof err);
+    ok = cg_write_objects(cg, dir, n, err, sizeof err);
   }
   cg_destroy(cg);
   return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err);
@@ -85,9 +85,9 @@ static int cannot_write(Session *s, const char *path) {
 }
 
 /* Everything the linker needs, in `dir`. */
-static int write_parts(Session *s, const Glue *g, const char *dir) {
+static int write_parts(Session *s, const Glue *g, const char *dir, uint32_t *objects) {
   Arena *m = s->model->mem;
-  int code = write_objects(s, g, dir);
+  int code = write_objects(s, g, dir, objects);
   if (code) return code;
   bool ok = write_text(arena_printf(m, "%s/glue.c", dir), glue_print, g) &&
             write_text(arena_printf(m, "%s/%s.h", dir, g->name), glue_header, g) &&
@@ -108,7 +108,7 @@ static int compiler_words(Arena *m, char **argv, int most) {
 }
 
 /* `library.so` in dir. The compiler runs there and sees names of ours alone, none of the user's paths. */
-static int link_library(Session *s, const Glue *g, const char *dir) {
+static int link_library(Session *s, const Glue *g, const char *dir, uint32_t objects) {
   Arena *m = s->model->mem;
   char *fixed[] = {"-shared",
                    "-fPIC",
@@ -125,11 +125,10 @@ static int link_library(Session *s, const Glue *g, const char *dir) {
                    "-lpthread",
                    "-lm"};
   enum { FIXED = sizeof fixed / sizeof *fixed, WORDS = 32, OBJECTS_AT = 6 };
-  uint32_t parts = glue_parts(g);
-  char **argv = ARENA_ARRAY(m, char *, WORDS + FIXED + parts + 1);
+  char **argv = ARENA_ARRAY(m, char *, WORDS + FIXED + objects + 1);
   int n = compiler_words(m, argv, WORDS);
   for (int k = 0; k < FIXED; k++) {
-    for (uint32_t part = 0; k == OBJECTS_AT && part < parts; part++) argv[n++] = arena_printf(m, "%u.o", part);
+    for (uint32_t o = 0; k == OBJECTS_AT && o < objects; o++) argv[n++] = arena_printf(m, "%u.o", o);
     argv[n++] = fixed[k];
   }
   waiting_at("linking the library", NULL, (Span){0});
@@ -170,8 +169,9 @@ static int make_library(Session *s, const Glue *g, const char *out) {
   if (!write_file(made, "", 0)) return stop_keeps(made), cannot_write(s, out);
   if (!mkdtemp(dir)) return unlink(made), stop_keeps(made), cannot_write(s, dir);
   stop_removes(dir);
-  int code = write_parts(s, g, dir);
-  if (!code) code = link_library(s, g, dir);
+  uint32_t objects = 0;
+  int code = write_parts(s, g, dir, &objects);
+  if (!code) code = link_library(s, g, dir, objects);
   if (!code && (!copy_file(arena_printf(m, "%s/library.so", dir), made) || rename(made, out))) code = cannot_write(s, out);
   if (code) unlink(made);
   stop_keeps(made);

@@ -166,9 +166,9 @@ static bool add_train(Glue *g, const Train *t) {
 
 /* ---- products with Jacobians ----------------------------------------------------------------------------------- */
 
-static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
-                                                        "tangents of the results of `%s`, from those of its arguments",
-                                                        "the Hessian of `%s` times a tangent of its arguments"};
+static const char *const product_says[PRODUCT_KINDS] = {
+  "cotangents of the arguments of `%s`, from those of its results", "tangents of the results of `%s`, from those of its arguments",
+  "the Hessian of `%s` times a tangent of its arguments", "`%s`, and its gradient by each argument"};
 
 /* What derivatives can be asked of: functions of the model, and what was asked for before. */
 typedef struct Named {
@@ -187,8 +187,8 @@ void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_
   const char *all = "", *near = diag_nearest(name, names, n);
   for (uint32_t i = 0; i < n; i++) all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", names[i]);
   if (there)
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
-             name);
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s takes a function with one result, a scalar, and `%s` has others",
+             pass_product_name[kind], name);
   else
     diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
              pass_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
@@ -299,13 +299,6 @@ void glue_finish(Glue *g) {
     ir_fn_destroy(g->fn[i].product);
     base_free(g->fn[i].running.param);
   }
-}
-
-uint32_t glue_parts(const Glue *g) {
-  uint32_t n = 0;
-  for (int i = 0; i < g->n; i++)
-    for (uint32_t k = 0; k < g->fn[i].split.n; k++) n += g->fn[i].split.part[k].fn != NULL;
-  return n;
 }
 
 void glue_add(Cg *cg, const Glue *g) {

@@ -43,7 +43,6 @@ typedef struct Glue {
 int glue_make(Session *s, const char *base, Glue *g); /* 0 or the exit code after messages */
 void glue_finish(Glue *g);
 void glue_add(Cg *cg, const Glue *g);
-uint32_t glue_parts(const Glue *g); /* how many functions that adds */
 void glue_header(FILE *out, const Glue *g);
 void glue_print(FILE *out, const Glue *g);
 

@@ -141,6 +141,37 @@ static void test_derivatives(void) {
   CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK && hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
   CU_ASSERT(other[0] != loss[0]);
   CU_ASSERT(hnnc_compile(m) == HNNC_OK);
+  size_t both;
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_GRAD, net, &both) == HNNC_OK && hnnc_derive(m, HNNC_GRAD, vjp, &again) == HNNC_USAGE);
+  const hnnc_array with[] = {{loss, 0}, {bar[0], 0}, {bar[1], 0}};
+  CU_ASSERT(hnnc_set_param(m, 0, w, 3) == HNNC_OK && hnnc_call_arrays(m, both, 1, 0, in, with) == HNNC_OK);
+  CU_ASSERT(loss[0] == 307 && bar[0][0] == 4 && bar[1][0] == 60);
+  hnnc_close(m);
+}
+
+static bool has_file(const char *dir, const char *name) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  return access(path, R_OK) == 0 && unlink(path) == 0;
+}
+
+/* As ONNX: functions, losses and products by their numbers, in one file or each in its own. */
+static void test_onnx(void) {
+  hnnc_model *m = open_it(program);
+  char dir[] = "/tmp/hnnc-test-XXXXXX", path[64];
+  CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+  snprintf(path, sizeof path, "%s/two", dir);
+  size_t two[] = {kind_number(m, "learned", "net"), kind_number(m, "fit", "loss"), 0};
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_VJP, two[0], &two[2]) == HNNC_OK);
+  CU_ASSERT(hnnc_export_onnx(m, path, two, 3) == HNNC_OK && has_file(dir, "two.onnx"));
+  two[1] = kind_number(m, "fit", "gradient");
+  CU_ASSERT(hnnc_export_onnx(m, path, two, 3) == HNNC_USAGE && hnnc_export_onnx(m, path, (size_t[]){1000}, 1) == HNNC_USAGE);
+  CU_ASSERT(hnnc_export_onnx(m, NULL, two, 1) == HNNC_USAGE && hnnc_export_onnx(m, path, NULL, 1) == HNNC_USAGE);
+  CU_ASSERT(hnnc_export_onnx(m, "/dev/null/x", two, 1) == HNNC_IO && hnnc_messages(m, NULL) == 1);
+  CU_ASSERT(!has_file(dir, "two.onnx") && hnnc_export_onnx(m, dir, NULL, 0) == HNNC_OK);
+  CU_ASSERT(has_file(dir, "test.H.onnx") && has_file(dir, "test.learned.onnx"));
+  CU_ASSERT(has_file(dir, "test.error.onnx") && has_file(dir, "test.energy.onnx") && has_file(dir, "test.loss_fit.onnx") &&
+            rmdir(dir) == 0);
   hnnc_close(m);
 }
 
@@ -688,6 +719,7 @@ static void test_usage(void) {
 const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"params", test_params},
                                                 {"derivatives", test_derivatives},
+                                                {"onnx", test_onnx},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},
