@@ -102,6 +102,7 @@ typedef struct Group {
   uint32_t joined; /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
   Plan *body; /* G_SCAN, G_ODE */
+  Fn *own;    /* of which the body is, if not of the instruction's: stages as lanes */
 } Group;
 
 typedef struct Copy {
@@ -171,14 +172,22 @@ Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has e
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
  * sample, vectors along the elements, the last filled up with zeros. */
 enum { ODE_Y, ODE_LOW, ODE_NEXT_LOW, ODE_Z, ODE_WORK, ODE_K }; /* numbers of arrays; from ODE_K on the rates of each stage */
+/* gauss16: the function is compiled one sample at a time, and the lanes are its stages. Arrays are numbers, w is 1; behind them those of
+ * `stages` reals for each number, more than 8 where a vector has more: they are there again. */
+enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
 typedef struct PlanOde {
   uint32_t states;
   int64_t dim, times, rows;
   unsigned lanes, w;
   int64_t *off; /* of each operand; states by their rows */
   int64_t array, stride, trajectory, bytes;
+  unsigned stages;
+  int64_t staged, staged_stride;
 } PlanOde;
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
+bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
+PlanForm plan_stage_form(const Plan *p);           /* of its rates */
+Fn *plan_stage_body(const Fn *f, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

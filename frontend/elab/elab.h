@@ -121,6 +121,7 @@ typedef struct Made {
   VEC(Data *) data;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(Loss) losses;
   VEC(LeftOut) left_out;
   VEC(Proof) proofs;
   VEC(Looked) looked;
@@ -146,6 +147,7 @@ struct Elab {
   struct Nets *nets;         /* builtin/net.c */
   struct Wrts *wrts;         /* builtin/wrt.c */
   struct Claims *claims;     /* claims/claims.c */
+  struct OnnxLoaded *onnx;   /* onnx/load.c */
 };
 
 void context_push(Elab *E, Context *c); /* a copy of the one around */
