@@ -165,7 +165,7 @@ bool plan_first_sets(const Plan *p, Val sink);
 int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accumulators */
 uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
 uint32_t plan_piece_weight(const Plan *p, uint32_t piece);
-Val plan_root(const Plan *p, Val v);            /* through aliases and views, to what has elements of its own */
+Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has elements of its own */
 /* Scratch of an adaptive trajectory, in bytes from its beginning: the operands, packed, then arrays of the whole state, then the
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
  * sample, vectors along the elements, the last filled up with zeros. */
