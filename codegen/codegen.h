@@ -60,9 +60,20 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src); /* the fused loop n
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */
-/* The same in DIR/0.o, DIR/1.o, ..., a function each, or a share of one; made on several threads, and taken from the cache where it has
- * them. *n: their number. */
-bool cg_write_objects(Cg *cg, const char *dir, uint32_t *n, char *err, size_t errsize);
+
+/* A function of a shared library (object/shared.h) that takes pointers: int symbol(model, n, in..., out...), which calls
+ *   int to(model, number, n, 0, {pointer, ld} in[], {pointer, ld} out[])
+ * of the base, or int symbol(model, n, in..., n_2, in_2..., double lr, double *loss), which calls
+ *   int to(model, number, n[], {pointer, ld} *in[], lr, loss).
+ * The arrays have ld 0, and one more of NULL behind them. */
+typedef struct CgWrapper {
+  const char *symbol, *to;
+  int number;
+  bool step;
+  int nset; /* of inputs; 1 of the first form */
+  const int *nin;
+  int nout; /* of the first form */
+} CgWrapper;
 
 /* Features of the machine, for the manifest and the tile choices. */
 CgName cg_host_cpu(void);

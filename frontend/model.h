@@ -269,6 +269,15 @@ typedef struct Export {
   Span at;
 } Export;
 
+/* A loss that no training of the file minimises, if its argument types are known. */
+typedef struct Loss {
+  const char *name;
+  Fn *fn;          /* params, arguments (IN_FIELD, lane) -> scalar (lane) */
+  uint32_t *moved; /* parameters by which it has a gradient */
+  uint32_t nmoved;
+  Span at;
+} Loss;
+
 /* A function that cannot be in a library, and why: a text that follows its name. */
 typedef struct LeftOut {
   const char *name, *kind, *why;
@@ -339,6 +348,8 @@ typedef struct Model {
   uint32_t naction;
   Export *export_;
   uint32_t nexport;
+  Loss *loss;
+  uint32_t nloss;
   LeftOut *left_out;
   uint32_t nleft_out;
   Proof *proof;

@@ -259,6 +259,7 @@ typedef enum Method {
   M_DOPRI5,
   M_DOP853,
   M_TSIT5,
+  M_GAUSS16,
   M_count
 } Method;
 typedef struct MethodInfo {
@@ -411,7 +412,8 @@ Val ir_logjac(Build *b, Val e, Val x);
 Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map);
 /* Emits the body of `callee` with its inputs bound to args; writes its outputs. */
 void ir_inline(Build *b, const Fn *callee, const Val *args, Val *out);
-Fn *ir_copy_fn(Fn *parent_or_null, const Fn *f); /* deep copy; without folding or numbering */
+Fn *ir_copy_fn(Fn *parent_or_null, const Fn *f);  /* deep copy; without folding or numbering */
+Fn *ir_with_lanes(const Fn *f, const bool *lane); /* which inputs are per sample, as all outputs then are (lanes.c) */
 /* Which instructions reach an output (or a carry, ys, zs that does): live[id]. Caller frees. */
 bool *ir_live(const Fn *f);
 

@@ -6,8 +6,12 @@
 
 bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3))); /* false */
 bool rt_fail_errno(RtError *err, const char *doing, const char *path); /* "cannot <doing> <path>: why; what to do" */
-double rt_now(void);                                                   /* monotonic seconds */
-bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);          /* false: too large */
+/* Zeros that are touched page by page as they are used, where they are many in pages of 2 MiB, if the system has them for those who ask:
+ * a tile that outgrows the caches would else look up the place of a page at every other line. *memory is to be freed; NULL without
+ * memory. Aligned to 64 bytes. */
+void *rt_spacious(size_t size, void **memory);
+double rt_now(void);                                          /* monotonic seconds */
+bool rt_elems(int rank, const uint32_t *dim, int64_t *elems); /* false: too large */
 
 static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 

@@ -38,10 +38,14 @@ class Function(c.Structure):
                 ("out", c.POINTER(Value)), ("flop", c.c_int64), ("draws", c.c_int32)]
 
 
+class Parameter(c.Structure):
+    _fields_ = [("path", c.c_char_p), ("rank", c.c_int32), ("dim", c.c_uint32 * 8), ("elems", c.c_int64), ("first", c.c_int64)]
+
+
 class Library(c.Structure):
     _fields_ = [("abi", c.c_uint32), ("size", c.c_uint32)] + [(k, c.c_char_p) for k in "name source compiler hash cpu features".split()] + [
         (k, c.c_int32) for k in "f64 nfunction nparameter ntraining nproof".split()] + [
-        ("function", c.POINTER(Function)), ("parameter", c.c_void_p), ("training", c.c_void_p), ("proof", c.c_void_p), ("reals", c.c_int64),
+        ("function", c.POINTER(Function)), ("parameter", c.POINTER(Parameter)), ("training", c.c_void_p), ("proof", c.c_void_p), ("reals", c.c_int64),
         ("create", c.CFUNCTYPE(c.c_void_p)), ("destroy", c.CFUNCTYPE(None, c.c_void_p)), ("share", c.c_void_p), ("threads", c.c_void_p),
         ("param", c.c_void_p),
         ("call", c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_int, c.c_int64, c.c_uint64, c.POINTER(Array), c.POINTER(Array))), ("step", c.c_void_p),
@@ -94,6 +98,21 @@ def arguments(lib, model, k, rng, n):
     return found or (args, want, 0)
 
 
+def end_to_end(lib, run, got):
+    """Of a gradient: the loss, and the gradients by parameters where the library has them. A stack's turns are parameters there."""
+    bare = lambda path: re.sub(r"[.\[:]\d+\]?", "", path)
+    first = {}
+    for k in reversed(range(lib.nparameter)):
+        path = lib.parameter[k].path.decode()
+        first[path] = first[bare(path)] = lib.parameter[k].first
+    flat = np.zeros(lib.reals, "f8" if lib.f64 else "f4")
+    for x, v in zip(run.get_outputs()[1:], got[1:]):
+        path = x.name.split(".", 1)[1]
+        at = first[path if path in first else bare(path)]
+        flat[at:at + v.size] = v.ravel()
+    return [got[0], flat]
+
+
 def compare(lib, model, k, path):
     """The largest difference, how much results change with the last place of the arguments, the share of numbers that are finite."""
     f, run, rng = lib.function[k], session(path), np.random.default_rng(SEED)
@@ -101,6 +120,7 @@ def compare(lib, model, k, path):
     for n in (SAMPLES, 1):
         args, want, by = arguments(lib, model, k, rng, n)
         got = run.run(None, {f.in_[i].name.decode(): args[i] for i in range(f.nin)})
+        if f.kind == b"gradient": got = end_to_end(lib, run, got)
         if len(got) != len(want): return np.inf, 0, 0
         worst = max([worst] + [difference(g.astype(w.dtype), w) for g, w in zip(got, want)])
         shaken = max(shaken, by)
@@ -149,8 +169,8 @@ def check_model(hnnc, path, products):
     for k in range(lib.nfunction):
         kind, function = lib.function[k].kind.decode(), lib.function[k].name.decode()
         files = [name + "." + file + ".onnx" for file in (function, kind + "_" + function)]
-        file = files[1] if kind == "loss" or (kind == "report" and os.path.exists(files[1])) else files[0]
-        if kind == "gradient" or not os.path.exists(file): continue
+        file = files[1] if kind in ("loss", "gradient") or (kind == "report" and os.path.exists(files[1])) else files[0]
+        if not os.path.exists(file): continue
         try: d, shaken, finite = compare(lib, model, k, file)
         except Exception as e: d, shaken, finite = np.inf, 0, 0; print("  %s: %s" % (file, str(e)[:600]))
         within = WITHIN["f64" if lib.f64 else "f32"]

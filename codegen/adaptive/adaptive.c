@@ -91,23 +91,6 @@ static void begin_arrays(Loop *l) {
   gen_zero(l->g, whole(l, ODE_LOW), l->o->rows * l->w * e->es);
 }
 
-/* Lanes whose times are not finite or not in order. */
-static V unordered(Loop *l, V t0, V dir) {
-  V bad = pick(l, is_finite(l, t0), num(l, 0), num(l, 1));
-  if (l->o->times > 1) {
-    CgLoop *loop = base_realloc(NULL, sizeof *loop);
-    cg_loop_begin(l->e, loop, cg_i64(l->e, 1), cg_i64(l->e, l->o->times), 1);
-    V before = cg_loop_phi(l->e, loop, t0), so_far = cg_loop_phi(l->e, loop, bad), t = gen_point_times(l, loop->iv);
-    V back = less(l, mul(l, sub(l, t, before), dir), num(l, 0)), wild = not_(l, is_finite(l, t));
-    cg_loop_next(loop, 0, t);
-    cg_loop_next(loop, 1, pick(l, either(l, back, wild), num(l, 1), so_far));
-    cg_loop_end(l->e, loop);
-    bad = loop->next[1];
-    base_free(loop);
-  }
-  return LLVMBuildFCmp(l->b, LLVMRealUNE, bad, num(l, 0), "");
-}
-
 static void begin(Loop *l) {
   CgEmit *e = l->e;
   for (int s = 0; s < SLOTS; s++) l->slot[s] = cg_alloca(e, l->w * 8), put(l, (Slot)s, num(l, 0));
@@ -116,7 +99,7 @@ static void begin(Loop *l) {
   V dir = pick(l, less(l, end, t0), num(l, -1), num(l, 1));
   begin_arrays(l);
   put(l, T, t0), put(l, END, end), put(l, DIR, dir), put(l, SPAN, span), put(l, OLD, num(l, 1e-4));
-  V bad = unordered(l, t0, dir), all = LLVMConstAllOnes(LLVMTypeOf(bad)), still = at_most(l, span, num(l, 0));
+  V bad = gen_point_unordered(l, t0, dir), all = LLVMConstAllOnes(LLVMTypeOf(bad)), still = at_most(l, span, num(l, 0));
   put_flag(l, FAILED, bad);
   put_flag(l, RUN, not_(l, either(l, bad, still)));
   gen_point_write(l, all, 0);
@@ -155,7 +138,7 @@ static void bury(Loop *l) {
 void gen_adaptive(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
   Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
-  l->last = l->m->stages - 1;
+  l->last = l->m->stages - 1, l->rates = gen_stage_rates;
   l->array = gen_scratch(g, a->work + l->o->array);
   begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));

@@ -6,7 +6,7 @@
 #include "ir/adaptive.h"
 
 typedef struct Adaptive {
-  const AdaptiveMethod *method;
+  const AdaptiveMethod *method; /* NULL: gauss16 */
   const PlanOde *plan;
   double rtol, atol, max_steps;
   int64_t work; /* scratch that the plan is of */
@@ -15,5 +15,6 @@ typedef struct Adaptive {
   LLVMValueRef rates, ctx;    /* void rates(ctx, times of the lanes, state, where the rates go) */
 } Adaptive;
 void gen_adaptive(Gen *g, const Adaptive *a);
+void gen_gauss(Gen *g, const Adaptive *a); /* of one sample: rates are of all stages, each a lane */
 
 #endif

@@ -11,9 +11,10 @@
 typedef LLVMValueRef V;
 /* What a lane carries from step to step, each a vector of doubles in memory. DUE: the time at `NEXT`, or an infinity behind the
  * last but one; RUN, REJECTED, FAILED, MASK: 1 or 0. */
-typedef enum { T, T_LOW, H, OLD, STEPS, RUN, REJECTED, FAILED, END, DIR, SPAN, NEXT, DUE, MASK, SLOTS } Slot;
+typedef enum { T, T_LOW, H, OLD, STEPS, RUN, REJECTED, FAILED, END, DIR, SPAN, NEXT, DUE, MASK, HOLD, STEP, BEFORE, SLOTS } Slot;
 
-typedef struct Loop {
+typedef struct Loop Loop;
+struct Loop {
   CgEmit *e, d; /* d: of doubles */
   Gen *g;
   const Adaptive *a;
@@ -23,7 +24,8 @@ typedef struct Loop {
   unsigned w;
   int last; /* number of the stage at the end of a step */
   V slot[SLOTS], tr, array;
-} Loop;
+  void (*rates)(Loop *l, double c, int z, int to); /* K_to at t + c h and the state in array z */
+};
 
 static inline V num(Loop *l, double v) { return cg_real(&l->d, v, l->w); }
 static inline V add(Loop *l, V x, V y) { return LLVMBuildFAdd(l->b, x, y, ""); }
@@ -115,6 +117,8 @@ void gen_stage_first(Loop *l);                                 /* sets the first
 
 /* ---- point.c: what goes to the trajectory ------------------------------------------------------------------------------ */
 
+V gen_point_time(Loop *l, V i, V lane);           /* time i of a lane, both i64, as a double */
+V gen_point_unordered(Loop *l, V t0, V dir);      /* lanes whose times are not finite or not in order */
 V gen_point_times(Loop *l, V i);                  /* times i of all lanes */
 void gen_point_next(Loop *l, V next, V lane);     /* NEXT of a lane, with DUE */
 void gen_point_due(Loop *l, V mask, int from);    /* lanes of the mask get the state in an array as their next point */

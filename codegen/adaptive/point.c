@@ -8,8 +8,7 @@ static void put_lane(Loop *l, Slot s, V lane, V v) {
   else cg_store(&l->d, v, lane_ptr(l, s, lane));
 }
 
-/* Time i of a lane, both i64, as a double. */
-static V lane_time(Loop *l, V i, V lane) {
+V gen_point_time(Loop *l, V i, V lane) {
   V at = l->a->lane_times ? cg_iadd(l->e, cg_imul(l->e, i, cg_i64(l->e, l->o->lanes)), lane) : i;
   V t = cg_load(l->e, cg_gep(l->e, l->a->time, at), 1);
   return l->e->f64 ? t : LLVMBuildFPExt(l->b, t, l->d.real, "");
@@ -18,13 +17,13 @@ static V lane_time(Loop *l, V i, V lane) {
 V gen_point_times(Loop *l, V i) {
   if (l->a->lane_times && l->o->lanes > 1)
     return wide(l, cg_load(l->e, cg_gep(l->e, l->a->time, cg_imul(l->e, i, cg_i64(l->e, l->o->lanes))), l->w));
-  return cg_splat(l->e, lane_time(l, i, cg_i64(l->e, 0)), l->w);
+  return cg_splat(l->e, gen_point_time(l, i, cg_i64(l->e, 0)), l->w);
 }
 
 void gen_point_next(Loop *l, V next, V lane) {
   CgEmit *e = l->e;
   V end = cg_i64(e, l->o->times - 1), inside = LLVMBuildICmp(l->b, LLVMIntSLT, next, end, "");
-  V t = lane_time(l, LLVMBuildSelect(l->b, inside, next, end, ""), lane);
+  V t = gen_point_time(l, LLVMBuildSelect(l->b, inside, next, end, ""), lane);
   V dir = cg_load(&l->d, lane_ptr(l, DIR, lane), 1), never = LLVMBuildFMul(l->b, dir, cg_real(&l->d, HUGE_VAL, 1), "");
   put_lane(l, DUE, lane, LLVMBuildSelect(l->b, inside, t, never, ""));
   put_lane(l, NEXT, lane, LLVMBuildSIToFP(l->b, next, l->d.real, ""));
@@ -66,6 +65,22 @@ void gen_point_write(Loop *l, V mask, int64_t k) {
   If some = if_begin(l, any(l, mask));
   gen_lane_rows(l, last_row, 0, NULL, &(Point){mask, cg_i64(l->e, k * l->o->dim * l->o->lanes)});
   if_end(l, some);
+}
+
+V gen_point_unordered(Loop *l, V t0, V dir) {
+  V bad = pick(l, is_finite(l, t0), num(l, 0), num(l, 1));
+  if (l->o->times > 1) {
+    CgLoop *loop = base_realloc(NULL, sizeof *loop);
+    cg_loop_begin(l->e, loop, cg_i64(l->e, 1), cg_i64(l->e, l->o->times), 1);
+    V before = cg_loop_phi(l->e, loop, t0), so_far = cg_loop_phi(l->e, loop, bad), t = gen_point_times(l, loop->iv);
+    V back = less(l, mul(l, sub(l, t, before), dir), num(l, 0)), wild = not_(l, is_finite(l, t));
+    cg_loop_next(loop, 0, t);
+    cg_loop_next(loop, 1, pick(l, either(l, back, wild), num(l, 1), so_far));
+    cg_loop_end(l->e, loop);
+    bad = loop->next[1];
+    base_free(loop);
+  }
+  return LLVMBuildFCmp(l->b, LLVMRealUNE, bad, num(l, 0), "");
 }
 
 /* The interpolant r0 + x (r1 + x1 (r2 + x (r3 + ...))), x1 = 1 - x: r0 is the state, r1 ... take the places of K_1 ... */

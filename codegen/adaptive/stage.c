@@ -140,7 +140,7 @@ void gen_stage_first(Loop *l) {
   runs = flag(l, RUN);
   put(l, H, pick(l, runs, mul(l, dir, h), num(l, 0)));
   gen_lane_rows(l, euler_row, 0, NULL, narrow(l, get(l, H)));
-  gen_stage_rates(l, 1, ODE_Z, 1);
+  l->rates(l, 1, ODE_Z, 1);
   gen_lane_rows(l, turn_row, 1, sum, NULL);
   V der2 = over(l, root(l, mean(l, sum[0])), h), speed = root(l, a);
   der2 = pick(l, is_finite(l, der2), der2, num(l, 0));

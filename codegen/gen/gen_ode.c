@@ -23,6 +23,8 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
   LLVMValueRef outer = e->fn;
   Gen saved = *g;
+  const CgEmit outside = *e;
+  e->tile = p->form.tile, e->vl = p->form.vl, e->nv = e->tile / e->vl;
   e->fn = fn;
   g->memo = NULL, g->nmemo = g->memo_size = 0;
   LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));
@@ -37,7 +39,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     if (i->op != OP_in) continue;
     uint32_t k = ir_number(p->f, i);
     if (k < o->plan.states) {
-      LLVMValueRef at = cg_i64(e, o->plan.off[k]);
+      LLVMValueRef at = cg_i64(e, o->plan.off[k] * (o->plan.stages ? o->plan.stages : 1));
       fr->base[v] = cg_gep_bytes(e, LLVMGetParam(fn, 2), at);
     } else if (k == o->plan.states) fr->base[v] = LLVMGetParam(fn, 1);
     else fr->base[v] = place(g, o, o->plan.off[k]);
@@ -49,11 +51,12 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
     gen_forget(g);
     gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
-    row += type_count(t) * o->plan.lanes * e->es;
+    row += type_count(t) * (t.lane ? e->tile : 1) * e->es;
   }
   LLVMBuildRetVoid(e->b);
   base_free(g->memo);
   *g = saved;
+  e->tile = outside.tile, e->vl = outside.vl, e->nv = outside.nv;
   e->fn = outer;
   LLVMPositionBuilderAtEnd(e->b, here);
   return fn;
@@ -67,6 +70,7 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   Adaptive a = {.method = adaptive_method(attr.method), .plan = &o->plan, .max_steps = (double)attr.max_steps};
   memcpy(&a.rtol, &attr.rtol, sizeof a.rtol);
   memcpy(&a.atol, &attr.atol, sizeof a.atol);
+  if (o->plan.stages) a.method = NULL;
   const double least = ADAPTIVE_MIN_RTOL * (e->f64 ? DBL_EPSILON : (double)FLT_EPSILON);
   if (a.rtol < least) a.rtol = least;
   LLVMBuildStore(e->b, g->call, ctx);
@@ -77,7 +81,8 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   a.time = place(g, o, o->plan.off[o->plan.states]);
   a.out = place(g, o, o->plan.trajectory);
   a.rates = fn, a.ctx = ctx;
-  gen_adaptive(g, &a);
+  if (a.method) gen_adaptive(g, &a);
+  else gen_gauss(g, &a);
 }
 
 typedef struct Unpack {
@@ -98,7 +103,7 @@ static void unpack_row(Gen *g, void *ctx, Idx *at) {
 
 static void unpack(Gen *g, const Ode *o, uint32_t k) {
   Val r = plan_result(o->fr->p, o->gr->main, k);
-  Unpack u = {.o = o, .k = k, .t = o->gr->body->f->in.at[k].type};
+  Unpack u = {.o = o, .k = k, .t = ir_body(o->fr->p->f, o->i)->in.at[k].type};
   CgLoop loop;
   if (!r.id) return;
   gen_memory(g, o->fr, r, &u.base, &u.ld);
@@ -112,7 +117,7 @@ static void unpack(Gen *g, const Ode *o, uint32_t k) {
 static void pack(Gen *g, const Ode *o, uint32_t k) {
   Val a = ir_arg(o->fr->p->f, o->i, k);
   Type t = ir_type(o->fr->p->f, a);
-  const Fn *body = o->gr->body->f;
+  const Fn *body = ir_body(o->fr->p->f, o->i);
   if (k != o->plan.states) t.lane = body->in.at[k].type.lane;
   gen_copy(g, o->fr, a, t, place(g, o, o->plan.off[k]), gen_tile_ld(g), false);
   gen_forget(g);

@@ -1,6 +1,7 @@
 /* The public face: functions are collected, compiled (each a module of its own, on several threads) or
  * taken from the cache, and linked into the process. */
 #include "codegen/codegen.h"
+#include "codegen/object/codegen_priv.h"
 #include "codegen/object/image_priv.h"
 #include "codegen/gen/gen.h"
 #include "codegen/kernels/kernels.h"
@@ -114,6 +115,7 @@ typedef struct Making {
   const CgMachine *m;
   uint32_t from, to;
   bool f64; /* of the peak's loop */
+  const CgWrapper *wrapper;
   LLVMCodeGenFileType kind;
   LLVMContextRef ctx;
   LLVMModuleRef mod;
@@ -437,18 +439,30 @@ bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize) {
   return compile_pending(cg, LLVMObjectFile, &o, err, errsize) && write_file(path, &o, err, errsize);
 }
 
-bool cg_write_objects(Cg *cg, const char *dir, uint32_t *n, char *err, size_t errsize) {
-  bool ok = make_objects(cg, err, errsize);
-  for (uint32_t k = 0; k < cg->fn.n; k++) {
-    char path[4096];
-    CgObject o = cg->fn.at[k].object;
-    cg->fn.at[k].object = (CgObject){0};
-    snprintf(path, sizeof path, "%s/%u.o", dir, k);
-    if (ok) ok = write_file(path, &o, err, errsize);
-    else base_free(o.p);
+static void make_wrappers(void *ctx) {
+  Making *w = ctx;
+  w->mod = cg_module(w->m, w->ctx);
+  for (uint32_t k = w->from; k < w->to; k++) {
+    cg_emit_init(&w->e, &w->m->target, w->ctx, w->mod, true);
+    gen_wrapper(&w->e, &w->wrapper[k]);
+    cg_emit_finish(&w->e);
   }
-  *n = cg->fn.n;
-  return ok;
+  w->ok = cg_object(w->m, w->mod, LLVMObjectFile, w->out, &w->lost, w->err, w->errsize);
+}
+
+uint32_t cg_objects(Cg *cg, const CgWrapper *wrapper, uint32_t n, CgObject **out, char *err, size_t errsize) {
+  if (!make_objects(cg, err, errsize)) return 0;
+  *out = base_zeroed(cg->fn.n + 1, sizeof **out);
+  Making w = {.cg = cg, .wrapper = wrapper, .to = n, .out = *out, .err = err, .errsize = errsize};
+  const bool ok = make(&w, &cg->machine, make_wrappers);
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    (*out)[k + 1] = cg->fn.at[k].object;
+    cg->fn.at[k].object = (CgObject){0};
+    if (!ok) base_free((*out)[k + 1].p);
+  }
+  if (ok) return cg->fn.n + 1;
+  base_free(*out);
+  return 0;
 }
 
 /* ---- the machine's peak ---------------------------------------------------------------------------------------------- */

@@ -278,7 +278,9 @@ static void plan_multi(Plan *p, Val v) {
   Group *g = group_new(p, i->op == OP_scan ? G_SCAN : G_ODE, s, false, 0, NULL);
   g->main = v;
   p->val[v.id].group = p->group.n - 1;
-  g->body = plan_walk(&(Plan){.mem = p->mem, .f = body, .up = p, .call = v, .form = p->form, .target = p->target, .lane = p->lane});
+  Plan like = {.mem = p->mem, .f = body, .up = p, .call = v, .form = p->form, .target = p->target, .lane = p->lane};
+  if (plan_by_stages(p->f, i)) like.f = g->own = plan_stage_body(p->f, i), like.form = plan_stage_form(p), like.lane = true;
+  g->body = plan_walk(&like);
 }
 
 static void plan_dot_inst(Plan *p, Val v, Section s) {
@@ -464,6 +466,7 @@ static void plan_release(Plan *p) {
   for (uint32_t k = 1; k < p->group.n; k++) {
     Group *g = p->group.at[k];
     if (g->body) plan_release(g->body);
+    if (g->own) ir_fn_destroy(g->own);
     vec_free(&g->member);
     vec_free(&g->root);
   }

@@ -43,10 +43,11 @@ typedef enum {
 
 typedef struct PVal {
   uint8_t cls, home, section, depth;
-  bool slow;     /* in its group, comes after a function of many instructions or is one */
-  bool stored;   /* has memory */
-  bool in_place; /* HOME_NEXT: takes the place of the carry's old value */
-  bool bsum;     /* depends on a sum over the batch */
+  uint32_t made_of; /* the one big operand that this would be computed of again, if it is, through others such; 0: none */
+  bool slow;        /* in its group, comes after a function of many instructions or is one */
+  bool stored;      /* has memory */
+  bool in_place;    /* HOME_NEXT: takes the place of the carry's old value */
+  bool bsum;        /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t walked; /* the last group that computes it for itself and whose operands were looked through */
   uint32_t around; /* the value that has this one inside, or 0: it is read there, if it has no memory of its own (plan_around.c) */
@@ -101,6 +102,7 @@ typedef struct Group {
   uint32_t joined; /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
   Plan *body; /* G_SCAN, G_ODE */
+  Fn *own;    /* of which the body is, if not of the instruction's: stages as lanes */
 } Group;
 
 typedef struct Copy {
@@ -170,14 +172,22 @@ Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has e
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
  * sample, vectors along the elements, the last filled up with zeros. */
 enum { ODE_Y, ODE_LOW, ODE_NEXT_LOW, ODE_Z, ODE_WORK, ODE_K }; /* numbers of arrays; from ODE_K on the rates of each stage */
+/* gauss16: the function is compiled one sample at a time, and the lanes are its stages. Arrays are numbers, w is 1; behind them those of
+ * `stages` reals for each number, more than 8 where a vector has more: they are there again. */
+enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
 typedef struct PlanOde {
   uint32_t states;
   int64_t dim, times, rows;
   unsigned lanes, w;
   int64_t *off; /* of each operand; states by their rows */
   int64_t array, stride, trajectory, bytes;
+  unsigned stages;
+  int64_t staged, staged_stride;
 } PlanOde;
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
+bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
+PlanForm plan_stage_form(const Plan *p);           /* of its rates */
+Fn *plan_stage_body(const Fn *f, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

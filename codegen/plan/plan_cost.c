@@ -120,6 +120,15 @@ static bool takes_lanes(const Fn *f) {
   return false;
 }
 
+/* Trajectories whose lanes are stages: one sample after the other. */
+static bool stages_are_lanes(const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++)
+    if (plan_by_stages(f, &f->inst.at[v])) return true;
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (stages_are_lanes(f->sub.at[k])) return true;
+  return false;
+}
+
 static PlanForms one_form(Plan *p, Plan *other) {
   plan_destroy(other);
   return (PlanForms){.plan = {p}, .n = 1};
@@ -128,8 +137,10 @@ static PlanForms one_form(Plan *p, Plan *other) {
 /* With an unknown number of samples, a form of its own for a few of them has to pay. */
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples) {
   PlanForm tiles = plan_tiles(f, t), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
-  Plan *p = plan_create(f, form == CG_SINGLE ? single : tiles, t);
-  if (HNNC_WITHOUT_SINGLE || form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f)) return one_form(p, NULL);
+  const bool stages = stages_are_lanes(f);
+  Plan *p = plan_create(f, form == CG_SINGLE || stages ? single : tiles, t);
+  if (stages || HNNC_WITHOUT_SINGLE || form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f))
+    return one_form(p, NULL);
   Plan *alone = plan_create(f, single, t);
   double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;

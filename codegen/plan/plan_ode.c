@@ -3,6 +3,37 @@
 #include "codegen/plan/plan_priv.h"
 #include "ir/adaptive.h"
 
+bool plan_by_stages(const Fn *f, const Inst *ode) { return ode->op == OP_ode && ir_ode_attr(f, ode).method == ADAPTIVE_GAUSS16; }
+
+PlanForm plan_stage_form(const Plan *p) {
+  const unsigned vl = p->form.wide, tile = vl > GAUSS_STAGES ? vl : GAUSS_STAGES;
+  return (PlanForm){.tile = tile, .vl = vl, .es = p->form.es, .wide = vl, .together = 1};
+}
+
+/* States and time are of the stages; all else is the sample's. */
+Fn *plan_stage_body(const Fn *f, const Inst *ode) {
+  const Fn *body = ir_body(f, ode);
+  bool *lane = base_zeroed(body->in.n + 1, sizeof *lane);
+  for (uint32_t k = 0; k <= (uint32_t)ir_ode_attr(f, ode).states; k++) lane[k] = true;
+  Fn *own = ir_with_lanes(body, lane);
+  base_free(lane);
+  return own;
+}
+
+/* Behind the operands. */
+static void by_stages(const Plan *p, PlanOde *o) {
+  const int64_t es = p->form.es;
+  o->lanes = o->w = 1;
+  o->stages = plan_stage_form(p).tile;
+  o->rows = o->dim;
+  o->stride = plan_round_up(o->dim * es, p->tune->align);
+  o->array = o->bytes;
+  o->staged = o->array + (ODE_K + 2) * o->stride;
+  o->staged_stride = plan_round_up(o->dim * o->stages * es, p->tune->align);
+  o->trajectory = o->staged + GAUSS_ARRAYS * o->staged_stride;
+  o->bytes = o->trajectory + plan_round_up((o->times * o->dim + o->w) * es, p->tune->align);
+}
+
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   const ode_attr attr = ir_ode_attr(p->f, ode);
   const AdaptiveMethod *m = adaptive_method(attr.method);
@@ -21,6 +52,7 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
     o.bytes += plan_round_up(type_count(ir_type(p->f, ir_arg(p->f, ode, k))) * tile * es, p->tune->align);
   }
   o.times = type_count(ir_type(p->f, ir_arg(p->f, ode, o.states)));
+  if (plan_by_stages(p->f, ode)) return by_stages(p, &o), o;
   o.rows = (o.dim * o.lanes + o.w - 1) / o.w;
   o.stride = plan_round_up(o.rows * o.w * es, p->tune->align);
   o.array = o.bytes;

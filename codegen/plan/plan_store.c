@@ -47,7 +47,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 static void need_operand(Plan *p, const Inst *i, uint32_t k, uint32_t g, uint32_t t, bool dynamic);
 static void need_memory(Plan *p, Val v, uint32_t t);
 
-/* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
+/* Cheaper to compute again than to store: of one big operand (s (1 - s) is of s), or of several that are in memory anyway. */
 static bool clonable(Plan *p, Val v) {
   PVal *q = &p->val[v.id];
   if (q->depth) return q->depth <= p->tune->clone_depth;
@@ -60,17 +60,17 @@ static bool clonable(Plan *p, Val v) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
     if (p->val[r.id].cls == PC_CONST || ir_type(p->f, r).rank == 0) continue;
     if (i->type.lane && !ir_type(p->f, r).lane) continue; /* one real for all samples of a tile */
-    bool seen = false;
-    for (uint32_t j = 0; j < n; j++) seen |= big[j] == r.id;
-    if (!seen) big[n++] = r.id;
-    if (p->val[r.id].cls != PC_POINT || p->val[r.id].around) continue;
-    ready = false;
-    uint32_t d = clonable(p, r) ? p->val[r.id].depth : 0;
-    if (d > depth) depth = d;
+    bool seen = false, point = p->val[r.id].cls == PC_POINT && !p->val[r.id].around, again = point && clonable(p, r);
+    const uint32_t of = again && p->val[r.id].made_of ? p->val[r.id].made_of : r.id;
+    for (uint32_t j = 0; j < n; j++) seen |= big[j] == of;
+    if (!seen) big[n++] = of;
+    if (point) ready = false;
+    if (again && p->val[r.id].depth > depth) depth = p->val[r.id].depth;
   }
   if (n > 1 && !(ready && q->uses == 1)) return false;
   if (depth >= p->tune->clone_depth) return false;
   q->depth = (uint8_t)(depth + 1);
+  q->made_of = n == 1 ? big[0] : 0;
   return true;
 }
 

@@ -33,13 +33,13 @@ uint64_t cg_elf_bytes(uint32_t type) { return type == WHOLE ? 8 : 4; }
 
 static bool fits(int64_t v, int bits) { return v >= -((int64_t)1 << (bits - 1)) && v < (int64_t)1 << (bits - 1); }
 
-/* The bytes at p, which will lie at `p`, come to refer to s. */
-const char *cg_elf_refer(char *p, uint32_t type, int64_t s) {
-  int64_t d = s - (int64_t)(intptr_t)p;
+/* The bytes at p, which will lie at `at`, come to refer to s. */
+const char *cg_elf_refer(char *p, int64_t at, uint32_t type, int64_t s) {
+  int64_t d = s - at;
   if (type == WHOLE) return memcpy(p, &s, 8), NULL;
 #ifdef __aarch64__
   uint32_t word, field = 0;
-  int64_t pages = (s >> 12) - ((int64_t)(intptr_t)p >> 12), low = s & 4095;
+  int64_t pages = (s >> 12) - (at >> 12), low = s & 4095;
   memcpy(&word, p, 4);
   switch (type) {
   case R_AARCH64_PREL32:

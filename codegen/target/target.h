@@ -246,7 +246,7 @@ enum { CG_STUB = 16 };
 uint16_t cg_elf_machine(void);
 void cg_elf_stub(char *at, void *to); /* CG_STUB bytes: a jump to any address */
 uint64_t cg_elf_bytes(uint32_t type); /* that a reference of this type fills */
-/* The bytes at p, which will lie at `p`, come to refer to s; a text if they cannot. */
-const char *cg_elf_refer(char *p, uint32_t type, int64_t s);
+/* The bytes at p, which will lie at `at`, come to refer to s; a text if they cannot. */
+const char *cg_elf_refer(char *p, int64_t at, uint32_t type, int64_t s);
 
 #endif

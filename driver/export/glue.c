@@ -80,20 +80,17 @@ static void name_arguments(Arena *mem, GlueFn *f) {
   }
 }
 
-/* fn: of a gradient, the loss. */
-static bool add(Glue *g, GlueKind kind, const Train *train, uint32_t loss, const Fn *fn, const char *wrapper, const char *what) {
+/* Lowers `job` as the next function. */
+static bool add(Glue *g, GlueFn f, const PassJob *job) {
   Arena *mem = g->s->model->mem;
   GlueFn *out = &g->fn[g->n];
-  *out = (GlueFn){.kind = kind, .train = train, .loss = loss, .wrapper = wrapper_name(g, wrapper), .what = what};
+  *out = f;
+  out->wrapper = wrapper_name(g, f.wrapper);
   out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
-  PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
-  if (job.gradient) {
-    out->moved = ARENA_ARRAY(mem, uint32_t, train->nmoved + 1);
-    out->nmoved = trainer_moved(train, loss, out->moved), out->slope = 1;
-    job.memory = train->memory, job.moved = out->moved, job.nmoved = out->nmoved;
-  }
+  out->moved = ARENA_ARRAY(mem, uint32_t, f.nmoved + 1);
+  if (f.nmoved) memcpy(out->moved, f.moved, sizeof *f.moved * f.nmoved);
   Lowered l;
-  bool ok = pass_lower_all(&g->s->passes, &job, &l, g->s->diag);
+  bool ok = pass_lower_all(&g->s->passes, job, &l, g->s->diag);
   out->whole = l.fn, out->memory = l.memory, out->split = l.split, out->running = l.running;
   g->n++;
   if (!ok) return false;
@@ -121,144 +118,107 @@ static void name_sum_arguments(Arena *mem, GlueFn *loss, uint32_t n) {
     }
 }
 
-static bool shown_before(const Glue *g, const char *label) {
-  for (int i = 0; i < g->n; i++)
-    if (g->fn[i].kind == GLUE_LOSS && !strcmp(g->fn[i].shown, label)) return true;
-  return false;
-}
+/* ---- trainings ---------------------------------------------------------------------------------------------- */
 
-/* A loss that is trained, and its gradient, are functions as others, each once. */
-static bool show_loss(Glue *g, int gradient) {
-  Arena *mem = g->s->model->mem;
-  const SumLoss *l = &g->fn[gradient].train->sum[g->fn[gradient].loss];
-  if (shown_before(g, l->label)) return true;
-  Fn *mean = pass_mean(&g->s->passes, l->loss);
-  bool ok = mean && add(g, GLUE_LOSS, NULL, 0, mean, arena_printf(mem, "loss_%s", l->name),
-                        arena_printf(mem, "the mean of the loss `%s`", l->label));
-  ir_fn_destroy(mean);
-  if (!ok) return false;
-  GlueFn *value = &g->fn[g->n - 1], *slope = &g->fn[gradient];
-  value->shown = slope->shown = l->label, value->shown_as = "loss", slope->shown_as = "gradient";
-  slope->gradient = wrapper_name(g, arena_printf(mem, "gradient_%s", l->name));
-  return true;
+static bool add_update(Glue *g, const Train *t, const char *name) {
+  const Optim o = t->opt;
+  Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
+  if (!update) return true; /* lbfgs */
+  const GlueFn f = {.kind = GLUE_UPDATE, .train = t, .what = "", .wrapper = arena_printf(g->s->model->mem, "update_%s", name)};
+  const bool ok = add(g, f, &(PassJob){.fn = update, .memory = MEMORY_STORED});
+  ir_fn_destroy(update);
+  return ok;
 }
 
 /* The losses of a training follow one another, the update is behind them. */
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
-  const Optim o = t->opt;
-  Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
   const char *name = t->sum[0].name;
   for (uint32_t k = 1; k < t->nsum; k++) name = arena_printf(mem, "%s_%s", name, t->sum[k].name);
-  const char *what =
-      arena_printf(mem, "one step of %s on the loss%s `%s`", pass_optim_name[t->opt.kind], t->nsum > 1 ? "es" : "", t->name);
-  bool ok = true;
   const int first = g->n;
-  for (uint32_t k = 0; ok && k < t->nsum; k++)
-    ok = add(g, GLUE_GRADIENT, t, k, t->sum[k].loss,
-             k ? arena_printf(mem, "train_%s_%u", name, k + 1) : arena_printf(mem, "train_%s", name), what);
+  uint32_t *moved = ARENA_ARRAY(mem, uint32_t, t->nmoved + 1);
+  bool ok = true;
+  for (uint32_t k = 0; ok && k < t->nsum; k++) {
+    const GlueFn f = {.kind = GLUE_GRADIENT,
+                      .train = t,
+                      .loss = k,
+                      .wrapper = k ? arena_printf(mem, "train_%s_%u", name, k + 1) : arena_printf(mem, "train_%s", name),
+                      .what = arena_printf(mem, "one step of %s on the loss%s `%s`", pass_optim_name[t->opt.kind],
+                                           t->nsum > 1 ? "es" : "", t->name),
+                      .moved = moved,
+                      .nmoved = trainer_moved(t, k, moved),
+                      .slope = 1};
+    ok = add(g, f, &(PassJob){.fn = t->sum[k].loss, .memory = t->memory, .gradient = true, .moved = f.moved, .nmoved = f.nmoved});
+  }
   if (ok) name_sum_arguments(mem, &g->fn[first], t->nsum);
-  if (update) ok = ok && add(g, GLUE_UPDATE, t, 0, update, arena_printf(mem, "update_%s", name), "");
-  ir_fn_destroy(update);
-  for (uint32_t k = 0; ok && k < t->nsum; k++) ok = show_loss(g, first + (int)k);
-  return ok;
+  return ok && add_update(g, t, name);
 }
 
-/* ---- products with Jacobians ----------------------------------------------------------------------------------- */
+/* ---- functions that are shown --------------------------------------------------------------------------------- */
 
 static const char *const product_says[PRODUCT_KINDS] = {
   "cotangents of the arguments of `%s`, from those of its results", "tangents of the results of `%s`, from those of its arguments",
   "the Hessian of `%s` times a tangent of its arguments", "`%s`, and its gradient by each argument"};
 
-/* What derivatives can be asked of: functions of the model, and what was asked for before. */
-typedef struct Named {
-  const char *name;
-  const Fn *fn;
-} Named;
-
-static const Named *named(const Named *list, uint32_t n, const char *name) {
-  for (uint32_t i = 0; i < n; i++)
-    if (!strcmp(list[i].name, name)) return &list[i];
-  return NULL;
-}
-
-void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there) {
-  Arena *mem = s->model->mem;
-  const char *all = "", *near = diag_nearest(name, names, n);
-  for (uint32_t i = 0; i < n; i++) all = arena_printf(mem, "%s%s`%s`", all, i ? ", " : "", names[i]);
-  if (there)
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s takes a function with one result, a scalar, and `%s` has others",
-             pass_product_name[kind], name);
-  else
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
-             pass_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",
-             *all ? all : "none whose argument types are known");
-}
-
-static bool refuse_product(Glue *g, ProductKind kind, const char *name, const Named *list, uint32_t n, const Named *of) {
-  const char **names = ARENA_ARRAY(g->s->model->mem, const char *, n + 1);
-  for (uint32_t i = 0; i < n; i++) names[i] = list[i].name;
-  glue_refuse_product(g->s, kind, name, n, names, of != NULL);
-  return false;
-}
-
-/* Parameters by which the last outputs of a vjp are gradients. */
-static void product_params(Glue *g, GlueFn *out, const Fn *of, ProductKind kind) {
-  out->moved = ARENA_ARRAY(g->s->model->mem, uint32_t, of->in.n + 1), out->slope = (uint32_t)out->nuser - of->out.n;
-  for (uint32_t k = 0; kind == PRODUCT_VJP && k < of->in.n; k++)
-    if (of->in.at[k].kind == IN_PARAM) out->moved[out->nmoved++] = of->in.at[k].index;
-}
-
-static bool add_product(Glue *g, ProductKind kind, const char *name, Named *list, uint32_t *n) {
+/* The name it would have in C, and what the header says of it. */
+static GlueFn described(const Glue *g, const Function *x) {
   Arena *mem = g->s->model->mem;
-  const Named *of = named(list, *n, name);
-  if (!of || !pass_has_product(of->fn, kind)) return refuse_product(g, kind, name, list, *n, of);
-  const char *made = arena_printf(mem, "%s_%s", name, pass_product_name[kind]);
-  if (named(list, *n, made)) return true;
-  Fn *f = pass_product(&g->s->passes, of->fn, kind, true);
-  const bool ok = add(g, GLUE_PRODUCT, NULL, 0, f, made, arena_printf(mem, product_says[kind], name));
-  ir_fn_destroy(f);
-  if (!ok) return false;
-  GlueFn *out = &g->fn[g->n - 1];
-  out->product = pass_product(&g->s->passes, of->fn, kind, false);
-  out->shown = made, out->shown_as = pass_product_name[kind];
-  product_params(g, out, of->fn, kind);
-  list[(*n)++] = (Named){made, out->product};
-  return true;
+  GlueFn f = {.kind = GLUE_FUNCTION, .wrapper = x->name, .what = arena_printf(mem, "%s `%s`", x->kind, x->name)};
+  if (x->plain) {
+    f.kind = GLUE_PRODUCT;
+    for (int k = 0; k < PRODUCT_KINDS; k++)
+      if (!strcmp(x->kind, pass_product_name[k])) f.what = arena_printf(mem, product_says[k], g->all.list.at[x->of]->name);
+  } else if (x->gradient) {
+    f.kind = GLUE_GRADIENT, f.wrapper = arena_printf(mem, "gradient_%s", x->cname), f.what = "";
+  } else if (x->mean) {
+    f.kind = GLUE_LOSS, f.wrapper = arena_printf(mem, "loss_%s", x->cname);
+    f.what = arena_printf(mem, "the mean of the loss `%s`", x->name);
+  } else if (!strcmp(x->kind, "report")) {
+    f.wrapper = arena_printf(mem, "report_%s", x->name), f.what = arena_printf(mem, "%s, for each sample", f.what);
+  }
+  f.moved = x->moved, f.nmoved = x->nmoved, f.slope = x->slope, f.pattern = x->pattern;
+  return f;
 }
 
-/* In the order that they are asked for in: of what was made before, too. */
-static bool add_products(Glue *g) {
-  const Model *m = g->s->model;
-  const Options *o = g->s->opt;
-  Named *list = ARENA_ARRAY(m->mem, Named, m->nexport + o->product.n + 1);
-  uint32_t n = 0;
-  for (uint32_t i = 0; i < m->nexport; i++) list[n++] = (Named){m->export_[i].name, m->export_[i].fn};
-  for (uint32_t i = 0; i < o->product.n; i++)
-    if (!add_product(g, (ProductKind)o->product.at[i].kind, o->product.at[i].name, list, &n)) return false;
-  return true;
+/* A gradient that a training takes is its. */
+static int gradient_of(const Glue *g, const Function *x) {
+  for (int i = 0; x->gradient && x->train && i < g->n; i++)
+    if (g->fn[i].kind == GLUE_GRADIENT && g->fn[i].train == x->train && g->fn[i].loss == x->loss) return i;
+  return -1;
+}
+
+static bool show(Glue *g, const Function *x) {
+  const GlueFn f = described(g, x);
+  int at = gradient_of(g, x);
+  if (at < 0) {
+    const PassJob job = {
+      .fn = x->fn, .memory = x->memory, .gradient = x->gradient, .moved = x->moved, .nmoved = x->gradient ? x->nmoved : 0};
+    if (!add(g, f, &job)) return false;
+    at = g->n - 1;
+    if (x->gradient) g->fn[at].gradient = g->fn[at].wrapper;
+  }
+  GlueFn *out = &g->fn[at];
+  if (x->gradient && !out->gradient) out->gradient = wrapper_name(g, f.wrapper);
+  out->shown = x->name, out->shown_as = x->kind, out->number = g->nshow;
+  return g->show[g->nshow++] = at, true;
 }
 
 static bool add_all(Glue *g) {
-  const Model *m = g->s->model;
+  Session *s = g->s;
+  const Model *m = s->model;
+  functions_add_own(s, &g->all);
+  if (!functions_add_products(s, &g->all)) return false;
+  functions_add_losses(s, &g->all);
+  uint32_t most = g->all.list.n + 1;
+  for (uint32_t i = 0; i < m->naction; i++)
+    if (m->action[i].kind == DO_TRAIN) most += m->action[i].train->nsum + 1;
+  g->fn = ARENA_ARRAY(m->mem, GlueFn, most);
+  g->show = ARENA_ARRAY(m->mem, int, g->all.list.n + 1);
   bool ok = true;
   for (uint32_t i = 0; ok && i < m->naction; i++)
     if (m->action[i].kind == DO_TRAIN) ok = add_train(g, m->action[i].train);
-  for (uint32_t i = 0; ok && i < m->nexport; i++) {
-    ok = add(g, GLUE_FUNCTION, NULL, 0, m->export_[i].fn, m->export_[i].name,
-             arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
-    if (!ok) break;
-    GlueFn *f = &g->fn[g->n - 1];
-    f->pattern = m->export_[i].pattern, f->shown = m->export_[i].name, f->shown_as = m->export_[i].kind;
-  }
-  for (uint32_t i = 0; ok && i < m->naction; i++) {
-    const Report *r = m->action[i].kind == DO_REPORT ? m->action[i].report : NULL;
-    if (!r || r->nuse) continue;
-    ok = add(g, GLUE_FUNCTION, NULL, 0, r->fn, arena_printf(m->mem, "report_%s", r->name),
-             arena_printf(m->mem, "report `%s`, for each sample", r->name));
-    if (ok) g->fn[g->n - 1].shown = r->name, g->fn[g->n - 1].shown_as = "report";
-  }
-  return ok && add_products(g);
+  for (uint32_t k = 0; ok && k < g->all.list.n; k++) ok = show(g, g->all.list.at[k]);
+  return ok;
 }
 
 /* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
@@ -283,20 +243,16 @@ int glue_make(Session *s, const char *base, Glue *g) {
   CgProcessor processor;
   cg_processor(&s->cg, &processor);
   g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
-  uint32_t most = 2 * s->model->naction + s->model->nexport + s->opt->product.n + 1;
-  for (uint32_t i = 0; i < s->model->naction; i++)
-    if (s->model->action[i].kind == DO_TRAIN) most += 2 * s->model->action[i].train->nsum;
-  g->fn = ARENA_ARRAY(mem, GlueFn, most);
-  if (add_all(g)) return glue_abi_number(g), 0;
+  if (add_all(g)) return 0;
   session_render(s);
   return EXIT_FILE;
 }
 
 void glue_finish(Glue *g) {
+  functions_finish(&g->all);
   for (int i = 0; i < g->n; i++) {
     pass_split_finish(&g->fn[i].split);
     ir_fn_destroy(g->fn[i].whole);
-    ir_fn_destroy(g->fn[i].product);
     base_free(g->fn[i].running.param);
   }
 }

@@ -1,9 +1,9 @@
-/* What an exported library is made of: the model's functions, lowered and split, and the C text that
- * binds them to the engine. */
+/* What an exported library is made of: the model's functions, lowered and split, the tables that bind them to the engine, and the
+ * header. */
 #ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 #define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
-#include "driver/session/session.h"
+#include "driver/run/functions.h"
 
 /* GLUE_LOSS: the mean of a loss. GLUE_PRODUCT: of a function with its Jacobian. */
 typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION, GLUE_LOSS, GLUE_PRODUCT } GlueKind;
@@ -16,11 +16,10 @@ typedef struct GlueFn {
   const char *shown, *shown_as; /* name and kind in model.h; NULL: it is not shown as a function */
   int number;                   /* in hnn_library.function, if it is shown */
   const char *gradient;         /* GRADIENT that is shown: its wrapper as a function, where `wrapper` is the step */
-  const Train *train;           /* GRADIENT, UPDATE */
-  uint32_t loss;                /* GRADIENT: of its sum; the first has the wrapper of all, the others follow it */
+  const Train *train;           /* UPDATE, GRADIENT that a training takes */
+  uint32_t loss;                /* and of its sum; the first has the wrapper of all, the others follow it */
   uint32_t *moved, nmoved;      /* parameters by which outputs `slope`, ... are gradients: of GRADIENT, and of a vjp */
   uint32_t slope;
-  Fn *product;         /* PRODUCT: not by parameters, of which others may be taken */
   Fn *whole;           /* derived and simplified */
   MemoryChoice memory; /* GRADIENT */
   Split split;
@@ -35,36 +34,32 @@ typedef struct Glue {
   const char *file;         /* the library's without `.so` */
   const char *name, *upper; /* prefix of the C names, and in capitals */
   const char *cpu, *needs;  /* what the code is for, and what of that a processor may lack: names with blanks between */
+  Functions all;            /* that are shown, in their order */
   GlueFn *fn;
   int n;
-  int *show, nshow; /* numbers of the functions that are shown, in their order */
+  int *show, nshow; /* numbers of those that are shown */
 } Glue;
 
 int glue_make(Session *s, const char *base, Glue *g); /* 0 or the exit code after messages */
 void glue_finish(Glue *g);
 void glue_add(Cg *cg, const Glue *g);
 void glue_header(FILE *out, const Glue *g);
-void glue_print(FILE *out, const Glue *g);
+bool glue_write(const Glue *g, FILE *out, char *err, size_t errsize); /* the library */
 
-/* Of --vjp, --jvp, --hvp: the message where there is no function of the name, or (there) it is no scalar. */
-void glue_refuse_product(Session *s, ProductKind kind, const char *name, uint32_t n, const char *const *names, bool there);
-
-/* What glue_text.c and glue_abi.c share. */
+/* What the files of it share. */
 const char *glue_real(const Glue *g);                                 /* "double", "float" */
 void glue_dims(FILE *out, Type t, const char *first);                 /* `first[2][3]` */
 const char *glue_output(const Glue *g, const GlueFn *f, uint32_t k);  /* its name in C */
 const char *glue_pattern(const Glue *g, const GlueFn *f, uint32_t k); /* before _rows and _cols; NULL: the output has none */
 uint32_t glue_outputs(
     const GlueFn *f); /* that the user gets, less the gradient by parameters, which stands behind them if there is one */
-bool glue_slope(const GlueFn *f);              /* there is one */
-uint32_t glue_losses(const GlueFn *f);         /* of a training's first gradient: of its sum; else 1 */
-void glue_engine(FILE *out, const char *name); /* a header of the engine, less what it includes */
-/* What is the same for every model (model.h): its part of the header, a gradient that is shown, and behind all other tables those of
- * model.h with create() and the like. */
+bool glue_slope(const GlueFn *f);      /* there is one */
+uint32_t glue_losses(const GlueFn *f); /* of a training's first gradient: of its sum; else 1 */
+bool glue_has_wrapper(const GlueFn *f);
+bool glue_trains(const GlueFn *f); /* the first gradient of a training, which stands for it */
+int64_t glue_reals(const Glue *g); /* of all parameters */
+/* What is the same for every model (model.h): its part of the header, and a gradient that is shown. */
 void glue_abi_header(FILE *out, const Glue *g);
 void glue_abi_declare(FILE *out, const Glue *g, const GlueFn *f);
-void glue_abi_print(FILE *out, const Glue *g, int trains);
-void glue_abi_number(Glue *g);                    /* which functions are shown, in which order */
-void glue_abi_arrays(FILE *out, const GlueFn *f); /* `hnnc_in` of a wrapper, and the begin of `hnnc_out` */
 
 #endif

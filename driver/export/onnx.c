@@ -2,7 +2,7 @@
  * common; without names each function as a file of its own. */
 #include "codegen/onnx/onnx.h"
 #include "driver/export/export.h"
-#include "driver/export/glue_priv.h"
+#include "driver/run/functions.h"
 #include "driver/run/runner.h"
 #include "driver/session/process.h"
 #include "driver/session/proofs.h"
@@ -21,6 +21,7 @@ typedef struct Part {
 
 typedef struct Parts {
   Session *s;
+  Functions all;
   VEC(Part) list;
 } Parts;
 
@@ -44,36 +45,30 @@ static void add(Parts *p, const char *name, const char *kind, const Fn *fn, Fn *
   *vec_push(&p->list) = (Part){name, kind, fn ? fn : own, own};
 }
 
-/* False after an error. */
-static bool add_product(Parts *p, ProductKind kind, const char *name) {
-  Session *s = p->s;
-  const Part *of = find(p, name);
-  if (!of || !pass_has_product(of->fn, kind)) return glue_refuse_product(s, kind, name, p->list.n, names(p), of != NULL), false;
-  const char *made = arena_printf(s->model->mem, "%s_%s", name, pass_product_name[kind]);
-  if (!find(p, made)) add(p, made, pass_product_name[kind], NULL, pass_product(&s->passes, of->fn, kind, false));
+/* After the parameters; what is behind them, averages of means over the batch, is none of a gradient. */
+static void name_gradients(const Model *m, const Function *x, Fn *f) {
+  for (uint32_t k = 0; k < x->nmoved; k++) f->outname.at[1 + k] = arena_strdup(f->mem, m->param[x->moved[k]].path);
+  f->out.n = f->outname.n = 1 + x->nmoved;
+}
+
+/* Gradients of losses are outputs as others: the mean, then a gradient by each parameter. False after an error. */
+static bool add_function(Parts *p, const Function *x) {
+  if (x->gradient) {
+    Fn *f = pass_gradient(&p->s->passes, x->fn, x->moved, x->nmoved, NULL, p->s->diag);
+    if (!f) return false;
+    name_gradients(p->s->model, x, f);
+    add(p, arena_printf(p->s->model->mem, "gradient_%s", x->cname), "gradient", NULL, f);
+  } else if (x->mean) add(p, arena_printf(p->s->model->mem, "loss_%s", x->cname), "loss", x->fn, NULL);
+  else add(p, x->name, x->kind, x->plain ? x->plain : x->fn, NULL);
   return true;
 }
 
-static void add_losses(Parts *p, const Train *t) {
-  const uint32_t first = p->list.n;
-  for (uint32_t k = 0; k < t->nsum; k++) {
-    const char *name = arena_printf(p->s->model->mem, "loss_%s", t->sum[k].name);
-    if (!find(p, name) || first != p->list.n) add(p, name, "loss", NULL, pass_mean(&p->s->passes, t->sum[k].loss));
-  }
-}
-
-/* Products are of functions: they come before what else there is. */
 static bool add_all(Parts *p) {
-  const Model *m = p->s->model;
-  const Options *o = p->s->opt;
-  for (uint32_t k = 0; k < m->nexport; k++) add(p, m->export_[k].name, m->export_[k].kind, m->export_[k].fn, NULL);
-  for (uint32_t k = 0; k < o->product.n; k++)
-    if (!add_product(p, (ProductKind)o->product.at[k].kind, o->product.at[k].name)) return false;
-  for (uint32_t k = 0; k < m->naction; k++) {
-    const Report *r = m->action[k].kind == DO_REPORT ? m->action[k].report : NULL;
-    if (r && !r->nuse) add(p, r->name, "report", r->fn, NULL);
-    if (m->action[k].kind == DO_TRAIN) add_losses(p, m->action[k].train);
-  }
+  functions_add_own(p->s, &p->all);
+  if (!functions_add_products(p->s, &p->all)) return false;
+  functions_add_losses(p->s, &p->all);
+  for (uint32_t k = 0; k < p->all.list.n; k++)
+    if (!add_function(p, p->all.list.at[k])) return false;
   return true;
 }
 
@@ -285,5 +280,6 @@ int export_onnx(Session *s) {
   if (!code) code = s->opt->more.n ? named(&p, base) : every(&p, base);
   for (uint32_t k = 0; k < p.list.n; k++) ir_fn_destroy(p.list.at[k].own);
   vec_free(&p.list);
+  functions_finish(&p.all);
   return code;
 }

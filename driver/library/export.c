@@ -11,9 +11,9 @@ typedef struct Exporting {
 } Exporting;
 
 /* A function, too, is called as this report. */
-static bool shadowed(const Calls *c, const Callable *report) {
-  for (uint32_t k = 0; k < c->list.n; k++) {
-    const Callable *x = c->list.at[k];
+static bool shadowed(const Calls *c, const Function *report) {
+  for (uint32_t k = 0; k < c->all.list.n; k++) {
+    const Function *x = c->all.list.at[k];
     if (x != report && !strcmp(x->name, report->name) && strcmp(x->kind, "loss") != 0 && !x->gradient) return true;
   }
   return false;
@@ -22,9 +22,10 @@ static bool shadowed(const Calls *c, const Callable *report) {
 /* What the command calls function k, once it is asked for what k is a product of; NULL: it is none that can leave. */
 static const char *asked(hnnc_model *m, size_t k) {
   const Calls *c = library_calls(m);
-  if (k >= c->list.n || c->list.at[k]->gradient) return NULL;
-  const Callable *x = c->list.at[k];
-  if (!strcmp(x->kind, "loss")) return arena_printf(m->mem, "loss_%s", x->name);
+  if (k >= c->all.list.n) return NULL;
+  const Function *x = c->all.list.at[k];
+  if (x->gradient) return arena_printf(m->mem, "gradient_%s", x->cname);
+  if (!strcmp(x->kind, "loss")) return arena_printf(m->mem, "loss_%s", x->cname);
   if (!strcmp(x->kind, "report") && shadowed(c, x)) return arena_printf(m->mem, "report_%s", x->name);
   if (!x->plain) return x->name;
   const char *of = asked(m, x->of);

@@ -1,5 +1,6 @@
 /* Parameters and functions of a model, and running it. */
 #include "driver/library/calls_priv.h"
+#include "driver/session/engine.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ static void with_pattern(hnnc_value *v, const Pattern *p) {
 }
 
 /* Of a gradient: the loss; of a product by parameters, what lies before; then all parameters end to end. */
-static size_t results_of(hnnc_model *m, const Callable *x, hnnc_value *out) {
+static size_t results_of(hnnc_model *m, const Function *x, hnnc_value *out) {
   const Fn *f = x->fn;
   const Type number = type_scalar(false);
   size_t n = 0;
@@ -104,13 +105,13 @@ static size_t results_of(hnnc_model *m, const Callable *x, hnnc_value *out) {
 }
 
 /* Arguments stand by their number, not in the order in which the graph takes them; one that it does not use is none. */
-static hnnc_function function_of(hnnc_model *m, const Callable *x) {
+static hnnc_function function_of(hnnc_model *m, const Function *x) {
   const Fn *f = x->fn;
   hnnc_function out = {.name = x->name, .kind = x->kind, .at = library_place(m, x->at)};
   hnnc_value *arg = ARENA_ARRAY(m->mem, hnnc_value, f->in.n + 1), *result = ARENA_ARRAY(m->mem, hnnc_value, f->out.n + 2);
   for (uint32_t k = 0; k < f->in.n; k++) {
     if (f->in.at[k].kind != IN_FIELD) continue;
-    arg[library_argument(f, f->in.at[k].index)] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
+    arg[engine_argument(f, k)] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
     out.nargs++;
   }
   out.nresults = results_of(m, x, result);
@@ -123,10 +124,10 @@ static hnnc_status list_functions(hnnc_model *m, void *arg) {
   (void)arg;
   if (m->state != HNNC_OK) return HNNC_USAGE;
   const Calls *c = library_calls(m);
-  if (m->function && m->nfunction == c->list.n) return HNNC_OK;
-  hnnc_function *out = ARENA_ARRAY(m->mem, hnnc_function, c->list.n + 1);
-  for (uint32_t k = 0; k < c->list.n; k++) out[k] = function_of(m, c->list.at[k]);
-  m->function = out, m->nfunction = c->list.n;
+  if (m->function && m->nfunction == c->all.list.n) return HNNC_OK;
+  hnnc_function *out = ARENA_ARRAY(m->mem, hnnc_function, c->all.list.n + 1);
+  for (uint32_t k = 0; k < c->all.list.n; k++) out[k] = function_of(m, c->all.list.at[k]);
+  m->function = out, m->nfunction = c->all.list.n;
   return HNNC_OK;
 }
 
@@ -155,16 +156,16 @@ static hnnc_status call_engine(hnnc_model *m, const Calling *c) {
                             (const hnn_array *)c->results);
   if (code == HNN_OK) return HNNC_OK;
   if (code == HNN_BAD_CALL) return HNNC_USAGE;
-  return library_status(
-      session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", m->calls->list.at[c->k]->name));
+  return library_status(session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`",
+                                     m->calls->all.list.at[c->k]->name));
 }
 
 static hnnc_status call_function(hnnc_model *m, void *arg) {
   const Calling *c = arg;
   if (m->state != HNNC_OK || c->n > INT64_MAX / sizeof(double)) return HNNC_USAGE;
   const Calls *calls = library_calls(m);
-  if (c->k >= calls->list.n) return HNNC_USAGE;
-  const hnnc_status compiled = calls->lib && calls->list.at[c->k]->native.run ? HNNC_OK : library_compile(m, &c->k);
+  if (c->k >= calls->all.list.n) return HNNC_USAGE;
+  const hnnc_status compiled = calls->lib && calls->native.at[c->k]->cg ? HNNC_OK : library_compile(m, &c->k);
   return compiled ? compiled : call_engine(m, c);
 }
 

@@ -75,20 +75,21 @@ HnnRef *native_refs(Arena *mem, const PartRef *from, uint32_t n) {
   return out;
 }
 
-bool native_part(Native *n, uint32_t which, RtFnSpec *out) {
-  const Fn *f = n->split.part[which].fn;
+HnnKernel native_kernel(const Native *n, uint32_t part, HnnKernelInfo *info) {
   char symbol[256];
-  if (!f) return false;
-  part_symbol(symbol, sizeof symbol, n, which);
-  *out = (RtFnSpec){.kernel = cg_kernel(n->cg, symbol), .info = cg_info(n->cg, symbol), .nin = (int)f->in.n, .nout = (int)f->out.n};
-  native_outputs(n->mem, f, &out->out_elems, &out->out_lane);
-  if (!out->kernel) base_fault("the compiled function `%s` is missing", symbol);
-  return true;
+  if (!n->split.part[part].fn) return NULL;
+  part_symbol(symbol, sizeof symbol, n, part);
+  HnnKernel kernel = cg_kernel(n->cg, symbol);
+  if (!kernel) base_fault("the compiled function `%s` is missing", symbol);
+  return *info = cg_info(n->cg, symbol), kernel;
 }
 
 static bool part_create(Session *s, Native *n, uint32_t which, RtPart *out) {
-  RtFnSpec spec;
-  if (!native_part(n, which, &spec)) return true;
+  const Fn *f = n->split.part[which].fn;
+  if (!f) return true;
+  RtFnSpec spec = {.nin = (int)f->in.n, .nout = (int)f->out.n};
+  spec.kernel = native_kernel(n, which, &spec.info);
+  native_outputs(n->mem, f, &spec.out_elems, &spec.out_lane);
   out->out_elems = spec.out_elems, out->out_lane = spec.out_lane;
   out->nin = spec.nin, out->nout = spec.nout;
   out->in = native_refs(n->mem, n->split.part[which].in, (uint32_t)spec.nin);
@@ -120,11 +121,11 @@ static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   return 0;
 }
 
-static int end(Session *s, NativeBuild *b) {
+static int end(Session *s, NativeBuild *b, bool callable) {
   char err[512] = "";
   if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   for (int i = 0; i < b->n; i++) b->job[i].native->cg = b->cg;
-  for (int i = 0; i < b->n; i++)
+  for (int i = 0; callable && i < b->n; i++)
     if (!make_callable(s, b->job[i].native))
       return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
   return 0;
@@ -138,19 +139,27 @@ int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   return code;
 }
 
-int native_end(Session *s, NativeBuild *b) {
+static int timed_end(Session *s, NativeBuild *b, bool callable) {
   double start = pass_now();
   if (b->n) waiting_at("the code of", b->job[0].name, (Span){0});
-  int code = end(s, b);
+  int code = end(s, b, callable);
   waiting_at("", NULL, (Span){0});
   s->compiling += pass_now() - start;
   return code;
 }
 
+int native_end(Session *s, NativeBuild *b) { return timed_end(s, b, true); }
+
 int native_build(Session *s, const NativeJob *job, int n) {
   NativeBuild b;
   int code = native_begin(s, job, n, &b);
-  return code ? code : native_end(s, &b);
+  return code ? code : timed_end(s, &b, true);
+}
+
+int native_compile(Session *s, const NativeJob *job, int n) {
+  NativeBuild b;
+  int code = native_begin(s, job, n, &b);
+  return code ? code : timed_end(s, &b, false);
 }
 
 void native_finish(Native *n) {

@@ -39,8 +39,10 @@ typedef struct NativeBuild {
 } NativeBuild;
 int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b);
 int native_end(Session *s, NativeBuild *b);
-/* A part of the split as it was compiled; what its arrays point to is the Native's. False: there is no such part. */
-bool native_part(Native *n, uint32_t which, RtFnSpec *out);
+/* The same without making them callable: `run` stays NULL. */
+int native_compile(Session *s, const NativeJob *job, int n);
+/* A part of the split as it was compiled; NULL: there is no such part. */
+HnnKernel native_kernel(const Native *n, uint32_t part, HnnKernelInfo *info);
 HnnRef *native_refs(Arena *mem, const PartRef *from, uint32_t n);
 void native_outputs(Arena *mem, const Fn *f, const int64_t **elems, const bool **lane); /* their sizes */
 void native_finish(Native *n);

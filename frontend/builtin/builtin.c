@@ -162,7 +162,7 @@ bool builtin_value(Elab *E, const char *name, Value *out) {
   if (!b && m == M_count) return false;
   Func *f = ARENA_NEW(E->mem, Func);
   *f = (Func){.kind = b ? F_BUILTIN : F_METHOD, .name = name, .builtin = b};
-  if (m < M_count) f->method = (Method)m, f->rtol = 1e-6, f->atol = 1e-8, f->max_steps = 1000000;
+  if (m < M_count) f->method = (Method)m, f->rtol = m == M_GAUSS16 ? 0 : 1e-6, f->atol = 1e-8, f->max_steps = 1000000;
   *out = value_func(f);
   return true;
 }

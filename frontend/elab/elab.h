@@ -121,6 +121,7 @@ typedef struct Made {
   VEC(Data *) data;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(Loss) losses;
   VEC(LeftOut) left_out;
   VEC(Proof) proofs;
   VEC(Looked) looked;

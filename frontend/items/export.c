@@ -1,10 +1,16 @@
 /* The functions that the file names, for `hnnc compile`; what nothing used is elaborated on the way. */
 #include "frontend/builtin/builtin.h"
 #include "frontend/claims/claims.h"
-#include "frontend/items/items.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* A loss gives one number, or had an error. */
+static bool loss_result(Elab *E, Value v, Span at) {
+  Val x = elab_tensor(E, v, at);
+  return ir_output(elab_at(E, at), ir_spread(elab_at(E, at), x), "loss"), true;
+}
 
 static bool result(Elab *E, Value v, Span at) {
   uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
@@ -35,6 +41,7 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   Fn *fn = NULL;
   context_alone(E, &c, f->module);
   context_body(&c, f->name);
+  c.reversible = f->item->kind == IT_LOSS;
   root_begin(E, &root, name, E->m->f64, true);
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1);
   const Formal *x = f->item->formals;
@@ -45,7 +52,9 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   }
   Actuals a = actuals_of(E, v, n, f->item->name_at);
   Value r = elab_apply(E, callee, &a);
-  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) *pattern = patterns(E, &root), fn = root_end(E, &root);
+  const bool loss = f->item->kind == IT_LOSS;
+  if (r.kind != V_POISON && (loss ? loss_result : result)(E, r, f->item->name_at) && (loss || !root.sites))
+    *pattern = patterns(E, &root), fn = root_end(E, &root);
   else root_drop(E, &root);
   context_pop(E, &c);
   return fn;
@@ -73,11 +82,26 @@ static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind)
   *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};
 }
 
+/* Its gradient is by all that an optimizer would move; where it has none, it is a value alone. */
+static void export_loss(Elab *E, const Global *g, Fn *fn) {
+  Loss l = {.name = g->name, .fn = fn, .moved = ARENA_ARRAY(E->mem, uint32_t, fn->in.n + 1), .at = g->item->name_at};
+  for (uint32_t i = 0; i < fn->in.n && !moved_no_derivative(fn); i++)
+    if (fn->in.at[i].kind == IN_PARAM && E->made.params.at[fn->in.at[i].index].decay <= 0) l.moved[l.nmoved++] = fn->in.at[i].index;
+  *vec_push(&E->made.losses) = l;
+}
+
+static bool trained(const Elab *E, const char *loss) {
+  for (uint32_t k = 0; k < E->made.actions.n; k++)
+    for (uint32_t i = 0; E->made.actions.at[k].kind == DO_TRAIN && i < E->made.actions.at[k].train->nsum; i++)
+      if (!strcmp(E->made.actions.at[k].train->sum[i].name, loss)) return true;
+  return false;
+}
+
 static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
   Type t[64];
   uint32_t n;
   bool declared;
-  const bool main_part = callee == f && f->item->kind != IT_LOSS; /* an inverse is told by its flow */
+  const bool main_part = callee == f, loss = f->item->kind == IT_LOSS; /* an inverse is told by its flow */
   if (!item_argument_types(E, g, f, t, &n, &declared)) {
     if (main_part) leave_out(E, g, f, kind);
     return;
@@ -89,13 +113,14 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
   c.failed = declared ? NULL : &failed;
   Fn *fn = standalone(E, f, callee, name, t, n, &pattern);
   context_pop(E, &c);
-  if (main_part && (!fn || n == 0 || failed)) leave_out(E, g, f, kind);
-  if (!fn) return;
-  if (f->item->kind == IT_LOSS || n == 0 || failed) {
+  const bool none = !fn || (n == 0 && !loss) || failed;
+  if (none && main_part) leave_out(E, g, f, kind);
+  if (none) {
     ir_fn_destroy(fn);
     return;
   }
-  *vec_push(&E->made.exports) = (Export){name, kind, fn, pattern, g->item->name_at};
+  if (loss) export_loss(E, g, fn);
+  else *vec_push(&E->made.exports) = (Export){name, kind, fn, pattern, g->item->name_at};
 }
 
 static void export_one(Elab *E, Global *g) {
@@ -110,6 +135,7 @@ static void export_one(Elab *E, Global *g) {
     export_as(E, g, f, &logdet, arena_printf(E->mem, "%s_logdet", g->name), "logdet");
     break;
   }
+  case IT_LOSS: export_as(E, g, f, f, g->name, "loss"); break;
   case IT_NET: export_as(E, g, f, f, g->name, "net"); break;
   case IT_HAMILTONIAN: export_as(E, g, f, f, g->name, "hamiltonian"); break;
   default: export_as(E, g, f, f, g->name, "fn"); break;
@@ -133,7 +159,7 @@ void export_globals(Elab *E) {
       break;
     case IT_LOSS:
       global_value(E, g, g->item->name_at);
-      if (!g->elaborated) export_one(E, g);
+      if (!trained(E, g->name)) export_one(E, g);
       break;
     case IT_DATA:
       if (g->item->body && !g->elaborated) data_check(E, g);

@@ -17,6 +17,7 @@ void sum_check(Elab *E, const Train *t, const Item *it);
 bool option_count(Elab *E, const OptionArg *w, int64_t low, int64_t *out);
 /* moved.c: the parameters that t moves; at: of the option `only`. */
 void moved_all(Elab *E, Train *t, const Item *it);
+const char *moved_no_derivative(const Fn *f); /* what of a loss has none by its parameters; NULL: all has */
 void moved_only(Elab *E, Train *t, Value v, Span at);
 /* A name that becomes a file's, or that of a member of an archive: an error if it is too long for one. */
 void item_file_name(Elab *E, const char *name, Span at, const char *what);

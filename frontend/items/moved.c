@@ -74,7 +74,7 @@ void moved_only(Elab *E, Train *t, Value v, Span at) {
   if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` names nothing to train");
 }
 
-static const char *no_derivative(const Fn *f) {
+const char *moved_no_derivative(const Fn *f) {
   bool *from = base_realloc(NULL, f->inst.n);
   for (uint32_t id = 0; id < f->inst.n; id++)
     from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
@@ -102,7 +102,7 @@ void moved_all(Elab *E, Train *t, const Item *it) {
   for (uint32_t k = 0; k < t->nsum; k++, s = s->next) {
     const SumLoss *l = &t->sum[k];
     const uint32_t n = add_moved(E, t, l->loss);
-    const char *what = no_derivative(l->loss);
+    const char *what = moved_no_derivative(l->loss);
     if (what)
       elab_help(
           elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s, which has no derivative", l->name, what),

@@ -126,6 +126,7 @@ static void hand_over(Elab *E) {
   COPY(m->data, m->ndata, E->made.data);
   COPY(m->action, m->naction, E->made.actions);
   COPY(m->export_, m->nexport, E->made.exports);
+  COPY(m->loss, m->nloss, E->made.losses);
   COPY(m->left_out, m->nleft_out, E->made.left_out);
   COPY(m->proof, m->nproof, E->made.proofs);
   COPY(m->looked, m->nlooked, E->made.looked);
@@ -142,6 +143,7 @@ static void finish(Elab *E) {
   vec_free(&E->made.data);
   vec_free(&E->made.actions);
   vec_free(&E->made.exports);
+  vec_free(&E->made.losses);
   vec_free(&E->made.left_out);
   vec_free(&E->made.proofs);
   vec_free(&E->made.looked);
@@ -199,6 +201,7 @@ void model_destroy(Model *m) {
   if (!m) return;
   for (uint32_t i = 0; i < m->ndata; i++) ir_fn_destroy(m->data[i]->program);
   for (uint32_t i = 0; i < m->nexport; i++) ir_fn_destroy(m->export_[i].fn);
+  for (uint32_t i = 0; i < m->nloss; i++) ir_fn_destroy(m->loss[i].fn);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
     for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) ir_fn_destroy(a->train->sum[k].loss);

@@ -261,6 +261,14 @@ static void export_(Pack *p, Export *e) {
   for (uint32_t k = 0; k < n; k++) pattern(p, &e->pattern[k]);
 }
 
+static void loose_loss(Pack *p, Loss *x) {
+  pack_text(p, &x->name);
+  pack_fn(p, &x->fn);
+  PACK(p, x->at);
+  PACK_ITEMS(p, x->moved, x->nmoved);
+  for (uint32_t k = 0; k < x->nmoved; k++) PACK(p, x->moved[k]);
+}
+
 static void proof(Pack *p, Proof *x) {
   pack_text(p, &x->text);
   pack_text(p, &x->detail);
@@ -338,6 +346,8 @@ void model_pack_exports(Pack *p, Model *m) {
   if (p->reading) p->mem = m->mem;
   PACK_ITEMS(p, m->export_, m->nexport);
   for (uint32_t k = 0; k < m->nexport; k++) export_(p, &m->export_[k]);
+  PACK_ITEMS(p, m->loss, m->nloss);
+  for (uint32_t k = 0; k < m->nloss; k++) loose_loss(p, &m->loss[k]);
   PACK_ITEMS(p, m->left_out, m->nleft_out);
   for (uint32_t k = 0; k < m->nleft_out; k++) {
     pack_text(p, &m->left_out[k].name);

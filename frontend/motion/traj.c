@@ -87,6 +87,11 @@ static bool take_method(Elab *E, Plan *p) {
     return false;
   }
   p->m = v.func->method;
+  if (ir_method[p->m].adaptive && !(v.func->rtol > 0)) {
+    elab_help(elab_error(E, CODE_method, p->method->at, "`%s` needs a tolerance", v.func->name),
+              "write `method = %s(rtol = 1e-12)`", v.func->name);
+    return false;
+  }
   p->rtol = v.func->rtol;
   p->max_steps = v.func->max_steps;
   p->atol = v.func->atol;
@@ -173,7 +178,7 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
     if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
       elab_help(
           elab_error(E, CODE_times, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
-          "adaptive methods take any times: dopri5, tsit5, dop853");
+          "adaptive methods take any times: dopri5, tsit5, dop853, gauss16");
       return false;
     }
   *dt = h;

@@ -53,7 +53,7 @@ static bool within(Elab *E, const Actual *a, Num i, uint32_t n, bool negative, i
 
 Value rows_set(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]), row;
-  int64_t at;
+  int64_t at = 0;
   if (!needs(E, b, &a->at[0], "a tensor", t.rank > 0)) return POISON;
   if (!needs(E, b, &a->at[1], "one index, a scalar", type_of(&a->at[1]).rank == 0)) return POISON;
   row = type_real(false, t.rank - 1, t.dim + 1);

@@ -3,8 +3,13 @@
  *   sum_{i + j = x} W[.., j] Y[.., i]  =  sum_j W[.., k - 1 - j] Y0[.., x + j]      Y0: Y with k - 1 zeros at either end
  *
  * The adjoint of a convolution is one, with the taps in reverse. So nothing is as large as the stretches, and no place is added to
- * twice. What is cut away behind (the ends that were padding) is not computed. Only for steps of 1: wider ones would multiply
- * zeros. A rewriting that is exact but for the order of sums. */
+ * twice. What is cut away behind (the ends that were padding) is not computed.
+ *
+ * Stretches that begin s places apart meet the place x = s u + r with the taps j = r, r + s, r + 2 s ... alone, and those of the next
+ * u the next stretch: each phase r is such a sum, over u, with every s-th tap. Phases with as many taps are one product, with r
+ * as one axis more of W; so of k taps the first k mod s phases are one, the others another. If k < s these have no tap and are 0.
+ *
+ * A rewriting that is exact but for the order of sums. */
 #include "passes/check/check.h"
 #include "passes/simplify/simplify.h"
 
@@ -14,6 +19,7 @@
 typedef struct Along {
   int axis;
   uint32_t taps, start, n; /* places of the sum that are wanted */
+  uint32_t step;           /* from one stretch to the next */
 } Along;
 
 typedef struct Overlap {
@@ -39,7 +45,7 @@ static Uses uses_of(const Fn *f) {
 }
 
 static bool is_link(const Fn *f, const Inst *i) {
-  return (i->op == OP_slice && ir_slice_attr(f, i).step == 1) || (i->op == OP_unwindow && ir_unwindow_attr(f, i).step == 1);
+  return (i->op == OP_slice && ir_slice_attr(f, i).step == 1) || i->op == OP_unwindow;
 }
 
 /* The axis `axis` of the places wanted so far, all of them if it is new. */
@@ -67,6 +73,7 @@ static bool chain(const Fn *f, const Uses *u, uint32_t id, Overlap *o) {
       const Type t = ir_type(f, ir_arg(f, i, 0));
       if (a->taps) return false;
       a->taps = t.dim[t.rank - 1];
+      a->step = (uint32_t)ir_unwindow_attr(f, i).step;
       const Along last = *a; /* kept in the order of the sums */
       memmove(a, a + 1, sizeof *a * (size_t)(o->along + o->n - a - 1));
       o->along[o->n - 1] = last;
@@ -96,32 +103,95 @@ static int operand_of(const Overlap *o, const DotShape *d) {
   return of;
 }
 
-/* y at places start - taps + 1 ... start + n - 1 of an axis, 0 where it has none. */
+/* The product that is written: operands, their labels, those of the result; which operand the places come from. */
+typedef struct Product {
+  const Overlap *o;
+  const DotShape *of;
+  int y;
+  Val x[2];
+  int label[2][IR_MAX_RANK], rank[2], out[IR_MAX_RANK], nout;
+} Product;
+
+static int label_at(const Product *p, int k) { return p->of->label[2][p->o->along[k].axis]; }
+static int label_tap(const Product *p, int k) { return p->of->label[2][p->of->rank[2] - p->o->n + k]; }
+
+static uint32_t first_u(const Along *a) { return a->start / a->step; }
+static uint32_t all_u(const Along *a) { return (a->start + a->n - 1) / a->step + 1 - first_u(a); }
+static uint32_t most_taps(const Along *a) { return (a->taps + a->step - 1) / a->step; }
+
+/* y at places u - taps + 1 ... u + n - 1 of an axis, 0 where it has none. */
 static Val surrounded(Build *b, Val y, int axis, const Along *a) {
-  const int64_t m = ir_type(b->f, y).dim[axis], first = (int64_t)a->start - (a->taps - 1), end = (int64_t)a->start + a->n;
+  const int64_t m = ir_type(b->f, y).dim[axis], u = first_u(a), first = u - ((int64_t)most_taps(a) - 1), end = u + all_u(a);
   const int64_t from = first < 0 ? 0 : first, to = end > m ? m : end;
   if (to - from < m) y = ir_slice(b, y, axis, (uint32_t)from, (uint32_t)(to - from), 1);
   return to - from < end - first ? ir_unslice(b, y, axis, (uint32_t)(from - first), 1, (uint32_t)(end - first)) : y;
 }
 
+static Val product(Build *b, const Product *p, int k);
+
+/* The taps of W in reverse, of y a window of as many. */
+static void through_taps(Build *b, Product *p, int k, uint32_t taps) {
+  const int y = p->y, w = 1 - y;
+  p->x[w] = ir_flip(b, p->x[w], place(p->label[w], p->rank[w], label_tap(p, k)));
+  p->x[y] = ir_window(b, p->x[y], place(p->label[y], p->rank[y], label_at(p, k)), taps, 1);
+  p->label[y][p->rank[y]++] = label_tap(p, k);
+}
+
+/* Phases r ... r + n - 1, which have so many taps, as an axis behind that of u. */
+static Val some_phases(Build *b, Product p, int k, uint32_t r, uint32_t n, uint32_t taps) {
+  const Along *a = &p.o->along[k];
+  const int y = p.y, w = 1 - y, phase = 3 * IR_MAX_RANK + k, at = place(p.out, p.nout, label_at(&p, k)) + 1;
+  const int tap = place(p.label[w], p.rank[w], label_tap(&p, k)), u = place(p.label[y], p.rank[y], label_at(&p, k));
+  p.x[w] = ir_window(b, ir_slice(b, p.x[w], tap, r, (taps - 1) * a->step + n, 1), tap, n, a->step);
+  p.label[w][p.rank[w]++] = phase;
+  p.x[y] = ir_slice(b, p.x[y], u, most_taps(a) - taps, all_u(a) + taps - 1, 1);
+  memmove(p.out + at + 1, p.out + at, sizeof *p.out * (size_t)(p.nout++ - at));
+  p.out[at] = phase;
+  through_taps(b, &p, k, taps);
+  return product(b, &p, k + 1);
+}
+
+/* All places along an axis from those of each phase. */
+static Val all_phases(Build *b, const Product *p, int k) {
+  const Along *a = &p->o->along[k];
+  const uint32_t more = a->taps % a->step, taps = a->taps / a->step;
+  const int at = place(p->out, p->nout, label_at(p, k));
+  Val part[2], v;
+  int n = 0;
+  if (more) part[n++] = some_phases(b, *p, k, 0, more, taps + 1);
+  if (taps) part[n++] = some_phases(b, *p, k, more, a->step - more, taps);
+  v = n == 2 ? ir_concat(b, part, 2, at + 1) : taps ? part[0] : ir_unslice(b, part[0], at + 1, 0, 1, a->step);
+  Type t = ir_type(b->f, v);
+  t.dim[at] *= t.dim[at + 1];
+  memmove(t.dim + at + 1, t.dim + at + 2, sizeof *t.dim * (size_t)(t.rank-- - at - 2));
+  v = ir_reshape(b, v, t.rank, t.dim);
+  return t.dim[at] == a->n ? v : ir_slice(b, v, at, a->start - first_u(a) * a->step, a->n, 1);
+}
+
+/* From axis k of the overlap on. */
+static Val product(Build *b, const Product *p, int k) {
+  if (k == p->o->n) return ir_dot(b, p->x[0], p->x[1], false, p->label[0], p->label[1], p->nout, p->out);
+  if (p->o->along[k].step > 1) return all_phases(b, p, k);
+  Product next = *p;
+  through_taps(b, &next, k, p->o->along[k].taps);
+  return product(b, &next, k + 1);
+}
+
 static Val through_windows(Copy *c, const Overlap *o) {
   const DotShape d = ir_dot_shape(c->from, o->dot);
-  int label[2][IR_MAX_RANK];
-  const int y = d.lanes ? -1 : operand_of(o, &d), w = 1 - y;
-  if (y < 0 || d.rank[y] + o->n > IR_MAX_RANK) return VAL_NONE;
-  Val x[2] = {c->map[ir_arg(c->from, o->dot, 0).id], c->map[ir_arg(c->from, o->dot, 1).id]};
-  for (int side = 0; side < 2; side++) memcpy(label[side], d.label[side], sizeof *label);
-  for (int k = 0; k < o->n; k++) {
-    const int at = place(label[y], d.rank[y], d.label[2][o->along[k].axis]);
-    x[y] = surrounded(c->b, x[y], at, &o->along[k]);
+  Product p = {.o = o, .of = &d, .y = d.lanes ? -1 : operand_of(o, &d), .nout = d.rank[2] - o->n};
+  int phases = 0;
+  for (int k = 0; k < o->n; k++) phases += o->along[k].step > 1;
+  if (p.y < 0 || d.rank[p.y] + o->n > IR_MAX_RANK || d.rank[1 - p.y] + phases > IR_MAX_RANK || p.nout + phases > IR_MAX_RANK)
+    return VAL_NONE;
+  for (int side = 0; side < 2; side++) {
+    p.x[side] = c->map[ir_arg(c->from, o->dot, (uint32_t)side).id], p.rank[side] = d.rank[side];
+    memcpy(p.label[side], d.label[side], sizeof *p.label);
   }
-  for (int k = 0; k < o->n; k++) {
-    const int tap = d.label[2][d.rank[2] - o->n + k], at = place(label[y], d.rank[y], d.label[2][o->along[k].axis]);
-    x[w] = ir_flip(c->b, x[w], place(label[w], d.rank[w], tap));
-    x[y] = ir_window(c->b, x[y], at, o->along[k].taps, 1);
-    label[y][d.rank[y] + k] = tap;
-  }
-  return ir_dot(c->b, x[0], x[1], false, label[0], label[1], d.rank[2] - o->n, d.label[2]);
+  memcpy(p.out, d.label[2], sizeof *p.out * (size_t)p.nout);
+  for (int k = 0; k < o->n; k++)
+    p.x[p.y] = surrounded(c->b, p.x[p.y], place(p.label[p.y], p.rank[p.y], label_at(&p, k)), &o->along[k]);
+  return product(c->b, &p, 0);
 }
 
 static Fn *overlap(Fn *parent, const Fn *f);

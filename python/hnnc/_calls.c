@@ -86,6 +86,69 @@ PyObject *model_call(PyObject *self, PyObject *args) {
   return ok ? PyLong_FromLong(status) : NULL;
 }
 
+/* ---- the common case: arrays of one leading shape, in C order ---- */
+
+/* The buffer, if it has the shape `lead` (of n axes) and then that of v, in the model's precision; lead NULL: any. */
+static bool fits(Bound *b, PyObject *array, const hnnc_value *v, bool single, int nlead, const Py_ssize_t *lead, bool write) {
+  Py_buffer *view = &b->view[b->n];
+  if (PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (write ? PyBUF_WRITABLE : 0))) return PyErr_Clear(), false;
+  b->array[b->n++] = (hnnc_array){view->buf, 0};
+  const int before = view->ndim - v->rank;
+  bool same = view->format && !strcmp(view->format, single ? "f" : "d") && before >= 0 && (!lead || before == nlead);
+  for (int d = 0; same && lead && d < before; d++) same = view->shape[d] == lead[d];
+  for (int d = 0; same && d < v->rank; d++) same = view->shape[before + d] == (Py_ssize_t)v->dim[d];
+  return same;
+}
+
+static bool overlap(const Py_buffer *a, const Py_buffer *b) {
+  return (char *)a->buf < (char *)b->buf + b->len && (char *)b->buf < (char *)a->buf + a->len;
+}
+
+/* All of them bound; *n: the samples. */
+static bool all_fit(Bound *b, const hnnc_function *f, bool single, PyObject *in, PyObject *out, size_t *n) {
+  if (PyTuple_Size(in) != (Py_ssize_t)f->nargs || PyTuple_Size(out) != (Py_ssize_t)f->nresults) return false;
+  if (!f->nargs || f->nargs > MOST || f->nresults > MOST) return false;
+  const Py_ssize_t none[] = {0}, *lead = NULL;
+  int nlead = 0;
+  for (size_t k = 0; k < f->nargs; k++) {
+    if (!fits(b, PyTuple_GetItem(in, (Py_ssize_t)k), &f->args[k], single, nlead, lead, false)) return false;
+    if (!k) lead = b->view[0].shape ? b->view[0].shape : none, nlead = b->view[0].ndim - f->args[0].rank;
+  }
+  *n = 1;
+  for (int d = 0; d < nlead; d++) *n *= (size_t)lead[d];
+  for (size_t k = 0; k < f->nresults; k++) {
+    const bool each = f->results[k].per_sample;
+    if (!fits(b, PyTuple_GetItem(out, (Py_ssize_t)k), &f->results[k], single, each ? nlead : 0, lead, true)) return false;
+    for (int i = 0; i < b->n - 1; i++)
+      if (overlap(&b->view[i], &b->view[b->n - 1])) return false;
+  }
+  return *n > 0;
+}
+
+/* arrays(function, seed, (array, ...), (array, ...)) -> whether it was done: if not, nothing has been touched. */
+PyObject *model_arrays(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+  Model *s = (Model *)self;
+  Bound b = {.n = 0};
+  const hnnc_function *f;
+  size_t n = 0;
+  hnnc_status status = HNNC_USAGE;
+  if (nargs != 4 || !PyTuple_Check(args[2]) || !PyTuple_Check(args[3])) {
+    PyErr_SetString(PyExc_ValueError, "arrays(function, seed, (array, ...), (array, ...))");
+    return NULL;
+  }
+  const size_t k = PyLong_AsSize_t(args[0]);
+  const unsigned long long seed = PyLong_AsUnsignedLongLong(args[1]);
+  if (PyErr_Occurred() || !model_enter(s)) return NULL;
+  if (k < hnnc_functions(s->m, &f) && all_fit(&b, &f[k], hnnc_single(s->m), args[2], args[3], &n)) {
+    Py_BEGIN_ALLOW_THREADS;
+    status = hnnc_call_arrays(s->m, k, n, seed, b.array, b.array + f[k].nargs);
+    Py_END_ALLOW_THREADS;
+  }
+  model_leave(s);
+  unbind(&b);
+  return PyBool_FromLong(status == HNNC_OK);
+}
+
 /* numbers(function, results, number, ...): of a function of numbers, for one sample: a number, or a tuple of them; NotImplemented: not all are
  * floats, or it failed. The GIL is kept, for this is a right-hand side that is called often, once it is compiled. */
 PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {

@@ -21,6 +21,9 @@ class Vector:
         self.parts = list(parts)
         self._sizes = [int(np.prod(s, dtype=int)) for _, s in self.parts]
         self.size = sum(self._sizes)
+        ends = [sum(self._sizes[:k + 1]) for k in range(len(self._sizes))]
+        self._at = [(b - n, b, s) for n, b, (_, s) in zip(self._sizes, ends, self.parts)]
+        self._plain = [len(s) for _, s in self.parts] == [1]      # one vector: as it is
 
     def names(self) -> list[str]:
         """x[0], x[1], ..., t."""
@@ -31,10 +34,11 @@ class Vector:
         if x.dtype != self._dtype: x = x.astype(self._dtype)
         if x.ndim < 1 or x.shape[-1] != self.size:
             raise ValueError("%s: `%s` should be [..., %d], found an array of the shape %s" % (self._of, what, self.size, list(x.shape)))
-        at = np.cumsum([0] + self._sizes)
-        return [x[..., a:b].reshape(x.shape[:-1] + s) for a, b, (_, s) in zip(at, at[1:], self.parts)]
+        if self._plain: return [x]
+        return [x[..., a:b].reshape(x.shape[:-1] + s) for a, b, s in self._at]
 
     def join(self, values: Sequence[Any]) -> np.ndarray:
+        if self._plain: return np.asarray(values[0])
         leading = [np.shape(v)[:np.ndim(v) - len(s)] for v, (_, s) in zip(values, self.parts)]
         return np.concatenate([np.reshape(v, b + (n,)) for v, b, n in zip(values, leading, self._sizes)], -1)
 
@@ -94,10 +98,12 @@ class Density:
 
     def _args(self, parts: Iterable[Any], others: Callable[[np.ndarray], np.ndarray] | None = None) -> list[Any]:
         """The arguments of f: `parts` where they are free, else the data, or what `others` makes of them."""
+        if not self._given: return list(parts)
         free = iter(parts)
         return [(others or (lambda v: v))(self._given[n]) if n in self._given else next(free) for n, _ in self._f.args]
 
     def _of_free(self, values: Iterable[Any]) -> list[Any]:
+        if not self._given: return list(values)
         return [v for (n, _), v in zip(self._f.args, values) if n not in self._given]
 
     def _value_and_grad(self, parts: Iterable[Any]) -> tuple[Any, list[Any]]:
@@ -108,11 +114,13 @@ class Density:
 
     def param_constrain(self, theta: Any) -> np.ndarray:
         """x of theta: where the density is that of the file."""
-        return self._free.join(self._free.split(theta, "theta") if self._through is None else _tuple(self._through(*self._free.split(theta, "theta"))))
+        parts = self._free.split(theta, "theta")
+        return np.array(self._free.join(parts if self._through is None else _tuple(self._through(*parts))))
 
     def param_unconstrain(self, x: Any) -> np.ndarray:
         """theta of x."""
-        return self._free.join(self._free.split(x) if self._through is None else _tuple(self._inverse(*self._free.split(x))))
+        parts = self._free.split(x)
+        return np.array(self._free.join(parts if self._through is None else _tuple(self._inverse(*parts))))
 
     def log_density(self, theta: Any, *, jacobian: bool = True) -> Any:
         """At theta; without `jacobian`, at T(theta) by itself."""

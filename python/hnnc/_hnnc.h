@@ -47,6 +47,7 @@ PyObject *to_list(size_t n, PyObject *(*make)(const void *all, size_t k), const 
 PyObject *model_functions(PyObject *self, PyObject *none);
 PyObject *model_derive(PyObject *self, PyObject *args);
 PyObject *model_call(PyObject *self, PyObject *args);
+PyObject *model_arrays(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *model_compile(PyObject *self, PyObject *none);
 PyObject *model_export_onnx(PyObject *self, PyObject *args);

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -153,9 +154,10 @@ class Function:
         self._scalar = all(s == () for _, s in self.args) and all(s == () for s in self.results) and all(self._per_sample)
         self._nargs, self._nresults = len(self.args), len(self.results)
         self._names = [n for n, _ in self.args]
+        self._products: dict[int, Function] = {}
         self.__name__ = name
         self.__doc__ = "%s\n\n%s" % (self._line(), Function.__doc__)
-        self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() and not keyword.iskeyword(n) else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                                                 for k, n in enumerate(self._names)]) if len(set(self._names)) == self._nargs else None
 
     def _type(self, shape: tuple[int, ...], per_sample: bool = True) -> str:
@@ -174,7 +176,22 @@ class Function:
         if self._scalar and len(args) == self._nargs and out is None and not seed:
             answer = self._numbers(self._number, self._nresults, *args)
             if answer is not NotImplemented: return answer
+        if not named and len(args) == self._nargs and self._nargs:
+            done = self._quick(args, out, seed)
+            if done is not None: return done
         return self._arrays(args, out, seed, named)
+
+    def _quick(self, args: tuple[Any, ...], out: Any, seed: int) -> Any:
+        """Of arrays of one leading shape, in C order and the model's precision, as they mostly are; None: they are not, and nothing has been done."""
+        results: tuple[Any, ...]
+        if out is None:
+            if type(args[0]) is not np.ndarray: return None
+            batch = args[0].shape[:args[0].ndim - len(self.args[0][1])]
+            results = tuple([np.empty(batch + s if p else s, self._model.dtype) for s, p in zip(self.results, self._per_sample)])
+        else: results = (out,) if self._nresults == 1 and hasattr(out, "__dlpack__") else tuple(out)
+        if not self._handle.arrays(self._number, seed, args, results): return None
+        if out is not None: return out
+        return (results[0] if results[0].ndim else results[0][()]) if self._nresults == 1 else tuple([r if r.ndim else r[()] for r in results])
 
     def _bound(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         if len(args) > self._nargs:
@@ -246,11 +263,13 @@ class Function:
         return results
 
     def _derived(self, kind: int, word: str) -> Function:
+        if kind in self._products: return self._products[kind]
         status, number = self._handle.derive(kind, self._number)
         if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind > 1
                                                                    else "functions of the file have one, losses have gradients"))
         if status: self._model._fail(status)
-        return self._model._function(number)
+        self._products[kind] = self._model._function(number)
+        return self._products[kind]
 
     @property
     def vjp(self) -> Function:
@@ -301,6 +320,7 @@ class Loss:
 
     def value_and_grad(self, *args: Any, seed: int = 0, **named: Any) -> tuple[float, np.ndarray]:
         """(loss, gradient): one array, as long as `model.params.flat`; 0 for parameters that the training does not move."""
+        if self._slope is None: raise ValueError("the loss `%s` has no gradient: it depends on no parameter, or goes through what has no derivative" % self.name)
         args, named = self._fields(args, named)
         loss, gradient = self._slope(*args, seed=seed, **named)
         return float(loss), gradient
@@ -382,7 +402,7 @@ class Model:
         self.functions = {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")}
         self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
         slopes = {f.name: f for f in self._list if f.kind == "gradient"}
-        self.losses = {f.name: Loss(f, slopes[f.name]) for f in self._list if f.kind == "loss"}
+        self.losses = {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"}
         self.params = Parameters(self)
 
     def _more(self) -> None:

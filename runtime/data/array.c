@@ -6,13 +6,38 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
+static const size_t LARGE_PAGE = (size_t)2 << 20;
+
+static size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* Large pages for n bytes on one, if the system gives them to those who ask. */
+static void ask_for_large(void *p, size_t n) {
+#ifdef MADV_HUGEPAGE
+  (void)madvise(p, n, MADV_HUGEPAGE);
+#else
+  (void)p, (void)n;
+#endif
+}
+
 void *rt_zeroed(size_t size) {
-  if (size > SIZE_MAX - 64) return NULL;
-  size = (size + 63) / 64 * 64;
-  void *p = aligned_alloc(64, size ? size : 64);
-  if (p) memset(p, 0, size ? size : 64);
+  const size_t align = size < 4 * LARGE_PAGE ? 64 : LARGE_PAGE;
+  if (size > SIZE_MAX - LARGE_PAGE) return NULL;
+  size = up(size ? size : 1, 64);
+  void *p = aligned_alloc(align, up(size, align));
+  if (p && align == LARGE_PAGE) ask_for_large(p, up(size, align));
+  if (p) memset(p, 0, size);
+  return p;
+}
+
+void *rt_spacious(size_t size, void **memory) {
+  const size_t align = size < LARGE_PAGE ? 64 : LARGE_PAGE;
+  *memory = size < SIZE_MAX - 2 * LARGE_PAGE ? calloc(up(size, align) + align, 1) : NULL;
+  if (!*memory) return NULL;
+  char *p = (char *)*memory + (-(uintptr_t)*memory & (align - 1));
+  if (align == LARGE_PAGE) ask_for_large(p, up(size, align));
   return p;
 }
 

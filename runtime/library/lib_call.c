@@ -2,7 +2,7 @@
  *
  * A call that sums nothing is done in strips, so that what was just transposed is in the cache when it is read; threads take a
  * strip each. Where the user's array has the layout of lanes already (one number a sample, or the sample last), a whole strip is
- * read and written in place; the last one is not, for tiles go beyond its end. Results are the same in all these ways. */
+ * read and written in place; the last one only if it is whole tiles, for others go beyond its end. Results are the same in all these ways. */
 #include "runtime/library/lib_priv.h"
 
 #include <math.h>
@@ -113,8 +113,9 @@ static void to_lanes(const Lib *l, const hnn_array *a, int64_t from, int64_t n, 
                      int64_t ld) {
   const size_t size = real_size(l);
   const char *p = a->p;
-  if (!a->ld) transpose(l, p + (size_t)(from * elems) * size, elems, n, elems, to, ld);
-  for (int64_t e = 0; a->ld && e < elems; e++)
+  const bool lanes = a->ld || elems == 1;
+  if (!lanes) transpose(l, p + (size_t)(from * elems) * size, elems, n, elems, to, ld);
+  for (int64_t e = 0; lanes && e < elems; e++)
     memcpy((char *)to + (size_t)(e * ld) * size, p + (size_t)(e * a->ld + from) * size, (size_t)n * size);
   for (int64_t e = 0; padding && e < elems; e++)
     for (int64_t i = n; i < n + padding; i++)
@@ -126,8 +127,9 @@ static void to_lanes(const Lib *l, const hnn_array *a, int64_t from, int64_t n, 
 static void from_lanes(const Lib *l, const HnnArg *lanes, int64_t from, int64_t n, int64_t elems, const hnn_array *a) {
   const size_t size = real_size(l);
   char *p = a->p;
-  if (!a->ld) transpose(l, lanes->p, lanes->ld, elems, n, p + (size_t)(from * elems) * size, elems);
-  for (int64_t e = 0; a->ld && e < elems; e++)
+  const bool as_lanes = a->ld || elems == 1;
+  if (!as_lanes) transpose(l, lanes->p, lanes->ld, elems, n, p + (size_t)(from * elems) * size, elems);
+  for (int64_t e = 0; as_lanes && e < elems; e++)
     memcpy(p + (size_t)(e * a->ld + from) * size, (const char *)lanes->p + (size_t)(e * lanes->ld) * size, (size_t)n * size);
 }
 
@@ -183,11 +185,11 @@ static int64_t row(const Lib *l, int64_t lanes) {
 /* Some samples of a call. */
 typedef struct Piece {
   int64_t from, n, most; /* room is made for `most` */
-  bool inside;           /* n is whole tiles, and others follow in the user's arrays */
+  bool whole;            /* n is whole tiles: none goes beyond the end */
 } Piece;
 
 /* The user's array is one of lanes as it is. */
-static bool in_place(const Piece *p, const hnn_array *a, int64_t elems) { return p->inside && (a->ld || elems == 1); }
+static bool in_place(const Piece *p, const hnn_array *a, int64_t elems) { return p->whole && (a->ld || elems == 1); }
 
 static HnnArg place(const Lib *l, const Piece *p, const hnn_array *a) {
   return (HnnArg){(char *)a->p + (size_t)p->from * real_size(l), a->ld ? a->ld : 1};
@@ -230,9 +232,11 @@ enum {
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Samples of a strip, all in the form that all samples together would have; the last has what is left, less than two. */
-static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n) {
+/* Samples of a strip, all in the form that all samples together would have; the last has what is left, less than two. *unit: of how many
+ * samples a strip that is read and written in place is a multiple; 0: none can be. */
+static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n, int64_t *unit) {
   int64_t elems = 1;
+  *unit = 0;
   for (int k = 0; k < f->nin; k++) {
     if (f->in[k].kind == LIB_WEIGHT || f->in[k].kind == LIB_ONE) return n;
     elems += f->in[k].lane ? f->in[k].elems : 0;
@@ -245,7 +249,8 @@ static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n) {
   const HnnKernelInfo *info = f->part[1].info;
   int64_t least = most(STRIP_BYTES / (int64_t)real_size(l) / elems, info->few ? info->few_most + 1 : 1);
   least = most(least, STRIP_SHARED * info->flop_once / (info->flop_per_sample + 1));
-  const int64_t unit = STRIP_TILES * tile, step = (least + unit - 1) / unit * unit;
+  const int64_t tiles = STRIP_TILES * tile, step = (least + tiles - 1) / tiles * tiles;
+  *unit = !info->few || n > info->few_most ? tile : 0;
   return n >= 2 * step ? step : n;
 }
 
@@ -253,7 +258,7 @@ static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n) {
 typedef struct Call {
   LibScratch *s;
   int fn;
-  int64_t n, step, last; /* samples of a strip; the last strip */
+  int64_t n, step, last, unit; /* samples of a strip; the last strip; see strip() */
   uint64_t seed;
   const hnn_array *in, *out;
   int failed;
@@ -265,7 +270,7 @@ static bool run_strip(const Call *c, Caller *by, RtPool *pool, int64_t s) {
   const LibFn *f = &l->m->fn[c->fn];
   const int64_t from = s * c->step, here = s < c->last ? c->step : c->n - from;
   RtFn *run = caller_fn(l, by, pool, c->fn);
-  const Piece p = {from, here, c->n - c->last * c->step, s < c->last};
+  const Piece p = {from, here, c->n - c->last * c->step, s < c->last || (c->unit && here % c->unit == 0)};
   const Arguments *a = run ? bind(l, run, c->fn, &by->arguments[c->fn], &p, c->in, c->out) : NULL;
   if (!a || !rt_fn_run(run, a->in, a->out, here, c->seed, (uint64_t)from)) return false;
   for (int k = 0; k < f->nout; k++)
@@ -338,7 +343,7 @@ static int call_strips(LibScratch *s, int fn, int64_t n, uint64_t seed, const hn
   const RtFn *run = lib_fn(s, fn);
   if (!run) return HNN_NO_MEMORY;
   Call c = {.s = s, .fn = fn, .n = n, .seed = seed, .in = in, .out = out};
-  c.step = strip(s->l, &s->l->m->fn[fn], rt_fn_tile(run, n), n), c.last = n / c.step - 1;
+  c.step = strip(s->l, &s->l->m->fn[fn], rt_fn_tile(run, n), n, &c.unit), c.last = n / c.step - 1;
   if (s->threads > 1 && c.last > 0) rt_pool_run(s->pool, (int)(c.last + 1), strip_job, &c);
   else
     for (int64_t k = 0; k <= c.last && !c.failed; k++) c.failed = !run_strip(&c, &s->whole, s->pool, k);

@@ -29,9 +29,10 @@ struct RtFn {
   int64_t sums;  /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
   char *partial; /* buffers of sums: of the groups but the first, then those of each thread */
   int buffers;
-  char *scratch, *memory; /* on 64 bytes, and where it begins */
-  size_t scratch_size;    /* of one thread */
-  HnnArg *arg;            /* outputs of the chunk that each thread runs */
+  char *scratch; /* in `memory` */
+  void *memory;
+  size_t scratch_size; /* of one thread */
+  HnnArg *arg;         /* outputs of the chunk that each thread runs */
   /* the run at hand: */
   const HnnArg *in, *out;
   HnnKernel kernel;
@@ -65,8 +66,7 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   f->out_lane = calloc(nout, sizeof *f->out_lane);
   f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
   f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
-  f->memory = calloc(f->scratch_size * (size_t)rt_pool_threads(pool) + 64, 1); /* pages that no tile needs stay away */
-  f->scratch = f->memory ? f->memory + (-(uintptr_t)f->memory & 63) : NULL;
+  f->scratch = rt_spacious(f->scratch_size * (size_t)rt_pool_threads(pool), &f->memory);
   if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) {
     rt_fn_destroy(f);
     return NULL;

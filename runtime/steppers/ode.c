@@ -1,5 +1,6 @@
 /* Adaptive integration of tiles of trajectories with dense output: DOPRI5 and DOP853 of Hairer, Norsett
- * and Wanner, TSIT5 of Tsitouras (coefficients and citations in ir/adaptive.h, the stepper in ode_step.inc). It is the reference
+ * and Wanner, TSIT5 of Tsitouras, GAUSS16 (coefficients and citations in ir/adaptive.h, the steppers in ode_step.inc and
+ * ode_gauss.inc). It is the reference
  * that generated code (codegen/adaptive) is compared with, and what the evaluator takes.
  *
  * A lane fails when its right-hand side is not finite however small the step, when the step falls below
@@ -25,6 +26,9 @@ typedef struct Lane {
   LaneState state;
   HnnOdeFailure why; /* of a lane that failed */
   bool last, accepted, rejected;
+  double step, hold, moved; /* gauss16: the step, h or up to the next time; that of the polynomial; of the iteration */
+  int32_t turns;
+  bool rests, bad;
 } Lane;
 
 static void ode_lane_fail(Lane *q, HnnOdeFailure why) {
@@ -104,19 +108,80 @@ static void ode_control(Lane *q, const AdaptiveMethod *m, double err) {
   q->rejected = false;
 }
 
+/* ---- gauss16 ----------------------------------------------------------------------------------------------------------- */
+
+/* Sets the step of each running lane, which ends at the next time at most; false when no lane runs. */
+static bool ode_gauss_prepare(Lane *lane, int64_t n, int32_t max_steps) {
+  bool any = false;
+  for (int64_t l = 0; l < n; l++) {
+    Lane *q = &lane[l];
+    q->step = 0, q->rests = true;
+    if (q->state != LANE_RUNS) continue;
+    if (q->steps == max_steps) ode_lane_fail(q, HNN_ODE_STEPS);
+    else if (0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) ode_lane_fail(q, HNN_ODE_SMALL);
+    if (q->state != LANE_RUNS) continue;
+    q->steps++;
+    const double end = q->time[q->next];
+    q->last = (q->t + 1.01 * q->h - end) * q->dir > 0;
+    q->step = q->last ? (end - q->t) - q->te : q->h;
+    q->turns = 0, q->rests = q->bad = false, q->err_old = HUGE_VAL;
+    any = true;
+  }
+  return any;
+}
+
+/* After a turn in which the stages moved by q->moved, relative to their size: whether the lane goes on. */
+static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
+  if (q->rests) return false;
+  const bool slow = ++q->turns >= 3 && q->moved >= 0.5 * q->err_old, small = q->moved <= fmax(GAUSS_LOOSE * unit, 0.01 * rtol);
+  const bool lost = !(q->moved < HUGE_VAL), stuck = slow && !small && q->turns >= GAUSS_PATIENCE;
+  q->bad = !small;
+  q->rests = lost || stuck || q->moved <= unit || (slow && small) || q->turns == GAUSS_TURNS;
+  q->err_old = q->moved;
+  return !q->rests;
+}
+
+/* The next step of a lane, from the last coefficient of its polynomial against the state. */
+static void ode_gauss_control(Lane *q, double rtol, double part) {
+  q->accepted = false;
+  if (q->bad || !isfinite(part)) {
+    q->h = q->step * GAUSS_CUT;
+    if (q->h == 0) ode_lane_fail(q, HNN_ODE_SMALL);
+    return;
+  }
+  const double change = fmin(GAUSS_GROW, pow(GAUSS_SAFE * sqrt(rtol) / part, 1.0 / GAUSS_STAGES));
+  q->accepted = change >= GAUSS_TAKEN;
+  const double next = change * q->step;
+  q->h = q->accepted && q->last && fabs(q->h) > fabs(next) ? q->h : next;
+}
+
+static void ode_gauss_move(Lane *q) {
+  const double step = q->step + q->te, t = q->t;
+  q->hold = q->step;
+  q->t = q->last ? q->time[q->next] : t + step;
+  q->te = q->last ? 0 : step - (q->t - t);
+}
+
 #define REAL double
 #define NAME(x) f64_##x
+#define UNIT DBL_EPSILON
 #include "runtime/steppers/ode_step.inc"
+#include "runtime/steppers/ode_gauss.inc"
+#undef UNIT
 #undef REAL
 #undef NAME
 #define REAL float
 #define NAME(x) f32_##x
+#define UNIT ((double)FLT_EPSILON)
 #include "runtime/steppers/ode_step.inc"
+#include "runtime/steppers/ode_gauss.inc"
+#undef UNIT
 #undef REAL
 #undef NAME
 
 int32_t rt_ode(HnnOde *ode) {
   if (ode->lanes <= 0 || ode->dim <= 0 || ode->ntimes <= 0) return 0;
+  if (ode->method == ADAPTIVE_GAUSS16) return ode->f64 ? f64_gauss_run(ode) : f32_gauss_run(ode);
   const AdaptiveMethod *m = adaptive_method(ode->method);
   return ode->f64 ? f64_run(ode, m) : f32_run(ode, m);
 }

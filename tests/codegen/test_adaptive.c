@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const Method method[] = {M_DOPRI5, M_DOP853, M_TSIT5};
+static const Method method[] = {M_DOPRI5, M_DOP853, M_TSIT5, M_GAUSS16};
 enum { METHODS = sizeof method / sizeof *method };
 
 static Val input(Build *b, bool lane, int rank, uint32_t n) {
@@ -27,13 +27,26 @@ static void finish(Build *b, const char *cpu, int64_t B) {
 
 static Val table(Build *b, uint32_t n, const double *v) { return ir_table(b, type_real(false, 1, &n), v); }
 
-/* A pendulum for each element, with a force of each sample that grows with time, through W where there is a network. */
+/* Three turns of c = tanh(c/2 + q) from a constant. */
+static Val turns(Build *b, Val q, bool lane) {
+  Build t;
+  Type type = ir_type(b->f, q);
+  Val zero = ir_splat(b, 0.1, type_real(false, type.rank, type.dim));
+  ir_build_init(&t, ir_sub_create(b->f, "turn"));
+  Val c = ir_input(&t, "c", IN_STATE, 0, type), x = ir_input(&t, "q", IN_OTHER, 0, type);
+  ir_output(&t, ir_tanh(&t, ir_add(&t, ir_mul(&t, c, ir_const(&t, 0.5)), x)), "c");
+  ir_build_finish(&t);
+  return ir_proj(b, ir_scan(b, (Val[]){lane ? ir_spread(b, zero) : zero, q}, 2, 3, 1, 0, 0, 0, false, false, t.f), 0);
+}
+
+/* A pendulum for each element, with a force of each sample that grows with time, through W and a loop where there is a network. */
 static Fn *pendulum(Fn *f, bool lane, uint32_t n, bool net) {
   Build t;
   ir_build_init(&t, ir_sub_create(f, "rates"));
   Val q = input(&t, lane, 1, n), p = input(&t, lane, 1, n), time = input(&t, lane, 0, 0), k = input(&t, false, 1, n);
   Val c = input(&t, lane, 1, n), w = input(&t, false, 2, n);
   if (net) q = ir_tanh(&t, ir_dot(&t, w, q, false, (int[]){0, 1}, (int[]){1}, 1, (int[]){0}));
+  if (net) q = turns(&t, q, lane);
   Val pull = ir_mul(&t, k, ir_sin(&t, q)), push = ir_mul(&t, c, time);
   ir_output(&t, p, "dq");
   ir_output(&t, ir_sub(&t, ir_neg(&t, pull), push), "dp");

@@ -1,6 +1,7 @@
 /* Groups that are alike and written once (codegen/gen/gen_outline.c), against the evaluator; that they are written once; and
  * the linker (codegen/object/image.c) on objects that are damaged. */
 #include "codegen/object/image_priv.h"
+#include "codegen/object/codegen_priv.h"
 #include "tests/common/codegen_util.h"
 #include "tests/common/cunit_main.h"
 
@@ -145,43 +146,29 @@ static void test_once(void) {
 
 /* ---- shares ------------------------------------------------------------------------------------------------------------- */
 
-static char *read_object(const char *dir, uint32_t k, size_t *n) {
-  char path[64], *p = base_realloc(NULL, 1 << 20);
-  snprintf(path, sizeof path, "%s/%u.o", dir, k);
-  FILE *in = fopen(path, "rb");
-  CU_ASSERT_PTR_NOT_NULL_FATAL(in);
-  *n = fread(p, 1, 1 << 20, in);
-  fclose(in);
-  unlink(path);
-  return p;
-}
-
 /* Objects of one function: the first calls what the others define. */
 static void test_shares(void) {
-  char dir[] = "/tmp/hnnc-shares-XXXXXX", err[256] = "";
+  char err[256] = "";
   CgImage *im[8] = {NULL};
-  uint32_t n = 0;
+  CgObject *o = NULL;
   Build b;
   Cg *cg = codegen_start(NULL, NULL);
   start(&b, true);
   flow(&b, 90, 3, 20);
   ir_build_finish(&b);
   cg_add(cg, b.f, "f");
-  CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-  CU_ASSERT_TRUE_FATAL(cg_write_objects(cg, dir, &n, err, sizeof err));
-  CU_ASSERT_FATAL(n > 1 && n < 8);
-  for (uint32_t k = n; k-- > 0;) {
-    size_t size;
-    char *o = read_object(dir, k, &size);
-    if (!k) CU_ASSERT_PTR_NULL(cg_image_load(o, size, NULL, err, sizeof err));
-    im[k] = cg_image_load(o, size, im[k + 1], err, sizeof err);
+  const uint32_t n = cg_objects(cg, NULL, 0, &o, err, sizeof err); /* 0: of wrappers, of which there are none */
+  CU_ASSERT_FATAL(n > 2 && n < 8);
+  for (uint32_t k = n; k-- > 1;) {
+    if (k == 1) CU_ASSERT_PTR_NULL(cg_image_load(o[k].p, o[k].n, NULL, err, sizeof err));
+    im[k] = cg_image_load(o[k].p, o[k].n, k + 1 < n ? im[k + 1] : NULL, err, sizeof err);
     CU_ASSERT_PTR_NOT_NULL(im[k]);
-    base_free(o);
   }
-  CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im[0], "f"));
-  CU_ASSERT_PTR_NULL(cg_image_symbol(im[1], "f"));
-  for (uint32_t k = 0; k < n; k++) cg_image_destroy(im[k]);
-  rmdir(dir);
+  CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im[1], "f"));
+  CU_ASSERT_PTR_NULL(cg_image_symbol(im[2], "f"));
+  for (uint32_t k = 1; k < n; k++) cg_image_destroy(im[k]);
+  for (uint32_t k = 0; k < n; k++) base_free(o[k].p);
+  base_free(o);
   cg_destroy(cg);
   ir_fn_destroy(b.f);
 }

@@ -64,7 +64,7 @@ static Part part(Made *m, uint32_t n, bool less) {
 
 /* `let name = x[the others]`; how many. */
 static uint32_t others(Text *t, const Part *p, uint32_t n, const char *name) {
-  uint32_t at[8], k = 0;
+  uint32_t at[8] = {0}, k = 0;
   char list[64];
   for (uint32_t e = 0; e < n; e++)
     if (!p->moved[e]) at[k++] = e;

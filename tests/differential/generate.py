@@ -155,7 +155,7 @@ def potential(rng, tag, n, letter="V"):
 
 
 METHODS = ["euler", "rk4", "symplectic_euler", "leapfrog", "yoshida4", "yoshida6", "yoshida8", "implicit_midpoint", "gauss4", "gauss6",
-           "dopri5", "dop853", "tsit5"]
+           "dopri5", "dop853", "tsit5", "gauss16"]
 SEPARABLE = METHODS[2:7]
 
 
@@ -182,7 +182,7 @@ def time_options(rng, method):
     """The text of dt, steps, every or times."""
     steps, every = rng.choice([(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (5, 5), (8, 4)])
     if method in METHODS[10:]:
-        tol = rng.choice(["", "(rtol = 1e-9)", "(rtol = 1e-7, atol = 1e-9)"])
+        tol = rng.choice(["", "(rtol = 1e-9)", "(rtol = 1e-7, atol = 1e-9)"][method == "gauss16":])
         kind = rng.random()
         if kind < 0.25:
             return "times = %s, method = %s%s" % (moving_times(rng), method, tol)

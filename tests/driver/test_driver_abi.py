@@ -224,6 +224,62 @@ def test_gradients():
     lib.destroy(m)
 
 
+LOOSE = """\
+precision f64
+net lin(x: real[3]) -> real {
+  param w: real[3] ~ normal(0, 1)
+  param b: real = 0.5
+  return dot(w, x) + b
+}
+data d { yield x = normal(0, 1, 3), t = uniform(0, 1) }
+use some = d(count = 40)
+loss free(x: real[3], t: real) = (lin(x) - t)^2
+loss seen(x, t) = (lin(x) - 2*t)^2
+loss penalty() = lin([1, 2, 3])^2
+loss noisy(x: real[3]) = mean((lin(x) + normal(0, 1, 3))^2)
+loss unknown(x, t) = (lin(x) - t)^2
+loss still(x: real[3]) = sum(x^2)
+hamiltonian spring(q: real[1], p: real[1]) = p[0]^2/2 + exp(lin([1, 0, 0]))*q[0]^2
+loss far(x: real[3]) {
+  let (q, p) = trajectory(spring, [x[0]], [x[1]], times = [0, 1], method = dopri5(rtol = 1e-8))
+  return sum(q) + sum(p)
+}
+loss fit(x, t) = (lin(x) - t)^2
+train fit on some { optimizer = adam(lr = 0.01), only = "lin/b", steps = 20 }
+report error_ = seen(x, t) on some
+"""
+
+
+def test_losses_that_nothing_trains():
+    write("loose.hnn", LOOSE)
+    hnnc("compile", "loose.hnn", says="left out: loss `unknown`: its argument `x` has no type")
+    lib, so = library("loose")
+    m = lib.create()
+    shown = [(lib.function[k].kind.decode(), lib.function[k].name.decode()) for k in range(lib.nfunction)]
+    losses = [n for k, n in shown if k == "loss"]
+    check(losses == ["fit", "free", "seen", "penalty", "noisy", "still", "far"], "losses", losses)
+    check([n for k, n in shown if k == "gradient"] == ["fit", "free", "seen", "penalty", "noisy"], "gradients: what has parameters and derivatives", shown)
+    n = 9
+    args = [numbers([math.sin(k) for k in range(3*n)]), numbers([math.cos(k) for k in range(n)])]
+    for name, count in ("free", 2), ("seen", 2), ("penalty", 0), ("noisy", 1):
+        value, slope = number(lib, name, "loss"), number(lib, name, "gradient")
+        loss, gradient = call(lib, m, slope, n, args[:count], seed=3)
+        want = []
+        for k, e in ((0, 0), (0, 1), (0, 2), (1, 0)):
+            was = lib.param(m, k)[e]
+            d = []
+            for h in 1e-6, -1e-6:
+                lib.param(m, k)[e] = was + h
+                d += call(lib, m, value, n, args[:count], seed=3)[0]
+            lib.param(m, k)[e] = was
+            want.append((d[0] - d[1])/2e-6)
+        check(close(gradient, want, 1e-7) and close(loss, call(lib, m, value, n, args[:count], seed=3)[0]), name, gradient, want)
+    fit = call(lib, m, number(lib, "fit", "gradient"), n, args)[1]
+    check(fit[:3] == [0, 0, 0] and fit[3] != 0, "a trained one is by what its training moves", fit)
+    check(close(call(lib, m, number(lib, "still", "loss"), 1, [numbers([1, 2, 3])])[0], [14]), "without parameters")
+    lib.destroy(m)
+
+
 def differences(f, x, h=1e-6):
     """The gradient of f, a function of a list."""
     out = []

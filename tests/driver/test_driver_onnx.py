@@ -39,7 +39,7 @@ def test_a_file_for_each_function():
     made()
     r = hnnc("compile", "m.hnn", "--emit=onnx", "-o", "new/all/")
     files = sorted(os.listdir("new/all"))
-    check(files == ["m.energy.onnx", "m.error.onnx", "m.flow.onnx", "m.loss_fit.onnx"], "files", files)
+    check(files == ["m.energy.onnx", "m.error.onnx", "m.flow.onnx", "m.gradient_fit.onnx", "m.loss_fit.onnx"], "files", files)
     check("left out: fn `adaptive`: ONNX has no loop" in r.out and "m.hnn:8:39" in r.out and "left out: fn `any`: its argument `x` has no type" in r.out, "what is left out", r.out)
     check("new/all/m.flow.onnx (" in r.out and "fn `flow`" in r.out, "what is made", r.out)
     for f in files: onnx_text.text("new/all/" + f)

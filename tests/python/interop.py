@@ -1,104 +1,26 @@
 #!/usr/bin/env python3
-"""hnnc beside PyTorch and JAX: values, first and second derivatives. interop.py FOLDER (run by tools/test_interop, which sets up both)."""
+"""hnnc beside what others have written: interop.py FOLDER [WORD ...] (run by tools/test_interop, which sets up what they need). Tests whose names hold a word."""
+import importlib
+import os
 import sys
+import time
+import traceback
 
-sys.path.insert(0, sys.argv[1])
-import numpy as np
-import hnnc
-
-MODEL = """\
-precision f64
-import "std/nets"
-use energy = mlp([16, 16], 1)
-hamiltonian H(q: real[2], p: real[2]) = energy(concat(q, p))[0] + sum(q^4)
-fn two(x: real[2], t: real) = (sin(x)*t, sum(x^2) + t)
-"""
-m = hnnc.compile(MODEL)
-rng = np.random.default_rng(1)
-q, p = rng.normal(size=(2, 9, 2))
-W = [m.params["energy/dense.%d/W" % k].copy() for k in range(3)]
-B = [m.params["energy/dense.%d/b" % k].copy() for k in range(3)]
-
-
-def close(a, b, tolerance=1e-11):
-    assert np.allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance), (np.asarray(a), np.asarray(b))
-
-
-def with_torch():
-    import torch
-    import hnnc.torch
-    torch.set_default_dtype(torch.float64)
-    w, b = ([torch.tensor(x, requires_grad=True) for x in y] for y in (W, B))
-
-    def plain(q, p):
-        h = torch.cat([q, p], -1)
-        for k in range(3):
-            h = h @ w[k].T + b[k]
-            if k < 2: h = torch.tanh(h)
-        return h[..., 0] + (q**4).sum(-1)
-
-    module = hnnc.torch.Module(m.H)
-    answers = []
-    for energy, parameters in ((plain, [x for pair in zip(w, b) for x in pair]), (module, [module.weights])):
-        a, c = torch.tensor(q, requires_grad=True), torch.tensor(p, requires_grad=True)
-        E = energy(a, c)
-        force, = torch.autograd.grad(E.sum(), a, create_graph=True)
-        loss = (force**2).mean() + (E**2).mean()
-        slopes = torch.autograd.grad(loss, parameters + [c])
-        answers.append([E.detach(), force.detach(), slopes[-1], torch.cat([s.ravel() for s in slopes[:-1]])])
-    for x, y in zip(*answers): close(x, y)
-    two = hnnc.torch.function(m.two)
-    x, t = torch.tensor(q, requires_grad=True), torch.tensor(p[:, 0].copy(), requires_grad=True)
-    assert torch.autograd.gradcheck(two, (x, t)) and torch.autograd.gradgradcheck(two, (x, t))
-    close(torch.func.vmap(two)(x, t)[1].detach(), (q**2).sum(1) + p[:, 0])
-    close(torch.func.grad(lambda x, t: two(x, t)[0].sum())(x[0], t[0]).detach(), np.cos(q[0])*p[0, 0])
-    close(two(x, 2.0)[1].detach(), (q**2).sum(1) + 2)
-    adam = torch.optim.Adam(module.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(100):
-        a = torch.tensor(q, requires_grad=True)
-        force, = torch.autograd.grad(module(a, torch.tensor(p)).sum(), a, create_graph=True)
-        loss = ((force - 1)**2).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.5*losses[0], losses[::20]
-    m.params.flat = np.concatenate([x.ravel() for pair in zip(W, B) for x in pair])
-    print("ok   torch %s: values, gradients of gradients by arguments and parameters, vmap, force matching" % torch.__version__)
-
-
-def with_jax():
-    import jax
-    import jax.numpy as jnp
-    import hnnc.jax
-    jax.config.update("jax_enable_x64", True)
-
-    def plain(q, p):
-        h = jnp.concatenate([q, p], -1)
-        for k in range(3):
-            h = h @ W[k].T + B[k]
-            if k < 2: h = jnp.tanh(h)
-        return h[..., 0] + (q**4).sum(-1)
-
-    H = hnnc.jax.function(m.H)
-    for f in (lambda E: E(q, p), lambda E: jax.jit(E)(q, p), lambda E: jax.grad(lambda q: E(q, p).sum())(q),
-              lambda E: jax.jit(jax.grad(lambda q: (jax.grad(lambda x: E(x, p).sum())(q)**2).sum()))(q),
-              lambda E: jax.vmap(jax.grad(E))(q, p), lambda E: jax.vmap(E, (None, 0))(q[0], p)):
-        close(f(H), f(plain))
-    print("ok   jax %s: values, gradients of gradients, jit, vmap" % jax.__version__)
-
-
-passed = failed = 0
-for test in (with_torch, with_jax):
-    try:
-        test()
-        passed += 1
-    except ImportError as e:
-        print("skipped: %s" % e)
-    except Exception:
-        import traceback
-        traceback.print_exc()
-        failed += 1
-print("%d passed, %d failed" % (passed, failed))
+sys.path[:0] = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
+passed, failed, skipped = 0, 0, []
+for module in ("interop_frameworks", "interop_scipy", "interop_samplers", "interop_documents"):
+    for test in importlib.import_module(module).tests:
+        if sys.argv[2:] and not any(w in test.__name__ for w in sys.argv[2:]): continue
+        began = time.time()
+        try:
+            print("ok   %s (%.0f s)" % (test(), time.time() - began), flush=True)
+            passed += 1
+        except ImportError as e:
+            print("skipped: %s: %s" % (test.__name__, e))
+            skipped.append(test.__name__)
+        except Exception:
+            traceback.print_exc()
+            print("FAIL %s" % test.__name__, flush=True)
+            failed += 1
+print("%d passed, %d failed, %d skipped" % (passed, failed, len(skipped)))
 sys.exit(1 if failed or not passed else 0)

@@ -65,7 +65,7 @@ def with_blackjax():
             return jax.vmap(one)(keys)
         draws = np.asarray(chains(jax.random.split(jax.random.key(2), 24)))[:, 50:]
         agrees("BlackJAX", name, d.param_constrain(draws))
-    print("ok   blackjax %s: nuts through hnnc.jax, as hnnc's own hmc" % blackjax.__version__)
+    return "blackjax %s: nuts through hnnc.jax, as hnnc's own hmc" % blackjax.__version__
 
 
 def with_nutpie():
@@ -74,7 +74,7 @@ def with_nutpie():
     for name, d in (("x", hnnc.Density(m.log_p)), ("s", hnnc.Density(m.gamma, through=m.positive))):
         trace = nutpie.sample(d.nutpie(), draws=800, tune=400, chains=16, cores=2, seed=3, progress_bar=False)
         agrees("nutpie", name, trace.posterior[name].values)
-    print("ok   nutpie %s: from functions, as hnnc's own hmc" % nutpie.__version__)
+    return "nutpie %s: from functions, as hnnc's own hmc" % nutpie.__version__
 
 
 tests = [with_blackjax, with_nutpie]

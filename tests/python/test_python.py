@@ -89,6 +89,8 @@ def test_functions():
     check(close(dq, 4) and close(dp, -3*np.sin(np.linspace(0, 1, 5))), "scalars and arrays")
     check(m.rate(0.0, 0.5, 2.0) == (4.0, -3*np.sin(0.5)) or close(m.rate(0.0, 0.5, 2.0), (4, -3*np.sin(0.5))), "numbers")
     check(isinstance(m.rate(0.0, 0.5, 2.0)[0], float), "numbers give numbers")
+    odd = hnnc.compile("fn f(lambda: real, x: real) = lambda*x\nfn g(λ: real[2]) = sum(λ)\n")
+    check(odd.f(2.0, 3.0) == 6 and odd.f(**{"lambda": 2.0, "x": 3.0}) == 6 and odd.g([1, 2]) == 3, "words of Python")
 
 
 def test_bad_arguments():
@@ -284,6 +286,10 @@ def test_odd_moments():
         raises(OSError, "", m.params.save, d)
     x = np.zeros((10, 2))
     o = np.zeros(9)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    check((m.quartic(frozen) == m.quartic(x[::1, :])).all() and (m.quartic(x[::2]) == m.quartic(np.asfortranarray(x))[::2]).all(), "as they are, or not")
+    raises(ValueError, "out should be", m.quartic, x, out=frozen[:, 0].copy().view(np.int64))
     raises(ValueError, "out overlaps", m.quartic, x[:9], out=x.ravel()[:9])
     check(m.quartic(x[:9], out=o) is o, "out that does not")
     f = hnnc.compile("fn f(x: real) = x^3\nfn f_vjp(x: real, g: real) = sin(x)*g\n")

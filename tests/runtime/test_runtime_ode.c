@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DOPRI5 = 10, DOP853, TSIT5 };
-_Static_assert(DOPRI5 == (int)M_DOPRI5 && DOP853 == (int)M_DOP853 && TSIT5 == (int)M_TSIT5,
+enum { DOPRI5 = 10, DOP853, TSIT5, GAUSS16 };
+_Static_assert(DOPRI5 == (int)M_DOPRI5 && DOP853 == (int)M_DOP853 && TSIT5 == (int)M_TSIT5 && GAUSS16 == (int)M_GAUSS16,
                "the runtime knows the methods by number");
 
 static int calls;
@@ -92,6 +92,8 @@ static void test_oscillator(void) {
     CU_ASSERT(oscillator_error(DOPRI5, 1e-12, end, 777) < 1e-10);
     CU_ASSERT(oscillator_error(DOP853, 1e-12, end, 777) < 1e-10);
     CU_ASSERT(oscillator_error(DOP853, 1e-10, end, 2) < 1e-8);
+    CU_ASSERT(oscillator_error(GAUSS16, 1e-10, end, 777) < 1e-11);
+    CU_ASSERT(oscillator_error(GAUSS16, 1e-14, end, 2) < 1e-13);
   }
   CU_ASSERT(oscillator_error(DOPRI5, 1e-5, 20, 300) > 1e-10); /* the tolerance is heard */
 }
@@ -179,7 +181,7 @@ static void test_lanes_apart(void) {
     kepler_at(0.19 * l, 0.1, v);
     for (int d = 0; d < 4; d++) y0[d * LANES + l] = v[d];
   }
-  for (int method = DOPRI5; method <= TSIT5; method++) {
+  for (int method = DOPRI5; method <= GAUSS16; method++) {
     CU_ASSERT_EQUAL(integrate(method, kepler, LANES, 4, N, times, y0, out, 1e-9), 0);
     for (int l = 0; l < LANES; l++) {
       for (int d = 0; d < 4; d++) v[d] = y0[d * LANES + l];
@@ -205,7 +207,7 @@ static void test_lane_times(void) {
     times[3 * LANES + l] = times[2 * LANES + l];
   }
   times[7 * LANES + WILD] = -1, times[9 * LANES + EMPTY] = NAN;
-  for (int method = DOPRI5; method <= TSIT5; method++) {
+  for (int method = DOPRI5; method <= GAUSS16; method++) {
     HnnOde o = {.method = method,
                 .f64 = 1,
                 .lanes = LANES,
@@ -240,7 +242,7 @@ static void test_lane_times(void) {
 static void test_failures(void) {
   const double times[] = {0, 0.5, 0.9, 1.5}, y0[3] = {0, 1, 0};
   double out[4 * 3];
-  for (int method = DOPRI5; method <= TSIT5; method++) {
+  for (int method = DOPRI5; method <= GAUSS16; method++) {
     CU_ASSERT_EQUAL(integrate(method, mixed, 3, 1, 4, times, y0, out, 1e-9), 2);
     for (int i = 0; i < 4; i++) {
       CU_ASSERT_DOUBLE_EQUAL(out[3 * i], sin(pow(times[i], 5)), 1e-7);
@@ -307,7 +309,7 @@ static void test_f32(void) {
   const float y0[2 * LANES] = {1, 0, 0, 1};
   int lanes = LANES;
   for (int i = 0; i < N; i++) times[i] = 0.2f * (float)i;
-  for (int method = DOPRI5; method <= TSIT5; method++) {
+  for (int method = DOPRI5; method <= GAUSS16; method++) {
     HnnOde o = {.method = method,
                 .f64 = 0,
                 .lanes = LANES,
