@@ -100,24 +100,37 @@ static void list(Elab *E, OnnxFile *f, const char *path) {
   fputs("\n", l.out);
   graph(&l, &f->graph);
   fclose(l.out);
-  if (l.size > SOURCE_MOST) l.size = 0;
-  placed(&f->graph, source_add(E->src, path, l.text, l.size));
+  placed(&f->graph, l.size > SOURCE_MOST ? 0 : source_add(E->src, path, l.text, l.size));
   free(l.text);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
+typedef struct Beside { /* a file with weights: most have all of them */
+  struct Beside *next;
+  const char *name;
+  const unsigned char *bytes;
+  size_t size;
+} Beside;
+
 typedef struct Folder {
   Elab *E;
   const char *path; /* of the ONNX file */
+  Beside *read;
 } Folder;
 
 static const unsigned char *beside(void *ctx, const char *file, size_t *size, char *err, size_t errsize) {
-  const Folder *f = ctx;
+  Folder *f = ctx;
+  for (const Beside *b = f->read; b; b = b->next)
+    if (!strcmp(b->name, file)) return *size = b->size, b->bytes;
   const char *slash = strrchr(f->path, '/');
   const char *path = slash ? arena_printf(f->E->mem, "%.*s/%s", (int)(slash - f->path), f->path, file) : file;
   *vec_push(&f->E->made.files) = path;
-  return f->E->o->bytes ? f->E->o->bytes(f->E->o->ctx, f->E->mem, path, size, err, errsize) : NULL;
+  const unsigned char *bytes = f->E->o->bytes ? f->E->o->bytes(f->E->o->ctx, f->E->mem, path, size, err, errsize) : NULL;
+  Beside *b = ARENA_NEW(f->E->mem, Beside);
+  *b = (Beside){f->read, file, bytes, *size};
+  if (bytes) f->read = b;
+  return bytes;
 }
 
 static void not_there(Elab *E, const char *path, const char *err, Span at) {
@@ -140,7 +153,7 @@ OnnxFile *onnx_net_file(Elab *E, const char *given, Span at) {
   size_t size = 0;
   const unsigned char *bytes = E->o->bytes ? E->o->bytes(E->o->ctx, E->mem, path, &size, err, sizeof err) : NULL;
   if (!bytes) return not_there(E, path, err, at), NULL;
-  Folder folder = {E, path};
+  Folder folder = {E, path, NULL};
   const OnnxSource source = {.mem = E->mem, .names = E->m->names, .beside = beside, .ctx = &folder};
   l->file = onnx_file_read(&source, bytes, size, err, sizeof err);
   if (l->file) list(E, l->file, path);
