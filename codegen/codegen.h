@@ -79,6 +79,11 @@ typedef struct CgWrapper {
 CgName cg_host_cpu(void);
 CgName cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name); /* one that --cpu takes */
+#ifdef __x86_64__
+#define CG_CPU_NAMES "x86-64, x86-64-v3, haswell, znver4, ..." /* some of them, for messages */
+#else
+#define CG_CPU_NAMES "generic, cortex-a72, cortex-a76, neoverse-n1, ..."
+#endif
 /* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
  * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */
 typedef struct CgProcessor {

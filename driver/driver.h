@@ -28,7 +28,7 @@ typedef struct Options {
     int kind; /* ProductKind */
     const char *name;
   })
-  product;          /* compile: --vjp, --jvp, --hvp=FUNCTION, in their order */
+  product;          /* compile: --vjp, --jvp, --hvp, --grad=FUNCTION, in their order */
   const char *emit; /* --emit=KIND[,KIND] */
   const char *print_after, *cpu, *passes;
   bool time_passes, verify_each, no_cache, json, quiet, baseline;

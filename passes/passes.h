@@ -119,8 +119,9 @@ Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag);
  *        by_params, for each parameter of f, if it has any, that sum over the samples (weight: 1, of padding 0); of such a sum no
  *        further product can be taken
  *   jvp: (params..., arguments..., a tangent v_NAME for each argument) -> J v for each result
- *   hvp: of the only result, a scalar: (..., v_NAME...) -> (Hessian v) for each argument */
-typedef enum { PRODUCT_VJP, PRODUCT_JVP, PRODUCT_HVP, PRODUCT_KINDS } ProductKind;
+ *   hvp: of the only result, a scalar: (..., v_NAME...) -> (Hessian v) for each argument
+ *   grad: of the only result, a scalar: (params..., arguments...) -> it, then its gradient by each argument */
+typedef enum { PRODUCT_VJP, PRODUCT_JVP, PRODUCT_HVP, PRODUCT_GRAD, PRODUCT_KINDS } ProductKind;
 extern const char *const pass_product_name[PRODUCT_KINDS]; /* "vjp", ... */
 bool pass_has_product(const Fn *f, ProductKind kind);
 Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params);

@@ -104,10 +104,10 @@ Fn *pass_gradient(PassRun *run, const Fn *loss, const uint32_t *moved, uint32_t 
   return pass_done(run, "gradient", start, out);
 }
 
-const char *const pass_product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp"};
+const char *const pass_product_name[PRODUCT_KINDS] = {"vjp", "jvp", "hvp", "grad"};
 
 bool pass_has_product(const Fn *f, ProductKind kind) {
-  return kind != PRODUCT_HVP || (f->out.n == 1 && !ir_type(f, f->out.at[0]).rank);
+  return (kind != PRODUCT_HVP && kind != PRODUCT_GRAD) || (f->out.n == 1 && !ir_type(f, f->out.at[0]).rank);
 }
 
 Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params) {

@@ -96,6 +96,7 @@ struct Gen {
   Memo *memo;
   uint32_t nmemo, memo_size; /* open addressing; emptied at each loop body */
   LLVMValueRef fn;           /* the function, or the piece of a tile that is being written */
+  uint32_t share, shares;    /* of the function (gen.h) */
   const Scope *scope;
   const Reader *reader;
   Outlines *outlines;

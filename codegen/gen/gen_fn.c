@@ -163,14 +163,37 @@ static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, c
   LLVMSetGlobalConstant(info, 1);
 }
 
-static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) {
+static Gen gen_of(const CgEmit *e, CgEmit *own, const Plan *p, GenShare share) {
+  *own = *e;
+  own->tile = p->form.tile, own->vl = p->form.vl;
+  own->nv = own->tile / own->vl;
+  return (Gen){.e = own,
+               .mem = p->mem,
+               .machine_vl = e->vl,
+               .unit = own->tile,
+               .scope = &gen_function_scope,
+               .reader = &gen_element_reader,
+               .tune = own->target->tune,
+               .kernel = own->target->kernel,
+               .share = share.k,
+               .shares = share.n};
+}
+
+/* Another share than the first. */
+static void form_pieces(const CgEmit *e, Plan *p, const char *symbol, GenShare share) {
+  CgEmit own;
+  Gen g = gen_of(e, &own, p, share);
+  if (!p->ncut) return;
+  gen_outlines_init(&g, p);
+  gen_pieces(&g, p, symbol);
+  gen_outlines_finish(&g);
+  base_free(g.memo);
+}
+
+static LLVMValueRef form(const CgEmit *e, Plan *p, const char *symbol, GenShare share, bool internal) {
   const Fn *f = p->f;
-  CgEmit own = *e;
-  own.tile = p->form.tile, own.vl = p->form.vl;
-  own.nv = own.tile / own.vl;
-  Gen g = {
-    .e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile, .scope = &gen_function_scope, .reader = &gen_element_reader};
-  g.tune = own.target->tune, g.kernel = own.target->kernel;
+  CgEmit own;
+  Gen g = gen_of(e, &own, p, share);
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), internal);
   own.fn = g.fn = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
@@ -199,15 +222,22 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
   return fn;
 }
 
-void gen_function(CgEmit *e, const Fn *f, const char *symbol, CgForm wanted, int64_t samples) {
+uint32_t gen_shares(const CgTuning *t, const Fn *f) {
+  uint32_t n = plan_length(f) / t->share;
+  return n < 1 ? 1 : n > t->shares ? t->shares : n;
+}
+
+void gen_function(CgEmit *e, const Fn *f, const char *symbol, CgForm wanted, int64_t samples, GenShare share) {
   PlanForms forms = plan_forms(f, e->target, wanted, samples);
   LLVMValueRef few = NULL;
   char name[512];
   snprintf(name, sizeof name, "%s.few", symbol);
   for (uint32_t k = 0; k < forms.n; k++) {
-    LLVMValueRef fn = form(e, forms.plan[k], k ? name : symbol, k > 0);
+    LLVMValueRef fn = NULL;
+    if (share.k) form_pieces(e, forms.plan[k], k ? name : symbol, share);
+    else fn = form(e, forms.plan[k], k ? name : symbol, share, k > 0);
     if (k) few = fn;
   }
-  info_constant(e, &forms, few, symbol);
+  if (!share.k) info_constant(e, &forms, few, symbol);
   for (uint32_t k = 0; k < forms.n; k++) plan_destroy(forms.plan[k]);
 }

@@ -78,21 +78,43 @@ static void piece(Gen *g, Frame *fr, uint32_t n, bool last) {
   LLVMBuildRetVoid(g->e->b);
 }
 
-void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
+/* ---- shares -------------------------------------------------------------------------------------------------- */
+
+/* By piece: the share that it is written in. The heaviest goes first, each to the share that has least so far. */
+static uint32_t *share_out(const Gen *g, const Plan *p) {
+  uint32_t *share = ARENA_ARRAY(g->mem, uint32_t, p->ncut + 1), *has = ARENA_ARRAY(g->mem, uint32_t, g->shares + 1);
+  bool *given = ARENA_ARRAY(g->mem, bool, p->ncut + 1);
+  memset(has, 0, sizeof *has * g->shares);
+  memset(given, 0, sizeof *given * (p->ncut + 1));
+  for (uint32_t turn = 1; turn <= p->ncut; turn++) {
+    uint32_t next = 0, least = 0;
+    for (uint32_t n = 1; n <= p->ncut; n++)
+      if (!given[n] && (!next || plan_piece_weight(p, n) > plan_piece_weight(p, next))) next = n;
+    for (uint32_t s = 1; s < g->shares; s++)
+      if (has[s] < has[least]) least = s;
+    given[next] = true, share[next] = least, has[least] += plan_piece_weight(p, next);
+  }
+  return share;
+}
+
+/* Writes those of this share, and with `here` calls of all at the end of that block. */
+static void write_pieces(Gen *g, const Plan *p, const char *symbol, LLVMBasicBlockRef here) {
   CgEmit *e = g->e;
   LLVMTypeRef arg[2] = {e->ptr, e->i64}, type = LLVMFunctionType(e->voidt, arg, 2, 0);
   Frame *fr = gen_frame(g, p, NULL);
-  Gen main = *g;
-  LLVMValueRef fn = e->fn;
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
+  const uint32_t *share = share_out(g, p);
+  const Gen main = *g;
   g->scope = &gen_piece_scope;
   for (uint32_t n = 1; n <= p->ncut; n++) {
     char name[512];
+    const bool own = share[n] == g->share, others = share[n] > 0;
+    if (!own && !here) continue;
     snprintf(name, sizeof name, "%s.piece%u", symbol, n);
-    g->fn = e->fn = cg_function(e, name, type, true);
-    piece(g, fr, n, n == p->ncut);
-    LLVMValueRef part = g->fn;
-    e->fn = fn;
+    LLVMValueRef part = g->fn = e->fn = cg_function(e, name, type, !others);
+    if (others) LLVMSetVisibility(part, LLVMHiddenVisibility);
+    if (own) piece(g, fr, n, n == p->ncut);
+    e->fn = main.fn;
+    if (!here) continue;
     LLVMPositionBuilderAtEnd(e->b, here);
     LLVMBuildCall2(e->b, type, part, (LLVMValueRef[]){main.call, main.tile}, 2, "");
   }
@@ -100,3 +122,6 @@ void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
   g->call = main.call, g->tile = main.tile, g->scratch = main.scratch;
   gen_forget(g);
 }
+
+void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) { write_pieces(g, p, symbol, LLVMGetInsertBlock(g->e->b)); }
+void gen_pieces(Gen *g, const Plan *p, const char *symbol) { write_pieces(g, p, symbol, NULL); }

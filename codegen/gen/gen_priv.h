@@ -22,7 +22,8 @@ void gen_group(Gen *g, Frame *fr, uint32_t k);
 void gen_group_code(Gen *g, Frame *fr, uint32_t k); /* here, whatever else is like it */
 
 /* gen_piece.c: tiles in pieces */
-void gen_piece_calls(Gen *g, const Plan *p, const char *symbol); /* one after the other, for g->tile */
+void gen_piece_calls(Gen *g, const Plan *p, const char *symbol); /* one after the other, for g->tile, and those of this share */
+void gen_pieces(Gen *g, const Plan *p, const char *symbol);      /* those of this share */
 
 /* gen_outline.c: groups that are alike, written once */
 void gen_outlines_init(Gen *g, const Plan *p);

@@ -26,22 +26,27 @@ int64_t gemm_rows(int64_t M, int64_t most) {
   return (M + tiles - 1) / tiles;
 }
 
-void gemm_sum_upto(CgEmit *e, LLVMValueRef count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
+void gemm_sum_upto(CgEmit *e, GemmPair first, LLVMValueRef count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
   CgLoop l;
+  LLVMValueRef turn[2];
+  for (int k = 0; k < 2; k++) turn[k] = cg_imul(e, first.step[k], cg_i64(e, unroll));
   cg_loop_begin(e, &l, cg_i64(e, 0), count, unroll);
   for (int i = 0; i < n; i++) acc[i] = cg_loop_phi(e, &l, acc[i]);
-  for (int q = 0; q < unroll; q++) step(e, ctx, l.iv, q, acc);
+  for (int k = 0; k < 2; k++) first.at[k] = cg_loop_phi(e, &l, first.at[k]);
+  for (int q = 0; q < unroll; q++) step(e, ctx, first.at, q, acc);
   for (int i = 0; i < n; i++) cg_loop_next(&l, (unsigned)i, acc[i]);
+  for (int k = 0; k < 2; k++) cg_loop_next(&l, (unsigned)(n + k), cg_gep(e, first.at[k], turn[k]));
   cg_loop_end(e, &l);
 }
 
-void gemm_sum(CgEmit *e, int64_t count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
+void gemm_sum(CgEmit *e, GemmPair first, int64_t count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
   int64_t turns = count / unroll, done = 0;
   if (turns > 1) {
     done = turns * unroll;
-    gemm_sum_upto(e, cg_i64(e, done), unroll, acc, n, step, ctx);
+    gemm_sum_upto(e, first, cg_i64(e, done), unroll, acc, n, step, ctx);
   }
-  for (int q = 0; done + q < count; q++) step(e, ctx, cg_i64(e, done), q, acc);
+  for (int k = 0; k < 2 && done < count; k++) first.at[k] = cg_gep(e, first.at[k], cg_imul(e, first.step[k], cg_i64(e, done)));
+  for (int q = 0; done + q < count; q++) step(e, ctx, first.at, q, acc);
 }
 
 void gemm_each(CgEmit *e, int64_t count, int64_t step, GemmBody body, void *ctx) {
@@ -113,18 +118,15 @@ static void load_columns(CgEmit *e, const Tile *t, LLVMValueRef x, int64_t r, LL
   }
 }
 
-static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *acc) {
+static void add_term(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   const Tile *t = ctx;
   const CgGemmTerm *m = t->term;
   const int nc = columns(t);
-  LLVMValueRef a = cg_gep(e, t->a, cg_imul(e, k, cg_i64(e, m->as_k)));
-  LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, k, m->ldx));
-  x = cg_gep(e, x, cg_imul(e, m->ldx, cg_i64(e, q)));
-  LLVMValueRef xv[GEMM_MAX_ACC];
+  LLVMValueRef x = cg_gep(e, at[1], cg_imul(e, m->ldx, cg_i64(e, q))), xv[GEMM_MAX_ACC];
   acc += (q % t->splits) * t->rows * nc;
   for (int64_t r = 0; r < t->rows; r++) {
     if (r == 0 || m->xs_i) load_columns(e, t, x, r, xv);
-    LLVMValueRef s = cg_load(e, cg_gep(e, a, cg_i64(e, r * m->as_i + q * m->as_k)), 1);
+    LLVMValueRef s = cg_load(e, cg_gep(e, at[0], cg_i64(e, r * m->as_i + q * m->as_k)), 1);
     s = cg_splat(e, s, e->vl);
     for (int j = 0; j < nc; j++) acc[r * nc + j] = cg_fma(e, s, xv[j], acc[r * nc + j]);
   }
@@ -132,12 +134,11 @@ static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *
 
 static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc);
 
-static void add_turn(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *acc) {
+static void add_turn(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   Tile t = *(const Tile *)ctx;
   const CgGemmLoop *l = &t.term->loop[t.depth++];
-  const LLVMValueRef turn = cg_iadd(e, k, cg_i64(e, q));
-  t.a = cg_gep(e, t.a, cg_imul(e, turn, cg_i64(e, l->a)));
-  t.x = cg_gep(e, t.x, cg_imul(e, turn, l->x));
+  t.a = cg_gep(e, at[0], cg_i64(e, q * l->a));
+  t.x = cg_gep(e, at[1], cg_imul(e, l->x, cg_i64(e, q)));
   add_stretches(e, &t, acc);
 }
 
@@ -145,8 +146,12 @@ static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc) {
   const int n = (int)t->rows * columns(t) * t->splits, unroll = t->np == 1                                 ? 2
                                                                 : t->term->K <= e->target->tune->gemm_taps ? (int)t->term->K
                                                                                                            : 1;
-  if (t->depth < t->term->nloop) gemm_sum(e, t->term->loop[t->depth].n, 1, acc, n, add_turn, t);
-  else gemm_sum(e, t->term->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
+  const CgGemmTerm *m = t->term;
+  const CgGemmLoop *l = &m->loop[t->depth];
+  const bool inner = t->depth == m->nloop;
+  const GemmPair first = {{t->a, t->x}, {cg_i64(e, inner ? m->as_k : l->a), inner ? m->ldx : l->x}};
+  if (!inner) gemm_sum(e, first, l->n, 1, acc, n, add_turn, t);
+  else gemm_sum(e, first, m->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
 }
 
 static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {

@@ -20,7 +20,6 @@ typedef struct Tile {
   int64_t row0, rows, k0;
   LLVMValueRef row, k;
   const CgDwPair *pair;
-  LLVMValueRef g, xt; /* of the pair (and r), at the tile's first row and k */
 } Tile;
 
 static int64_t offset_of(const Tile *t, int j) {
@@ -50,15 +49,14 @@ static void store_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
       gemm_store_first(e, acc[r * t->blk.nv + j], t->blk.width[j], t->blk.used[j], place(e, t, r, j), !whole(t, j), t->w->set);
 }
 
-static void add_lane(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *acc) {
+/* Rows of G are reached one from the other: their distances, if known at run time alone, would each take a register. */
+static void add_lane(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   const Tile *t = ctx;
-  int64_t ldt = cg_dw_ldt(e, t->w->K);
-  LLVMValueRef g = cg_gep(e, cg_gep(e, t->g, l), cg_i64(e, q));
-  LLVMValueRef xt = cg_gep(e, cg_gep(e, t->xt, cg_imul(e, l, cg_i64(e, ldt))), cg_i64(e, q * ldt));
-  LLVMValueRef x[DW_MAX_VECTORS];
+  LLVMValueRef row = at[0], xt = cg_gep(e, at[1], cg_i64(e, q * cg_dw_ldt(e, t->w->K))), x[DW_MAX_VECTORS];
   for (int j = 0; j < t->blk.nv; j++) x[j] = cg_load(e, cg_gep(e, xt, cg_i64(e, offset_of(t, j))), t->blk.width[j]);
   for (int64_t r = 0; r < t->rows; r++) {
-    LLVMValueRef at = cg_imul(e, t->pair->ldg, cg_i64(e, r)), s = cg_load(e, cg_gep(e, g, at), 1), wide = NULL;
+    if (r) row = cg_gep(e, row, t->pair->ldg);
+    LLVMValueRef s = cg_load(e, cg_gep(e, row, cg_i64(e, q)), 1), wide = NULL;
     for (int j = 0; j < t->blk.nv; j++) {
       if (j == 0 || t->blk.width[j] != t->blk.width[j - 1]) wide = cg_splat(e, s, t->blk.width[j]);
       acc[r * t->blk.nv + j] = cg_fma(e, wide, x[j], acc[r * t->blk.nv + j]);
@@ -66,14 +64,14 @@ static void add_lane(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *
   }
 }
 
-static void add_pair(CgEmit *e, void *ctx, LLVMValueRef r, int q, LLVMValueRef *acc) {
-  Tile *t = ctx, at_r = *t;
-  LLVMValueRef n = cg_iadd(e, r, cg_i64(e, q));
-  at_r.g = cg_gep(e, t->g, cg_imul(e, n, cg_i64(e, t->pair->g_r)));
-  at_r.xt = cg_gep(e, t->xt, cg_imul(e, n, cg_i64(e, t->pair->xt_r)));
-  int sums = (int)t->rows * t->blk.nv;
-  if (t->w->used) gemm_sum_upto(e, t->w->used, (int)e->target->tune->dw_step, acc, sums, add_lane, &at_r);
-  else gemm_sum(e, t->w->lanes, (int)e->target->tune->dw_step, acc, sums, add_lane, &at_r);
+static void add_pair(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
+  Tile *t = ctx;
+  GemmPair first = {.step = {cg_i64(e, 1), cg_i64(e, cg_dw_ldt(e, t->w->K))}};
+  first.at[0] = cg_gep(e, at[0], cg_i64(e, q * t->pair->g_r));
+  first.at[1] = cg_gep(e, at[1], cg_i64(e, q * t->pair->xt_r));
+  const int sums = (int)t->rows * t->blk.nv, step = (int)e->target->tune->dw_step;
+  if (t->w->used) gemm_sum_upto(e, first, t->w->used, step, acc, sums, add_lane, t);
+  else gemm_sum(e, first, t->w->lanes, step, acc, sums, add_lane, t);
 }
 
 static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
@@ -83,9 +81,10 @@ static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
   start_sums(e, t, acc);
   for (int i = 0; i < t->w->npair; i++) {
     t->pair = &t->w->pair[i];
-    t->g = cg_gep(e, t->pair->g, cg_imul(e, t->row, t->pair->ldg));
-    t->xt = cg_gep(e, t->pair->xt, t->k);
-    gemm_sum(e, t->pair->R, 1, acc, (int)t->rows * t->blk.nv, add_pair, t);
+    GemmPair first = {.step = {cg_i64(e, t->pair->g_r), cg_i64(e, t->pair->xt_r)}};
+    first.at[0] = cg_gep(e, t->pair->g, cg_imul(e, t->row, t->pair->ldg));
+    first.at[1] = cg_gep(e, t->pair->xt, t->k);
+    gemm_sum(e, first, t->pair->R, 1, acc, (int)t->rows * t->blk.nv, add_pair, t);
   }
   store_sums(e, t, acc);
 }

@@ -121,13 +121,12 @@ static LLVMValueRef spread(CgEmit *e, LLVMValueRef p, int64_t q) {
 static LLVMValueRef offset(CgEmit *e, LLVMValueRef stride, int64_t n) { return cg_imul(e, stride, cg_i64(e, n)); }
 
 /* One q of samples. */
-static void add_samples(CgEmit *e, void *ctx, LLVMValueRef k, int at, LLVMValueRef *acc) {
+static void add_samples(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   const Tile *t = ctx;
   const Block *b = t->b;
   const CgPlaces *w = b->w;
-  LLVMValueRef turn = cg_iadd(e, k, cg_i64(e, at)), g[GEMM_MAX_ACC];
-  LLVMValueRef from = cg_gep(e, t->t, cg_imul(e, turn, b->t_step[w->nloop]));
-  LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, turn, cg_i64(e, b->s.q)));
+  LLVMValueRef from = cg_gep(e, at[0], offset(e, b->t_step[w->nloop], q)), x = cg_gep(e, at[1], cg_i64(e, q * b->s.q));
+  LLVMValueRef g[GEMM_MAX_ACC];
   for (int j = 0; j < b->nv; j++) g[j] = cg_load(e, cg_gep(e, from, cg_i64(e, (b->v0 + j) * (int64_t)e->vl)), e->vl);
   for (int64_t i = 0; i < b->rows; i++)
     for (int64_t r = 0; r < b->s.na; r++) {
@@ -140,12 +139,11 @@ static void add_samples(CgEmit *e, void *ctx, LLVMValueRef k, int at, LLVMValueR
 
 static void add_places(CgEmit *e, Tile *t, LLVMValueRef *acc);
 
-static void add_place(CgEmit *e, void *ctx, LLVMValueRef k, int at, LLVMValueRef *acc) {
+static void add_place(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   Tile t = *(const Tile *)ctx;
   const Block *b = t.b;
-  const LLVMValueRef turn = cg_iadd(e, k, cg_i64(e, at));
-  t.t = cg_gep(e, t.t, cg_imul(e, turn, b->t_step[t.depth]));
-  t.x = cg_gep(e, t.x, cg_imul(e, turn, b->w->loop[t.depth].x));
+  t.t = cg_gep(e, at[0], offset(e, b->t_step[t.depth], q));
+  t.x = cg_gep(e, at[1], offset(e, b->w->loop[t.depth].x, q));
   t.depth++;
   add_places(e, &t, acc);
 }
@@ -153,8 +151,10 @@ static void add_place(CgEmit *e, void *ctx, LLVMValueRef k, int at, LLVMValueRef
 static void add_places(CgEmit *e, Tile *t, LLVMValueRef *acc) {
   const Block *b = t->b;
   const int n = (int)(b->rows * b->s.na) * b->nv;
-  if (t->depth < b->w->nloop) gemm_sum(e, b->w->loop[t->depth].n, 1, acc, n, add_place, t);
-  else gemm_sum(e, b->w->lanes / b->s.q, 1, acc, n, add_samples, t);
+  const bool inner = t->depth == b->w->nloop;
+  const GemmPair first = {{t->t, t->x}, {b->t_step[t->depth], inner ? cg_i64(e, b->s.q) : b->w->loop[t->depth].x}};
+  if (inner) gemm_sum(e, first, b->w->lanes / b->s.q, 1, acc, n, add_samples, t);
+  else gemm_sum(e, first, b->w->loop[t->depth].n, 1, acc, n, add_place, t);
 }
 
 static LLVMValueRef sum_at(CgEmit *e, const Block *b, LLVMValueRef row, int64_t i, int64_t r, int j) {

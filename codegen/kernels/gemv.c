@@ -20,19 +20,20 @@ bool cg_gemv_takes(const CgTuning *t, unsigned vl, int64_t as_i, int64_t as_k, i
 typedef struct RowBlock {
   const CgGemv *g;
   int64_t rows, row0;
-  LLVMValueRef a;
 } RowBlock;
 
-static void add_part(CgEmit *e, const RowBlock *t, LLVMValueRef k, unsigned n, LLVMValueRef *acc) {
-  LLVMValueRef x = cg_load_part(e, cg_gep(e, t->g->x, k), e->vl, n), a = cg_gep(e, t->a, k);
+static void add_part(CgEmit *e, const RowBlock *t, const LLVMValueRef *at, unsigned n, LLVMValueRef *acc) {
+  LLVMValueRef x = cg_load_part(e, at[1], e->vl, n);
   for (int64_t r = 0; r < t->rows; r++) {
-    LLVMValueRef row = cg_load_part(e, cg_gep(e, a, cg_i64(e, r * t->g->as_i)), e->vl, n);
+    LLVMValueRef row = cg_load_part(e, cg_gep(e, at[0], cg_i64(e, r * t->g->as_i)), e->vl, n);
     acc[r] = cg_fma(e, row, x, acc[r]);
   }
 }
 
-static void add_vector(CgEmit *e, void *ctx, LLVMValueRef base, int q, LLVMValueRef *acc) {
-  add_part(e, ctx, cg_imul(e, cg_iadd(e, base, cg_i64(e, q)), cg_i64(e, e->vl)), e->vl, acc);
+static void add_vector(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
+  const LLVMValueRef n = cg_i64(e, q * (int64_t)e->vl), a = cg_gep(e, at[0], n), x = cg_gep(e, at[1], n);
+  const LLVMValueRef here[2] = {a, x};
+  add_part(e, ctx, here, e->vl, acc);
 }
 
 /* v[0..vl) -> a vector whose lane i is the sum of v[i]. Vectors are joined by pairs: with m rows in each, row r in lanes
@@ -58,9 +59,14 @@ static void rows_at(CgEmit *e, void *ctx, LLVMValueRef at) {
   LLVMValueRef acc[MAX_LANES], row = cg_iadd(e, at, cg_i64(e, t->row0));
   int64_t K = t->g->K, vl = e->vl, full = K / vl;
   for (int64_t r = 0; r < vl; r++) acc[r] = cg_real(e, 0, e->vl);
-  t->a = cg_gep(e, t->g->a, cg_imul(e, row, cg_i64(e, t->g->as_i)));
-  gemm_sum(e, full, 1, acc, (int)t->rows, add_vector, t);
-  if (K % vl) add_part(e, t, cg_i64(e, full * vl), (unsigned)(K % vl), acc);
+  const LLVMValueRef a = cg_gep(e, t->g->a, cg_imul(e, row, cg_i64(e, t->g->as_i))), done = cg_i64(e, full * vl);
+  const GemmPair first = {{a, t->g->x}, {cg_i64(e, vl), cg_i64(e, vl)}};
+  gemm_sum(e, first, full, 1, acc, (int)t->rows, add_vector, t);
+  if (K % vl) {
+    LLVMValueRef rest[2] = {cg_gep(e, a, done)};
+    rest[1] = cg_gep(e, t->g->x, done);
+    add_part(e, t, rest, (unsigned)(K % vl), acc);
+  }
   cg_store_part(e, sum_rows(e, acc), cg_gep(e, t->g->y, row), e->vl, (unsigned)t->rows);
 }
 
@@ -78,7 +84,7 @@ typedef struct ColumnBlock {
   const CgGemv *g;
   int nv, splits;
   unsigned last;
-  int64_t first;
+  int64_t from;
   LLVMValueRef i;
 } ColumnBlock;
 
@@ -91,11 +97,10 @@ static LLVMValueRef load_strided(CgEmit *e, LLVMValueRef p, int64_t stride, unsi
   return cg_shuffle(e, all, LLVMGetPoison(LLVMTypeOf(all)), mask, e->vl);
 }
 
-static void add_column(CgEmit *e, void *ctx, LLVMValueRef base, int q, LLVMValueRef *acc) {
+static void add_column(CgEmit *e, void *ctx, const LLVMValueRef *at, int q, LLVMValueRef *acc) {
   const ColumnBlock *t = ctx;
   const CgGemv *g = t->g;
-  LLVMValueRef k = cg_iadd(e, base, cg_i64(e, q)), x = cg_load(e, cg_gep(e, g->x, cg_imul(e, k, cg_i64(e, g->x_k))), 1);
-  LLVMValueRef a = cg_gep(e, g->a, cg_iadd(e, cg_imul(e, k, cg_i64(e, g->as_k)), cg_imul(e, t->i, cg_i64(e, g->as_i))));
+  LLVMValueRef a = cg_gep(e, at[0], cg_i64(e, q * g->as_k)), x = cg_load(e, cg_gep(e, at[1], cg_i64(e, q * g->x_k)), 1);
   acc += q % t->splits * t->nv;
   x = cg_splat(e, x, e->vl);
   for (int j = 0; j < t->nv; j++) {
@@ -113,11 +118,13 @@ static int splits_for(const CgEmit *e, const CgGemv *g, int nv) {
 static void columns_at(CgEmit *e, void *ctx, LLVMValueRef at) {
   ColumnBlock *t = ctx;
   LLVMValueRef acc[GEMM_MAX_ACC * 2];
-  t->i = cg_iadd(e, at, cg_i64(e, t->first));
+  t->i = cg_iadd(e, at, cg_i64(e, t->from));
   t->splits = splits_for(e, t->g, t->nv);
   int n = t->nv * t->splits;
   for (int j = 0; j < n; j++) acc[j] = cg_real(e, 0, e->vl);
-  gemm_sum(e, t->g->K, t->splits > 2 ? t->splits : 2, acc, n, add_column, t);
+  const GemmPair first = {{cg_gep(e, t->g->a, cg_imul(e, t->i, cg_i64(e, t->g->as_i))), t->g->x},
+                          {cg_i64(e, t->g->as_k), cg_i64(e, t->g->x_k)}};
+  gemm_sum(e, first, t->g->K, t->splits > 2 ? t->splits : 2, acc, n, add_column, t);
   for (int half = n / 2; half >= t->nv; half /= 2)
     for (int j = 0; j < half; j++) acc[j] = LLVMBuildFAdd(e->b, acc[j], acc[j + half], "");
   for (int j = 0; j < t->nv; j++) {
@@ -131,8 +138,8 @@ static void by_columns(CgEmit *e, const CgGemv *g) {
   int64_t per = (vectors + blocks - 1) / blocks, whole = g->M / vl / per;
   ColumnBlock t = {.g = g, .nv = (int)per, .last = e->vl};
   gemm_each(e, whole, per * vl, columns_at, &t);
-  t.first = whole * per * vl;
-  if (t.first == g->M) return;
+  t.from = whole * per * vl;
+  if (t.from == g->M) return;
   t.nv = (int)(vectors - whole * per), t.last = (unsigned)(g->M - (vectors - 1) * vl);
   columns_at(e, &t, cg_i64(e, 0));
 }

@@ -23,13 +23,14 @@ typedef struct CgFn {
   const Fn *f;
   Fn *own; /* f, if it is a copy */
   char *symbol;
+  GenShare share;
   int64_t samples; /* it is compiled for; 0: unknown */
   bool compiled, cached;
   char *key;
   size_t keylen;
   CgObject object; /* between compiling and linking */
   CgImage *image;
-  double seconds;
+  double seconds; /* of the processor: others may be at work on the machine */
   HnnKernel kernel;
   HnnKernelInfo info;
 } CgFn;
@@ -47,14 +48,14 @@ struct Cg {
   int64_t peak_flop[2]; /* of one turn of it */
 };
 
-static double now(void) {
+static double now(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void timed(const Cg *cg, const char *what, double start) {
-  if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, what, now() - start);
+  if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, what, now(CLOCK_MONOTONIC) - start);
 }
 
 static void end_work(Cg *cg, bool drop);
@@ -93,19 +94,22 @@ void cg_destroy(Cg *cg) {
 
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
   const int64_t many = cg->machine.target.tune->many_samples;
-  const CgFn fn = {.f = f, .symbol = base_strdup(symbol), .samples = samples < many ? samples : many};
-  *vec_push(&cg->fn) = fn;
+  const uint32_t n = gen_shares(cg->machine.target.tune, f);
+  for (uint32_t k = 0; k < n; k++)
+    *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = base_strdup(symbol), .share = {k, n}, .samples = samples < many ? samples : many};
 }
 
 void cg_add(Cg *cg, const Fn *f, const char *symbol) {
   Fn *copy = ir_copy_fn(NULL, f);
+  const uint32_t at = cg->fn.n;
   cg_add_for(cg, copy, symbol, 0);
-  cg->fn.at[cg->fn.n - 1].own = copy;
+  for (uint32_t k = at; k < cg->fn.n; k++) cg->fn.at[k].f = cg->fn.at[k].own = k > at ? ir_copy_fn(NULL, f) : copy;
 }
 
 /* ---- modules ------------------------------------------------------------------------------------------------ */
 
-/* An object of functions [from, to) that is being made, with what LLVM holds for it: a fault on the way must not lose that. */
+/* An object of functions [from, to) that is being made, with what LLVM holds for it: a fault on the way must not lose that. Of several
+ * functions each is whole, in its first share. */
 typedef struct Making {
   Cg *cg;
   const CgMachine *m;
@@ -129,10 +133,11 @@ static void write_module(Making *w) {
   w->mod = cg_module(w->m, w->ctx);
   for (uint32_t k = w->from; k < w->to; k++) {
     const CgFn *f = &cg->fn.at[k];
-    if (f->compiled) continue;
+    const bool whole = w->to - w->from > 1;
+    if (f->compiled || (whole && f->share.k)) continue;
     if (cg->opt.at) cg->opt.at(f->symbol);
     cg_emit_init(&w->e, &w->m->target, w->ctx, w->mod, f->f->f64);
-    gen_function(&w->e, f->f, f->symbol, cg->opt.form, f->samples);
+    gen_function(&w->e, f->f, f->symbol, cg->opt.form, f->samples, whole ? (GenShare){0, 1} : f->share);
     cg_emit_finish(&w->e);
   }
 }
@@ -169,7 +174,7 @@ static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, cha
 static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
   const CgName version = cg_version();
   const char *text[] = {version.text, cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
-  int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples};
+  int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples, f->share.k, f->share.n};
   Pack p = {.bare = true};
   Fn *fn = (Fn *)f->f; /* which is only read */
   for (size_t k = 0; k < sizeof text / sizeof *text; k++) pack_text(&p, &text[k]);
@@ -216,10 +221,10 @@ static void compile_one(Work *w, CgMachine *m, CgFn *f) {
   Cg *cg = w->cg;
   char err[512] = "";
   uint32_t k = (uint32_t)(f - cg->fn.at);
-  double start = now();
+  double start = now(CLOCK_THREAD_CPUTIME_ID);
   bool ok = compile_range(cg, m, k, k + 1, LLVMObjectFile, &f->object, err, sizeof err);
   if (ok && f->key) cg_cache_put(cg->cache_dir, f->key, f->keylen, &f->object);
-  f->seconds = now() - start;
+  f->seconds = now(CLOCK_THREAD_CPUTIME_ID) - start;
   if (!ok) fail(w, f->symbol, err);
 }
 
@@ -241,18 +246,14 @@ static void *worker(void *arg) {
   return NULL;
 }
 
-static uint32_t weight(const Fn *f) {
-  uint32_t n = f->inst.n;
-  for (uint32_t k = 0; k < f->sub.n; k++) n += weight(f->sub.at[k]);
-  return n;
-}
+static uint32_t weight(const CgFn *f) { return plan_length(f->f) / f->share.n; }
 
 static void pending(Cg *cg, Work *w) {
   w->order = base_realloc(NULL, sizeof *w->order * (cg->fn.n + 1));
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     if (cg->fn.at[k].compiled || cg->fn.at[k].object.p) continue;
     uint32_t at = w->n++;
-    for (; at > 0 && weight(cg->fn.at[w->order[at - 1]].f) < weight(cg->fn.at[k].f); at--) w->order[at] = w->order[at - 1];
+    for (; at > 0 && weight(&cg->fn.at[w->order[at - 1]]) < weight(&cg->fn.at[k]); at--) w->order[at] = w->order[at - 1];
     w->order[at] = k;
   }
 }
@@ -268,7 +269,7 @@ static void start_workers(Work *w, uint32_t most) {
 
 /* Takes from the cache what it has, and leaves the rest to other threads; `here`: this one will help at once. */
 static void begin_work(Cg *cg, bool here) {
-  double start = now();
+  double start = now(CLOCK_MONOTONIC);
   Work *w = cg->work = base_realloc(NULL, sizeof *w);
   memset(w, 0, sizeof *w);
   w->cg = cg;
@@ -301,7 +302,9 @@ static bool make_objects(Cg *cg, char *err, size_t errsize) {
   while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
   for (uint32_t k = 0; k < w->n; k++) {
     const CgFn *f = &cg->fn.at[w->order[k]];
-    if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, f->symbol, f->seconds);
+    char name[512];
+    snprintf(name, sizeof name, f->share.k ? "%s, share %u" : "%s", f->symbol, f->share.k + 1);
+    if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, name, f->seconds);
   }
   cg->cached = w->fetched && w->n == 0;
   bool failed = w->failed;
@@ -325,11 +328,13 @@ void cg_begin(Cg *cg) {
 
 /* ---- linking ---------------------------------------------------------------------------------------------------- */
 
+/* The next shares of the function are there. */
 static bool link_object(CgFn *f, char *err, size_t errsize) {
   char name[512];
   snprintf(name, sizeof name, "%s_info", f->symbol);
-  f->image = cg_image_load(f->object.p, f->object.n, err, errsize);
+  f->image = cg_image_load(f->object.p, f->object.n, f->share.k + 1 < f->share.n ? f[1].image : NULL, err, errsize);
   if (!f->image) return false;
+  if (f->share.k) return f->compiled = true;
   void *code = cg_image_symbol(f->image, f->symbol), *info = cg_image_symbol(f->image, name);
   if (!code || !info) return snprintf(err, errsize, "an object does not hold `%s`", f->symbol), false;
   f->kernel = (HnnKernel)(uintptr_t)code;
@@ -339,7 +344,7 @@ static bool link_object(CgFn *f, char *err, size_t errsize) {
 }
 
 static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
-  for (uint32_t k = 0; k < cg->fn.n; k++) {
+  for (uint32_t k = cg->fn.n; k-- > 0;) {
     CgFn *f = &cg->fn.at[k];
     ok = ok && (f->compiled || link_object(f, err, errsize));
     base_free(f->object.p);
@@ -350,7 +355,7 @@ static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
 
 bool cg_compile(Cg *cg, char *err, size_t errsize) {
   bool ok = make_objects(cg, err, errsize);
-  double start = now();
+  double start = now(CLOCK_MONOTONIC);
   ok = link_objects(cg, ok, err, errsize);
   timed(cg, "link", start);
   return ok;
@@ -358,7 +363,7 @@ bool cg_compile(Cg *cg, char *err, size_t errsize) {
 
 static const CgFn *find(const Cg *cg, const char *symbol) {
   for (uint32_t k = cg->fn.n; k-- > 0;)
-    if (!strcmp(cg->fn.at[k].symbol, symbol)) return &cg->fn.at[k];
+    if (!cg->fn.at[k].share.k && !strcmp(cg->fn.at[k].symbol, symbol)) return &cg->fn.at[k];
   return NULL;
 }
 
@@ -380,7 +385,7 @@ int cg_vector_bits(const Cg *cg) { return (int)cg->machine.target.bits; }
 void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     const CgFn *f = &cg->fn.at[k];
-    if (f->compiled) continue;
+    if (f->compiled || f->share.k) continue;
     if (cg->opt.at) cg->opt.at(f->symbol);
     PlanForms forms = plan_forms(f->f, &cg->machine.target, cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {
@@ -478,7 +483,7 @@ static CgImage *peak_image(Cg *cg, bool f64) {
   CgObject object;
   Making w = {.cg = cg, .f64 = f64, .out = &object, .err = err, .errsize = sizeof err};
   if (!make(&w, &cg->machine, make_peak)) return NULL;
-  CgImage *image = cg_image_load(object.p, object.n, err, sizeof err);
+  CgImage *image = cg_image_load(object.p, object.n, NULL, err, sizeof err);
   base_free(object.p);
   return image;
 }

@@ -24,6 +24,7 @@ struct CgImage {
   size_t size;
   VEC(Global) global;
   char *names;
+  const CgImage *with;
 };
 
 typedef struct Load {
@@ -82,7 +83,9 @@ static bool find_symbols(Load *l) {
     const Elf64_Sym *s = &l->o.sym[k];
     const char *name = cg_elf_name(&l->o, s);
     if (s->st_shndx == SHN_UNDEF) {
-      void *to = dlsym(RTLD_DEFAULT, name);
+      void *to = NULL;
+      for (const CgImage *w = l->im->with; w && !to; w = w->with) to = cg_image_symbol(w, name);
+      if (!to) to = dlsym(RTLD_DEFAULT, name);
       if (!to) return cg_elf_fail(&l->o, "it needs ", name);
       l->value[k] = (intptr_t)write_stub(l, to);
     } else if (s->st_shndx < l->o.eh->e_shnum && l->at[s->st_shndx]) {
@@ -114,9 +117,9 @@ static bool load(Load *l) {
          seal(l);
 }
 
-CgImage *cg_image_load(const void *object, size_t size, char *err, size_t errsize) {
+CgImage *cg_image_load(const void *object, size_t size, const CgImage *with, char *err, size_t errsize) {
   CgImage *im = base_realloc(NULL, sizeof *im);
-  memset(im, 0, sizeof *im);
+  *im = (CgImage){.with = with};
   Load l = {.o = {.p = object, .n = size, .err = err, .errsize = errsize}, .im = im};
   bool ok = load(&l);
   base_free(l.at);

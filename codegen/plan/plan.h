@@ -147,6 +147,7 @@ typedef struct PlanForms {
   uint32_t n;
   int64_t most;
 } PlanForms;
+uint32_t plan_length(const Fn *f); /* IR instructions, of bodies, too */
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples);
 /* Plans f in a form; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t);
@@ -163,7 +164,8 @@ bool plan_sums_in_place(const Plan *p, const Group *g);    /* over the tiles, in
 bool plan_first_sets(const Plan *p, Val sink);
 int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accumulators */
 uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
-Val plan_root(const Plan *p, Val v);            /* through aliases and views, to what has elements of its own */
+uint32_t plan_piece_weight(const Plan *p, uint32_t piece);
+Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has elements of its own */
 int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }

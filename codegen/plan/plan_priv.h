@@ -14,6 +14,7 @@ void plan_fuse(Plan *p);                                          /* plan_sweep.
 /* v is going to be stored: true if its group is now one that computes or reads what is inside, and leaves v as ROOT_AROUND. */
 bool plan_around(Plan *p, Val v);
 void plan_sums(Plan *p); /* plan_sums.c */
+void plan_cut(Plan *p);  /* plan_cut.c */
 /* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */
 typedef struct PlanItem {
   int64_t bytes, *off;

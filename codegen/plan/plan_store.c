@@ -35,43 +35,6 @@ static uint32_t section_end(const Plan *p, Section s) {
   return t;
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------------------------- */
-
-/* LLVM's time grows faster than a function, and it keeps in registers, or spills, what it moves out of the loop over
- * the tiles. So a long tile is cut into functions (gen_piece.c): groups in order, about tune->piece in each. */
-static uint32_t weight(const CgTuning *t, const Group *g) {
-  uint32_t n = 1 + g->member.n / t->piece_members * (g->kind == G_TINY);
-  if ((g->kind == G_GEMM && !g->gemv) || g->kind == G_DW) n = t->piece_product;
-  for (uint32_t k = 1; g->body && k < g->body->group.n; k++) n += weight(t, g->body->group.at[k]);
-  return n;
-}
-
-static void cut(Plan *p) {
-  uint32_t all = 0, n = 0, end = 0;
-  for (uint32_t k = 1; k < p->group.n; k++)
-    if (p->group.at[k]->section == SEC_TILE) all += weight(p->tune, p->group.at[k]);
-  if (all < p->tune->pieces_from) return;
-  p->cut = ARENA_ARRAY(p->mem, uint32_t, p->group.n + 1);
-  for (uint32_t k = 1; k < p->group.n; k++) {
-    const Group *g = p->group.at[k];
-    if (g->section != SEC_TILE) continue;
-    if (!p->ncut || n + weight(p->tune, g) > p->tune->piece) p->cut[p->ncut++] = g->t0, n = 0;
-    n += weight(p->tune, g);
-    end = g->t1;
-  }
-  p->cut[p->ncut++] = end + 1;
-}
-
-uint32_t plan_piece(const Plan *p, uint32_t t) {
-  uint32_t lo = 0, hi = p->ncut;
-  while (lo < hi) {
-    uint32_t mid = (lo + hi) / 2;
-    if (p->cut[mid] <= t) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo;
-}
-
 static bool crosses(const Plan *p, Val v, uint32_t t) {
   return p->ncut && plan_piece(p, p->group.at[p->val[v.id].group]->t0) != plan_piece(p, t);
 }
@@ -469,7 +432,7 @@ void plan_finish(Plan *p) {
   Finish x = {0};
   uint32_t clock = 1;
   number(p, &clock);
-  cut(p);
+  plan_cut(p);
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);

@@ -19,9 +19,9 @@ static bool has_product(const CgTuning *t, const Fn *f) {
   return false;
 }
 
-static uint32_t length(const Fn *f) {
+uint32_t plan_length(const Fn *f) {
   uint32_t n = f->inst.n;
-  for (uint32_t k = 0; k < f->sub.n; k++) n += length(f->sub.at[k]);
+  for (uint32_t k = 0; k < f->sub.n; k++) n += plan_length(f->sub.at[k]);
   return n;
 }
 
@@ -58,7 +58,8 @@ static bool waits(const CgTuning *t, const Fn *f, unsigned room) {
  * tile are padding. Long code keeps the machine busy with one, too, and with two it takes LLVM twice as long. */
 PlanForm plan_tiles(const Fn *f, const CgTarget *t) {
   const CgTuning *tune = t->tune;
-  unsigned nv = cg_many_regs(t) && (has_product(tune, f) || length(f) > tune->one_vector_from) ? 1 : 2, vl = cg_lanes(t, f->f64);
+  unsigned nv = cg_many_regs(t) && (has_product(tune, f) || plan_length(f) > tune->one_vector_from) ? 1 : 2,
+           vl = cg_lanes(t, f->f64);
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
   return (PlanForm){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
 }

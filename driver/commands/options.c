@@ -30,6 +30,7 @@ enum Key {
   KEY_VJP, /* in the order of ProductKind */
   KEY_JVP,
   KEY_HVP,
+  KEY_GRAD,
   KEY_COMPARE,
   KEY_SWEEP,
   KEY_SEEDS,
@@ -48,6 +49,7 @@ static const struct {
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
   {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
+  {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
   {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
    " run resume compile eval bench diagnose check "},
@@ -285,6 +287,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
   must_matter(key, o, state);
+  if (key >= KEY_VJP && key <= KEY_GRAD) return *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}, 0;
   switch (key) {
   case 'o': o->out = arg; break;
   case 'q': o->quiet = true; break;
@@ -301,16 +304,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
-  case KEY_VJP:
-  case KEY_JVP:
-  case KEY_HVP: *vec_push(&o->product) = (struct Product){key - KEY_VJP, arg}; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
   case KEY_PASSES: o->passes = arg; break;
   case KEY_CPU:
-    if (!cg_cpu_known(arg))
-      usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
+    if (!cg_cpu_known(arg)) usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: " CG_CPU_NAMES, arg);
     o->cpu = arg;
     break;
   case KEY_TIME: o->time_passes = true; break;

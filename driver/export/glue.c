@@ -156,9 +156,9 @@ static bool add_train(Glue *g, const Train *t) {
 
 /* ---- functions that are shown --------------------------------------------------------------------------------- */
 
-static const char *const product_says[PRODUCT_KINDS] = {"cotangents of the arguments of `%s`, from those of its results",
-                                                        "tangents of the results of `%s`, from those of its arguments",
-                                                        "the Hessian of `%s` times a tangent of its arguments"};
+static const char *const product_says[PRODUCT_KINDS] = {
+  "cotangents of the arguments of `%s`, from those of its results", "tangents of the results of `%s`, from those of its arguments",
+  "the Hessian of `%s` times a tangent of its arguments", "`%s`, and its gradient by each argument"};
 
 /* The name it would have in C, and what the header says of it. */
 static GlueFn described(const Glue *g, const Function *x) {

@@ -170,7 +170,7 @@ static hnnc_status close_model(hnnc_model *m, void *arg) {
   if (m->runner.s) runner_close(&m->runner);
   if (m->tree.mem) tree_finish(&m->tree);
   session_close(&m->s);
-  vec_free(&m->opt.override_);
+  vec_free(&m->opt.override_), vec_free(&m->opt.more), vec_free(&m->opt.product);
   recorded_close(&m->recorded);
   arena_destroy(m->said);
   arena_destroy(m->mem);

@@ -235,7 +235,7 @@ typedef struct Deriving {
 
 static hnnc_status add_product(hnnc_model *m, void *arg) {
   Deriving *d = arg;
-  if (m->state != HNNC_OK || d->kind < HNNC_VJP || d->kind > HNNC_HVP) return HNNC_USAGE;
+  if (m->state != HNNC_OK || d->kind < HNNC_VJP || d->kind > HNNC_GRAD) return HNNC_USAGE;
   return library_product(m, (ProductKind)d->kind, d->of, &d->number);
 }
 

@@ -97,8 +97,8 @@ static void refuse(Session *s, const Functions *all, ProductKind kind, const cha
   for (uint32_t i = 0; i < n; i++) list = arena_printf(s->model->mem, "%s%s`%s`", list, i ? ", " : "", names[i]);
   const char *near = diag_nearest(name, names, n);
   if (there)
-    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--hvp takes a function with one result, a scalar, and `%s` has others",
-             name);
+    diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s takes a function with one result, a scalar, and `%s` has others",
+             pass_product_name[kind], name);
   else
     diag_add(s->diag, CODE_unknown_option, (Span){0}, "--%s=%s: there is no function `%s`%s%s%s; there are: %s",
              pass_product_name[kind], name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "",

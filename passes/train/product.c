@@ -120,10 +120,21 @@ static Fn *hvp(const Fn *f) {
   return end(&p);
 }
 
+/* f, and its gradient. */
+static Fn *grad(const Fn *f) {
+  Product p;
+  begin(&p, f, "grad");
+  ir_inline(&p.b, f, p.in, p.out);
+  ir_output(&p.b, ir_spread(&p.b, p.out[0]), f->outname.at[0]);
+  for (uint32_t k = 0; k < p.n; k++) ir_output(&p.b, ir_grad(&p.b, p.out[0], p.in[p.arg[k]]), f->in.at[p.arg[k]].name);
+  return end(&p);
+}
+
 Fn *train_product(const Fn *f, ProductKind kind, bool by_params) {
   switch (kind) {
   case PRODUCT_VJP: return vjp(f, by_params);
   case PRODUCT_JVP: return jvp(f);
+  case PRODUCT_GRAD: return grad(f);
   default: return hvp(f);
   }
 }

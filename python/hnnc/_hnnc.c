@@ -1,55 +1,66 @@
 /* hnnc._hnnc: libhnnc (driver/library/hnnc.h) for Python. What is pleasant is in the files beside; here are a model, its lock and its arrays.
  *
  * A model is used by one thread at a time: its lock is taken without the GIL, and calls run without it. In a function that a run calls
- * (`progress`), the model refuses to be called. Arrays are whatever has the buffer protocol. */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030b0000
-#include <Python.h>
+ * (`progress`), the model refuses to be called. Arrays are whatever has the buffer protocol. A process that was forked can go on with the models
+ * that nobody was in. */
+#include "python/hnnc/_hnnc.h"
 
-#include "driver/library/hnnc.h"
-
+#include <pthread.h>
 #include <string.h>
 
-typedef struct Model {
-  PyObject_HEAD
-  hnnc_model *m;
-  PyThread_type_lock lock;
-  bool running; /* a run is under way: nobody else gets in, and waits for its end in vain if the run waits for him */
-} Model;
-
 static PyObject *buffer_type; /* set when the module is made, as all modules of one process share it */
+static int forks;             /* between this process and the one that loaded the module */
 
 /* ---- the lock -------------------------------------------------------------------------------------------------- */
 
-static bool enter(Model *s) {
-  if (s->running) {
-    PyErr_SetString(PyExc_RuntimeError, "the model is at work: it cannot be asked while it runs, nor in a function that its own run calls");
-    return false;
-  }
-  if (!PyThread_acquire_lock(s->lock, 0)) {
+static void forked(void) { forks++; }
+
+static const char *refused(Model *s, bool got) {
+  if (s->running) return "the model is at work: it cannot be asked while it runs, nor in a function that its own run calls";
+  if (!got && s->forks != forks)
+    return "the model was in use in another thread when this process was forked from that one: open it here, or begin processes by `spawn`";
+  return s->closed ? "the model is closed" : NULL;
+}
+
+/* Of what another thread was in when the process was forked, the lock is never given back. */
+static const char *entered(Model *s, bool gil) {
+  bool got = false;
+  if (!s->running) got = PyThread_acquire_lock(s->lock, 0);
+  if (!s->running && !got && s->forks == forks) {
+    const PyGILState_STATE state = gil ? PyGILState_LOCKED : PyGILState_Ensure();
     Py_BEGIN_ALLOW_THREADS;
     PyThread_acquire_lock(s->lock, 1);
     Py_END_ALLOW_THREADS;
+    if (!gil) PyGILState_Release(state);
+    got = true;
   }
-  return true;
+  const char *why = refused(s, got);
+  if (why && got) PyThread_release_lock(s->lock);
+  if (!why) s->forks = forks;
+  return why;
 }
 
-static void leave(Model *s) {
-  PyThread_release_lock(s->lock);
+bool model_enter(Model *s) {
+  const char *why = entered(s, true);
+  if (why) PyErr_SetString(s->closed && !s->running ? PyExc_ValueError : PyExc_RuntimeError, why);
+  return !why;
 }
+
+bool model_enter_quietly(Model *s) { return !entered(s, false); }
+
+void model_leave(Model *s) { PyThread_release_lock(s->lock); }
 
 /* ---- texts and shapes ------------------------------------------------------------------------------------------------ */
 
-static PyObject *text(const char *s) { return s ? PyUnicode_DecodeUTF8(s, (Py_ssize_t)strlen(s), "replace") : Py_NewRef(Py_None); }
+PyObject *to_text(const char *s) { return s ? PyUnicode_DecodeUTF8(s, (Py_ssize_t)strlen(s), "replace") : Py_NewRef(Py_None); }
 
-static PyObject *shape(int rank, const uint32_t *dim) {
+PyObject *to_shape(int rank, const uint32_t *dim) {
   PyObject *t = PyTuple_New(rank);
   for (int d = 0; t && d < rank; d++) PyTuple_SetItem(t, d, PyLong_FromUnsignedLong(dim[d]));
   return t;
 }
 
-/* A new list of n things that `make` makes. */
-static PyObject *list(size_t n, PyObject *(*make)(const void *all, size_t k), const void *all) {
+PyObject *to_list(size_t n, PyObject *(*make)(const void *all, size_t k), const void *all) {
   PyObject *out = PyList_New((Py_ssize_t)n);
   for (size_t k = 0; out && k < n; k++) {
     PyObject *one = make(all, k);
@@ -62,21 +73,8 @@ static PyObject *list(size_t n, PyObject *(*make)(const void *all, size_t k), co
   return out;
 }
 
-/* A method that gives a list of what `get` of hnnc.h gives. */
-#define LISTED(method, Thing, get, make)                     \
-  static PyObject *method(PyObject *self, PyObject *none) {  \
-    Model *s = (Model *)self;                                \
-    const Thing *x;                                          \
-    (void)none;                                              \
-    if (!enter(s)) return NULL;                              \
-    const size_t n = get(s->m, &x);                          \
-    PyObject *out = list(n, make, x);                        \
-    leave(s);                                                \
-    return out;                                              \
-  }
-
-static PyObject *place(const hnnc_place *p) {
-  return Py_BuildValue("(NIIII)", text(p->file), p->line, p->column, p->end_line, p->end_column);
+PyObject *to_place(const hnnc_place *p) {
+  return Py_BuildValue("(NIIII)", to_text(p->file), p->line, p->column, p->end_line, p->end_column);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------------------------------ */
@@ -115,6 +113,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
   Model *s = (Model *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
   if (s) {
     s->lock = PyThread_allocate_lock();
+    s->forks = forks;
     Py_BEGIN_ALLOW_THREADS;
     s->m = run ? hnnc_open_run(path, &o) : source ? hnnc_open_text(path, source, (size_t)length, &o) : hnnc_open(path, &o);
     Py_END_ALLOW_THREADS;
@@ -136,6 +135,18 @@ static void model_dealloc(PyObject *self) {
   Py_DECREF(type);
 }
 
+/* close(): nobody gets in any more; what arrays still show stays until they are gone. */
+static PyObject *model_close(PyObject *self, PyObject *none) {
+  Model *s = (Model *)self;
+  (void)none;
+  if (s->closed) return Py_NewRef(Py_None);
+  if (!model_enter(s)) return NULL;
+  s->closed = true;
+  if (!s->arrays) hnnc_close(s->m), s->m = NULL;
+  model_leave(s);
+  return Py_NewRef(Py_None);
+}
+
 /* ---- what it is ------------------------------------------------------------------------------------------------------------ */
 
 static PyObject *model_state(PyObject *self, PyObject *none) {
@@ -145,43 +156,43 @@ static PyObject *model_state(PyObject *self, PyObject *none) {
 
 static PyObject *label(const void *all, size_t k) {
   const hnnc_label *l = (const hnnc_label *)all + k;
-  return Py_BuildValue("(NN)", place(&l->at), text(l->text));
+  return Py_BuildValue("(NN)", to_place(&l->at), to_text(l->text));
 }
 
-static PyObject *help(const void *all, size_t k) { return text(((const char *const *)all)[k]); }
+static PyObject *help(const void *all, size_t k) { return to_text(((const char *const *)all)[k]); }
 
 static PyObject *message(const void *all, size_t k) {
   const hnnc_message *x = (const hnnc_message *)all + k;
-  return Py_BuildValue("(ONNNNN)", x->error ? Py_True : Py_False, text(x->code), text(x->text), place(&x->at),
-                       list(x->nlabels, label, x->labels), list(x->nhelps, help, x->helps));
+  return Py_BuildValue("(ONNNNN)", x->error ? Py_True : Py_False, to_text(x->code), to_text(x->text), to_place(&x->at),
+                       to_list(x->nlabels, label, x->labels), to_list(x->nhelps, help, x->helps));
 }
 
-LISTED(model_messages, hnnc_message, hnnc_messages, message)
+static LISTED(model_messages, hnnc_message, hnnc_messages, message)
 
 static PyObject *model_messages_text(PyObject *self, PyObject *colour) {
   Model *s = (Model *)self;
-  if (!enter(s)) return NULL;
-  PyObject *out = text(hnnc_messages_text(s->m, PyObject_IsTrue(colour) > 0));
-  leave(s);
+  if (!model_enter(s)) return NULL;
+  PyObject *out = to_text(hnnc_messages_text(s->m, PyObject_IsTrue(colour) > 0));
+  model_leave(s);
   return out;
 }
 
 static PyObject *model_forget(PyObject *self, PyObject *none) {
   Model *s = (Model *)self;
   (void)none;
-  if (!enter(s)) return NULL;
+  if (!model_enter(s)) return NULL;
   hnnc_forget_messages(s->m);
-  leave(s);
+  model_leave(s);
   return Py_NewRef(Py_None);
 }
 
 static PyObject *claim(const void *all, size_t k) {
   static const char *const answer[] = {"undecided", "proved", "refuted"};
   const hnnc_claim *x = (const hnnc_claim *)all + k;
-  return Py_BuildValue("(NsNN)", text(x->text), answer[x->answer], text(x->detail), place(&x->at));
+  return Py_BuildValue("(NsNN)", to_text(x->text), answer[x->answer], to_text(x->detail), to_place(&x->at));
 }
 
-LISTED(model_claims, hnnc_claim, hnnc_claims, claim)
+static LISTED(model_claims, hnnc_claim, hnnc_claims, claim)
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------------------- */
 
@@ -200,7 +211,9 @@ static int buffer_get(PyObject *self, Py_buffer *view, int flags) {
 
 static void buffer_dealloc(PyObject *self) {
   PyTypeObject *type = Py_TYPE(self);
-  Py_XDECREF(((Buffer *)self)->owner);
+  Model *s = (Model *)((Buffer *)self)->owner;
+  if (s && !--s->arrays && s->closed) hnnc_close(s->m), s->m = NULL;
+  Py_XDECREF((PyObject *)s);
   ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
   Py_DECREF(type);
 }
@@ -212,7 +225,7 @@ static PyType_Spec buffer_spec = {"hnnc._hnnc.Buffer", sizeof(Buffer), 0, Py_TPF
 static PyObject *buffer_of(PyObject *owner, void *p, size_t size) {
   PyTypeObject *type = (PyTypeObject *)buffer_type;
   Buffer *b = (Buffer *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
-  if (b) b->owner = Py_NewRef(owner), b->p = p, b->size = (Py_ssize_t)size;
+  if (b) b->owner = Py_NewRef(owner), ((Model *)owner)->arrays++, b->p = p, b->size = (Py_ssize_t)size;
   return (PyObject *)b;
 }
 
@@ -221,16 +234,16 @@ static PyObject *model_params(PyObject *self, PyObject *none) {
   Model *s = (Model *)self;
   const hnnc_param *x;
   (void)none;
-  if (!enter(s)) return NULL;
+  if (!model_enter(s)) return NULL;
   const size_t n = hnnc_params(s->m, &x), real = hnnc_single(s->m) ? sizeof(float) : sizeof(double);
   PyObject *out = PyList_New((Py_ssize_t)n);
   for (size_t k = 0; out && k < n; k++) {
     PyObject *one =
-        Py_BuildValue("(NNN)", text(x[k].path), shape(x[k].rank, x[k].dim), buffer_of(self, hnnc_param_values(s->m, k), x[k].elems * real));
+        Py_BuildValue("(NNN)", to_text(x[k].path), to_shape(x[k].rank, x[k].dim), buffer_of(self, hnnc_param_values(s->m, k), x[k].elems * real));
     if (one) PyList_SetItem(out, (Py_ssize_t)k, one);
     else Py_CLEAR(out);
   }
-  leave(s);
+  model_leave(s);
   return out;
 }
 
@@ -239,142 +252,16 @@ static PyObject *with_path(PyObject *self, PyObject *path, hnnc_status (*f)(hnnc
   Model *s = (Model *)self;
   hnnc_status status;
   const char *name = PyUnicode_AsUTF8AndSize(path, NULL);
-  if (!name || !enter(s)) return NULL;
+  if (!name || !model_enter(s)) return NULL;
   Py_BEGIN_ALLOW_THREADS;
   status = f(s->m, name);
   Py_END_ALLOW_THREADS;
-  leave(s);
+  model_leave(s);
   return PyLong_FromLong(status);
 }
 
 static PyObject *model_load(PyObject *self, PyObject *path) { return with_path(self, path, hnnc_load_params); }
 static PyObject *model_save(PyObject *self, PyObject *path) { return with_path(self, path, hnnc_save_params); }
-
-/* ---- functions ------------------------------------------------------------------------------------------------------------------ */
-
-static PyObject *ints(const int32_t *v, size_t n) {
-  PyObject *out = PyList_New((Py_ssize_t)n);
-  for (size_t k = 0; out && k < n; k++) PyList_SetItem(out, (Py_ssize_t)k, PyLong_FromLong(v[k]));
-  return out;
-}
-
-static PyObject *value(const void *all, size_t k) {
-  const hnnc_value *v = (const hnnc_value *)all + k;
-  PyObject *pattern = v->row ? Py_BuildValue("(IINN)", v->rows, v->cols, ints(v->row, v->rows + 1), ints(v->col, v->elems))
-                             : Py_NewRef(Py_None);
-  return Py_BuildValue("(NNON)", text(v->name), shape(v->rank, v->dim), v->per_sample ? Py_True : Py_False, pattern);
-}
-
-static PyObject *function(const void *all, size_t k) {
-  const hnnc_function *f = (const hnnc_function *)all + k;
-  return Py_BuildValue("(NNNNN)", text(f->name), text(f->kind), list(f->nargs, value, f->args), list(f->nresults, value, f->results),
-                       place(&f->at));
-}
-
-LISTED(model_functions, hnnc_function, hnnc_functions, function)
-
-/* derive(kind, function) -> (status, number) */
-static PyObject *model_derive(PyObject *self, PyObject *args) {
-  Model *s = (Model *)self;
-  int kind;
-  Py_ssize_t of;
-  size_t number = 0;
-  if (!PyArg_ParseTuple(args, "in", &kind, &of) || !enter(s)) return NULL;
-  const hnnc_status status = hnnc_derive(s->m, (hnnc_product)kind, (size_t)of, &number);
-  leave(s);
-  return Py_BuildValue("(in)", (int)status, (Py_ssize_t)number);
-}
-
-enum { MOST = 64 }; /* arguments, or results, of a call */
-
-typedef struct Bound {
-  Py_buffer view[2 * MOST];
-  int n;
-  hnnc_array array[2 * MOST];
-} Bound;
-
-static void unbind(Bound *b) {
-  while (b->n > 0) PyBuffer_Release(&b->view[--b->n]);
-}
-
-/* The arrays of a sequence of (buffer, ld): their sizes are the caller's care, who knows the shapes. */
-static bool bind(Bound *b, PyObject *arrays, bool write) {
-  const Py_ssize_t n = PyTuple_Size(arrays);
-  if (n < 0 || n > MOST) return PyErr_SetString(PyExc_ValueError, "too many arrays"), false;
-  for (Py_ssize_t k = 0; k < n; k++) {
-    PyObject *buffer;
-    long long ld;
-    if (!PyArg_ParseTuple(PyTuple_GetItem(arrays, k), "OL", &buffer, &ld)) return false;
-    if (PyObject_GetBuffer(buffer, &b->view[b->n], (write ? PyBUF_WRITABLE : 0) | PyBUF_ANY_CONTIGUOUS)) return false;
-    b->array[b->n] = (hnnc_array){b->view[b->n].buf, ld};
-    b->n++;
-  }
-  return true;
-}
-
-/* call(function, n, seed, ((buffer, ld), ...), ((buffer, ld), ...)) -> status */
-static PyObject *model_call(PyObject *self, PyObject *args) {
-  Model *s = (Model *)self;
-  Py_ssize_t k, n;
-  unsigned long long seed;
-  PyObject *in, *out;
-  Bound b = {.n = 0};
-  if (!PyArg_ParseTuple(args, "nnKO!O!", &k, &n, &seed, &PyTuple_Type, &in, &PyTuple_Type, &out)) return NULL;
-  hnnc_status status = HNNC_USAGE;
-  bool ok = bind(&b, in, false);
-  const int first = b.n;
-  ok = ok && bind(&b, out, true) && enter(s);
-  if (ok) {
-    Py_BEGIN_ALLOW_THREADS;
-    status = hnnc_call_arrays(s->m, (size_t)k, (size_t)n, seed, b.array, b.array + first);
-    Py_END_ALLOW_THREADS;
-    leave(s);
-  }
-  unbind(&b);
-  return ok ? PyLong_FromLong(status) : NULL;
-}
-
-/* numbers(function, results, number, ...): of a function of numbers, for one sample: a number, or a tuple of them; NotImplemented: not all are
- * floats, or it failed. The GIL is kept, for this is a right-hand side that is called often, once it is compiled. */
-static PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-  Model *s = (Model *)self;
-  double in[MOST], out[MOST];
-  float in32[MOST], out32[MOST];
-  hnnc_array array[2 * MOST];
-  const Py_ssize_t k = nargs > 1 ? PyLong_AsSsize_t(args[0]) : -1, results = nargs > 1 ? PyLong_AsSsize_t(args[1]) : -1, n = nargs - 2;
-  if (k < 0 || results < 1 || results > MOST || n > MOST) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "numbers(function, results, number, ...)");
-    return NULL;
-  }
-  for (Py_ssize_t i = 0; i < n; i++) {
-    if (!PyFloat_Check(args[2 + i])) return Py_NewRef(Py_NotImplemented);
-    in[i] = PyFloat_AsDouble(args[2 + i]);
-    in32[i] = (float)in[i];
-  }
-  if (!enter(s)) return NULL;
-  const bool single = hnnc_single(s->m);
-  for (Py_ssize_t i = 0; i < n; i++) array[i] = (hnnc_array){single ? (void *)&in32[i] : &in[i], 0};
-  for (Py_ssize_t i = 0; i < results; i++) array[n + i] = (hnnc_array){single ? (void *)&out32[i] : &out[i], 0};
-  const hnnc_status status = hnnc_call_arrays(s->m, (size_t)k, 1, 0, array, array + n);
-  leave(s);
-  if (status != HNNC_OK) return Py_NewRef(Py_NotImplemented);
-  if (results == 1) return PyFloat_FromDouble(single ? (double)out32[0] : out[0]);
-  PyObject *t = PyTuple_New(results);
-  for (Py_ssize_t i = 0; t && i < results; i++) PyTuple_SetItem(t, i, PyFloat_FromDouble(single ? (double)out32[i] : out[i]));
-  return t;
-}
-
-static PyObject *model_compile(PyObject *self, PyObject *none) {
-  Model *s = (Model *)self;
-  hnnc_status status;
-  (void)none;
-  if (!enter(s)) return NULL;
-  Py_BEGIN_ALLOW_THREADS;
-  status = hnnc_compile(s->m);
-  Py_END_ALLOW_THREADS;
-  leave(s);
-  return PyLong_FromLong(status);
-}
 
 /* ---- running ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -384,15 +271,15 @@ typedef struct Progress {
 
 static PyObject *named(const void *all, size_t k) {
   const hnnc_number *x = (const hnnc_number *)all + k;
-  return Py_BuildValue("(Nd)", text(x->name), x->value);
+  return Py_BuildValue("(Nd)", to_text(x->name), x->value);
 }
 
 /* The function gets (loss, step, steps, value, test, lr, samples_per_second, losses, monitor); false, or an exception, stops. */
 static bool on_progress(void *ctx, const hnnc_progress *p) {
   Progress *q = ctx;
   const PyGILState_STATE gil = PyGILState_Ensure();
-  PyObject *args = Py_BuildValue("(NLLddddNN)", text(p->loss), (long long)p->step, (long long)p->steps, p->value, p->test, p->lr,
-                                 p->samples_per_second, list(p->nlosses, named, p->losses), list(p->nmonitor, named, p->monitor));
+  PyObject *args = Py_BuildValue("(NLLddddNN)", to_text(p->loss), (long long)p->step, (long long)p->steps, p->value, p->test, p->lr,
+                                 p->samples_per_second, to_list(p->nlosses, named, p->losses), to_list(p->nmonitor, named, p->monitor));
   PyObject *answer = args ? PyObject_CallObject(q->call, args) : NULL;
   const int said = !answer ? -1 : answer == Py_None ? 1 : PyObject_IsTrue(answer);
   const bool go = said > 0;
@@ -409,14 +296,14 @@ static PyObject *model_run(PyObject *self, PyObject *args) {
   hnnc_run_options o = HNNC_RUN_OPTIONS;
   Progress p = {NULL};
   hnnc_status status;
-  if (!PyArg_ParseTuple(args, "zO", &o.dir, &p.call) || !enter(s)) return NULL;
+  if (!PyArg_ParseTuple(args, "zO", &o.dir, &p.call) || !model_enter(s)) return NULL;
   if (p.call != Py_None) o.progress = on_progress, o.ctx = &p;
   s->running = true;
   Py_BEGIN_ALLOW_THREADS;
   status = hnnc_run(s->m, &o);
   Py_END_ALLOW_THREADS;
   s->running = false;
-  leave(s);
+  model_leave(s);
   return PyLong_FromLong(status);
 }
 
@@ -442,22 +329,22 @@ static PyObject *doubles(const double *v, size_t n) {
 
 static PyObject *report(const void *all, size_t k) {
   const hnnc_report *r = (const hnnc_report *)all + k;
-  return Py_BuildValue("(NNLNNNN)", text(r->name), shape(r->rank, r->dim), (long long)r->n, doubles(r->means, r->elems),
+  return Py_BuildValue("(NNLNNNN)", to_text(r->name), to_shape(r->rank, r->dim), (long long)r->n, doubles(r->means, r->elems),
                        doubles(r->sds, r->elems), doubles(r->mins, r->elems), doubles(r->maxs, r->elems));
 }
 
-LISTED(model_reports, hnnc_report, hnnc_reports, report)
+static LISTED(model_reports, hnnc_report, hnnc_reports, report)
 
 static PyObject *expect(const void *all, size_t k) {
   const hnnc_expect *x = (const hnnc_expect *)all + k;
-  return Py_BuildValue("(NO)", text(x->text), x->holds ? Py_True : Py_False);
+  return Py_BuildValue("(NO)", to_text(x->text), x->holds ? Py_True : Py_False);
 }
 
-LISTED(model_expects, hnnc_expect, hnnc_expects, expect)
+static LISTED(model_expects, hnnc_expect, hnnc_expects, expect)
 
 static PyObject *model_run_dir(PyObject *self, PyObject *none) {
   (void)none;
-  return text(hnnc_run_dir(((Model *)self)->m));
+  return to_text(hnnc_run_dir(((Model *)self)->m));
 }
 
 static PyObject *model_single(PyObject *self, PyObject *none) {
@@ -474,40 +361,48 @@ static PyObject *runs(PyObject *self, PyObject *dir) {
   const size_t n = hnnc_runs(path, NULL, 0);
   char *out = n ? PyMem_Malloc(n + 65536) : NULL;
   const size_t got = out ? hnnc_runs(path, out, n + 65536) : 0; /* another process may add one */
-  PyObject *answer = got && got < n + 65536 ? text(out) : Py_NewRef(Py_None);
+  PyObject *answer = got && got < n + 65536 ? to_text(out) : Py_NewRef(Py_None);
   PyMem_Free(out);
   return answer;
 }
 
-static PyMethodDef model_methods[] = {{"state", model_state, METH_NOARGS, NULL},
-                                      {"messages", model_messages, METH_NOARGS, NULL},
-                                      {"messages_text", model_messages_text, METH_O, NULL},
-                                      {"forget", model_forget, METH_NOARGS, NULL},
-                                      {"claims", model_claims, METH_NOARGS, NULL},
-                                      {"params", model_params, METH_NOARGS, NULL},
-                                      {"load", model_load, METH_O, NULL},
-                                      {"save", model_save, METH_O, NULL},
-                                      {"functions", model_functions, METH_NOARGS, NULL},
-                                      {"derive", model_derive, METH_VARARGS, NULL},
-                                      {"call", model_call, METH_VARARGS, NULL},
-                                      {"numbers", (PyCFunction)(void (*)(void))model_numbers, METH_FASTCALL, NULL},
-                                      {"compile", model_compile, METH_NOARGS, NULL},
-                                      {"run", model_run, METH_VARARGS, NULL},
-                                      {"stop", model_stop, METH_NOARGS, NULL},
-                                      {"go_on", model_go_on, METH_NOARGS, NULL},
-                                      {"reports", model_reports, METH_NOARGS, NULL},
-                                      {"expects", model_expects, METH_NOARGS, NULL},
-                                      {"run_dir", model_run_dir, METH_NOARGS, NULL},
-                                      {"single", model_single, METH_NOARGS, NULL},
+/* With the signature that help() and inspect show, which the stubs in _hnnc.pyi say, too. */
+#define METHOD(name, f, flags, args) {name, (PyCFunction)(void (*)(void))(f), flags, name "($self" args ", /)\n--\n\n"}
+static PyMethodDef model_methods[] = {METHOD("state", model_state, METH_NOARGS, ""),
+                                      METHOD("messages", model_messages, METH_NOARGS, ""),
+                                      METHOD("messages_text", model_messages_text, METH_O, ", colour"),
+                                      METHOD("forget", model_forget, METH_NOARGS, ""),
+                                      METHOD("claims", model_claims, METH_NOARGS, ""),
+                                      METHOD("params", model_params, METH_NOARGS, ""),
+                                      METHOD("load", model_load, METH_O, ", path"),
+                                      METHOD("save", model_save, METH_O, ", path"),
+                                      METHOD("functions", model_functions, METH_NOARGS, ""),
+                                      METHOD("derive", model_derive, METH_VARARGS, ", kind, function"),
+                                      METHOD("call", model_call, METH_VARARGS, ", function, n, seed, args, results"),
+                                      {"numbers", (PyCFunction)(void (*)(void))model_numbers, METH_FASTCALL, "numbers($self, function, results, /, *args)\n--\n\n"},
+                                      METHOD("compile", model_compile, METH_NOARGS, ""),
+                                      METHOD("export_onnx", model_export_onnx, METH_VARARGS, ", path, functions"),
+                                      METHOD("export_library", model_export_library, METH_VARARGS, ", path"),
+                                      METHOD("low_level", model_low_level, METH_VARARGS, ", function, form, elems"),
+                                      METHOD("run", model_run, METH_VARARGS, ", dir, progress"),
+                                      METHOD("stop", model_stop, METH_NOARGS, ""),
+                                      METHOD("go_on", model_go_on, METH_NOARGS, ""),
+                                      METHOD("reports", model_reports, METH_NOARGS, ""),
+                                      METHOD("expects", model_expects, METH_NOARGS, ""),
+                                      METHOD("run_dir", model_run_dir, METH_NOARGS, ""),
+                                      METHOD("single", model_single, METH_NOARGS, ""),
+                                      METHOD("close", model_close, METH_NOARGS, ""),
                                       {NULL, NULL, 0, NULL}};
-static PyType_Slot model_slots[] = {{Py_tp_new, model_new}, {Py_tp_dealloc, model_dealloc}, {Py_tp_methods, model_methods}, {0, NULL}};
+static const char model_doc[] = "Model(path, text=None, run=False, overrides=None, seed=0, threads=0, cpu=None, cache_dir=None)\n--\n\n";
+static PyType_Slot model_slots[] = {{Py_tp_new, model_new}, {Py_tp_dealloc, model_dealloc}, {Py_tp_methods, model_methods}, {Py_tp_doc, (void *)(uintptr_t)model_doc}, {0, NULL}};
 static PyType_Spec model_spec = {"hnnc._hnnc.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT, model_slots};
 
-static PyMethodDef functions[] = {{"runs", runs, METH_O, NULL}, {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {{"runs", runs, METH_O, "runs($module, directory, /)\n--\n\n"}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "hnnc._hnnc", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__hnnc(void) {
   PyObject *m = PyModule_Create(&module), *model = PyType_FromSpec(&model_spec);
+  if (!buffer_type) pthread_atfork(NULL, NULL, forked);
   if (!buffer_type) buffer_type = PyType_FromSpec(&buffer_spec);
   if (!m || !model || !buffer_type || PyModule_AddObjectRef(m, "Model", model) ||
       PyModule_AddStringConstant(m, "version", hnnc_version()))

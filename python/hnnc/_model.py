@@ -1,27 +1,53 @@
 """Models: functions on arrays, parameters, losses, claims."""
+from __future__ import annotations
+
 import inspect
 import os
 import threading
-from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import _hnnc
 
+if TYPE_CHECKING:
+    from ._run import Run, Step
+
 OK, ERRORS, USAGE, NUMBERS, IO, STOPPED, FAULT = 0, 1, 2, 3, 4, 5, 70
 
-Place = namedtuple("Place", "file line column end_line end_column")
-Diagnostic = namedtuple("Diagnostic", "error code message place labels helps")
-Diagnostic.__doc__ = "What the compiler says: its code is a section of `hnnc explain`, `place` where in the source (lines and columns from 1)."
-Proof = namedtuple("Proof", "claim answer detail place")
-Proof.__doc__ = """A claim that was decided: `answer` is "proved", "refuted" or "undecided", `detail` how sure, or why not."""
+
+class Place(NamedTuple):
+    """Where in a source: lines and columns from 1; file None: nowhere."""
+    file: str | None
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Diagnostic(NamedTuple):
+    """What the compiler says: its code is a section of `hnnc explain`, `place` where in the source, `labels` other places, and what is there."""
+    error: bool
+    code: str
+    message: str
+    place: Place
+    labels: list[tuple[Place, str]]
+    helps: list[str]
+
+
+class Proof(NamedTuple):
+    """A claim that was decided: `answer` is "proved", "refuted" or "undecided", `detail` how sure, or why not."""
+    claim: str
+    answer: str
+    detail: str
+    place: Place
 
 
 class Error(Exception):
     """What went wrong in a call that hnnc says in words; `diagnostics` has them with their places."""
 
-    def __init__(self, message, diagnostics=()):
+    def __init__(self, message: str, diagnostics: Iterable[Diagnostic] = ()) -> None:
         super().__init__(message)
         self.diagnostics = list(diagnostics)
 
@@ -30,11 +56,11 @@ class CompileError(Error):
     """A program has errors. str() is what the command prints, with the lines and carets."""
 
 
-def _diagnostics(handle):
+def _diagnostics(handle: _hnnc.Model) -> list[Diagnostic]:
     return [Diagnostic(e, c, t, Place(*at), [(Place(*p), x) for p, x in labels], helps) for e, c, t, at, labels, helps in handle.messages()]
 
 
-def _value_text(v):
+def _value_text(v: Any) -> str:
     """A value as the language writes it."""
     if isinstance(v, (bool, np.bool_)): return "true" if v else "false"
     if isinstance(v, (np.ndarray, np.generic)): v = v.tolist()
@@ -43,13 +69,23 @@ def _value_text(v):
     return str(v)
 
 
-def _overrides(options, constants):
+def _seen(value: Any) -> np.ndarray:
+    """An array, or a tensor of PyTorch, JAX and others on the CPU as an array: the same memory, if NumPy can read its layout."""
+    if isinstance(value, np.ndarray): return value
+    if getattr(value, "requires_grad", False):
+        raise TypeError("a tensor that is differentiated: take hnnc.torch.function(f), or write .detach()")
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"): return np.from_dlpack(value)
+    return np.asarray(value)
+
+
+def _overrides(options: Mapping[str, Any] | None, constants: Mapping[str, Any]) -> list[str]:
     both = dict(options or {})
     both.update(constants)
     return [k + "=" + _value_text(v) for k, v in both.items()]
 
 
-def load(path, *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **constants):
+def load(path: str | os.PathLike[str], *, options: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0, cpu: str | None = None,
+         cache_dir: str | None = None, **constants: Any) -> Model:
     """The model of a file.
 
     constants: values of `const`s, as in `load("pendulum.hnn", noise=0.05)`. options: others that the command line can override, by their
@@ -59,13 +95,14 @@ def load(path, *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **c
     return Model(os.fspath(path), None, _overrides(options, constants), seed, threads, cpu, cache_dir)
 
 
-def compile(text, name="model.hnn", *, options=None, seed=0, threads=0, cpu=None, cache_dir=None, **constants):
+def compile(text: str, name: str | os.PathLike[str] = "model.hnn", *, options: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0,
+            cpu: str | None = None, cache_dir: str | None = None, **constants: Any) -> Model:
     """The model of a program that is a string; `name` is what messages call it, and its folder is where imports and data files lie."""
     if not isinstance(text, str): raise TypeError("hnnc.compile takes a program as a string, found %s; hnnc.load takes a file" % type(text).__name__)
     return Model(os.fspath(name), text, _overrides(options, constants), seed, threads, cpu, cache_dir)
 
 
-def load_run(path, *, threads=0, cpu=None, cache_dir=None):
+def load_run(path: str | os.PathLike[str], *, threads: int = 0, cpu: str | None = None, cache_dir: str | None = None) -> Model:
     """The model of a run directory with the parameters that it ended with."""
     return Model(os.fspath(path), None, [], 0, threads, cpu, cache_dir, run=True)
 
@@ -73,24 +110,26 @@ def load_run(path, *, threads=0, cpu=None, cache_dir=None):
 class Check:
     """What `hnnc check` says: `ok`, `diagnostics`, `proofs`; str() is the text of the messages."""
 
-    def __init__(self, handle):
+    def __init__(self, handle: _hnnc.Model) -> None:
         self.ok = handle.state() == OK
         self.diagnostics = _diagnostics(handle)
         self.proofs = [Proof(t, a, d, Place(*at)) for t, a, d, at in handle.claims()]
         self._text = handle.messages_text(False)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self._text
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<hnnc.check: %s, %d message%s, %d of %d claims proved>" % (
             "ok" if self.ok else "errors", len(self.diagnostics), "" if len(self.diagnostics) == 1 else "s",
             sum(p.answer == "proved" for p in self.proofs), len(self.proofs))
 
 
-def check(path=None, *, text=None, name="model.hnn", options=None, **constants):
+def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None, name: str | os.PathLike[str] = "model.hnn",
+          options: Mapping[str, Any] | None = None, **constants: Any) -> Check:
     """Names, shapes and claims of a file, or of `text`. Raises nothing for errors in it: look at `ok`, `diagnostics`, `proofs`."""
-    handle = _hnnc.Model(os.fspath(path if text is None else name), text, False, _overrides(options, constants))
+    if path is None and text is None: raise TypeError("hnnc.check takes the path of a file, or text=")
+    handle = _hnnc.Model(os.fspath(name if path is None or text is not None else path), text, False, _overrides(options, constants))
     if handle.state() == IO: raise OSError(handle.messages()[0][2])
     return Check(handle)
 
@@ -102,7 +141,7 @@ class Function:
     order (the sample last in memory) is read as it is, without a copy.
     """
 
-    def __init__(self, model, number, name, kind, args, results, place):
+    def __init__(self, model: Model, number: int, name: str, kind: str, args: Any, results: Any, place: Any) -> None:
         self._model, self._handle, self._number, self.name, self.kind = model, model._handle, number, name, kind
         self._numbers = self._handle.numbers
         self.args = [(n, tuple(s)) for n, s, _, _ in args]
@@ -119,25 +158,25 @@ class Function:
         self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                                                 for k, n in enumerate(self._names)]) if len(set(self._names)) == self._nargs else None
 
-    def _type(self, shape, per_sample=True):
+    def _type(self, shape: tuple[int, ...], per_sample: bool = True) -> str:
         dims = (["..."] if per_sample else []) + [str(d) for d in shape]
         return self._model.precision + ("[" + ", ".join(dims) + "]" if dims else "")
 
-    def _line(self):
+    def _line(self) -> str:
         results = [self._type(s, p) for s, p in zip(self.results, self._per_sample)]
         return "%s %s(%s) -> %s" % (self.kind, self.name, ", ".join("%s: %s" % (n, self._type(s)) for n, s in self.args),
                                     results[0] if len(results) == 1 else "(" + ", ".join(results) + ")")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<" + self._line() + ">"
 
-    def __call__(self, *args, out=None, seed=0, **named):
+    def __call__(self, *args: Any, out: Any = None, seed: int = 0, **named: Any) -> Any:
         if self._scalar and len(args) == self._nargs and out is None and not seed:
             answer = self._numbers(self._number, self._nresults, *args)
             if answer is not NotImplemented: return answer
         return self._arrays(args, out, seed, named)
 
-    def _bound(self, args, named):
+    def _bound(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         if len(args) > self._nargs:
             raise TypeError("%s takes %d arguments (%s), found %d" % (self.name, self._nargs, ", ".join(self._names), len(args)))
         values = list(args) + [None]*(self._nargs - len(args))
@@ -150,11 +189,11 @@ class Function:
             if v is None: raise TypeError("%s lacks its argument `%s`: it takes %s" % (self.name, n, ", ".join(self._names)))
         return values
 
-    def _array(self, name, shape, value):
+    def _array(self, name: str, shape: tuple[int, ...], value: Any) -> np.ndarray:
         """The argument as an array of the model's precision whose last axes are `shape`."""
-        a = value if isinstance(value, np.ndarray) else np.asarray(value)
+        a = value if isinstance(value, np.ndarray) else _seen(value)
         if a.dtype != self._model.dtype:
-            if isinstance(value, np.ndarray) and a.dtype.kind == "f":
+            if hasattr(value, "dtype") and not isinstance(value, np.generic) and a.dtype.kind == "f":
                 raise TypeError("%s: `%s` is %s, and the model is %s: write .astype(np.%s)" % (self.name, name, a.dtype, self._model.precision,
                                                                                                self._model.dtype.name))
             if a.dtype.kind not in "fiub": raise TypeError("%s: `%s` should be numbers, found %s" % (self.name, name, a.dtype))
@@ -165,7 +204,7 @@ class Function:
                                                                                        list(a.shape)))
         return a
 
-    def _arrays(self, args, out, seed, named):
+    def _arrays(self, args: tuple[Any, ...], out: Any, seed: int, named: Mapping[str, Any]) -> Any:
         values = [self._array(n, s, v) for (n, s), v in zip(self.args, self._bound(args, named))]
         leading = [v.shape[:v.ndim - len(s)] for v, (_, s) in zip(values, self.args)]
         batch = leading[0] if leading and all(b == leading[0] for b in leading) else self._broadcast(leading)
@@ -180,54 +219,61 @@ class Function:
         answers = [r if r.ndim else r[()] for r in results]
         return answers[0] if self._nresults == 1 else tuple(answers)
 
-    def _broadcast(self, leading):
+    def _broadcast(self, leading: list[tuple[int, ...]]) -> tuple[int, ...]:
         try:
             return np.broadcast_shapes(*leading)
         except ValueError:
             raise ValueError("%s: the leading shapes of its arguments do not go together: %s" % (
                 self.name, ", ".join("%s %s" % (n, list(b)) for n, b in zip(self._names, leading)))) from None
 
-    def _given(self, v, batch, leading, shape):
+    def _given(self, v: np.ndarray, batch: tuple[int, ...], leading: tuple[int, ...], shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
         """(array, ld): the sample first, or last where it lies so."""
         if leading != batch: v = np.broadcast_to(v, batch + shape)
         if v.flags.c_contiguous: return v, 0
         if len(batch) == 1 and len(shape) == 1 and v.flags.f_contiguous: return v, v.shape[0]
         return np.ascontiguousarray(v), 0
 
-    def _out(self, out, shapes, values):
-        results = [out] if self._nresults == 1 and isinstance(out, np.ndarray) else list(out)
+    def _out(self, out: Any, shapes: list[tuple[int, ...]], values: list[np.ndarray]) -> list[np.ndarray]:
+        given = [out] if self._nresults == 1 and hasattr(out, "__dlpack__") else list(out)
+        results = [_seen(r) for r in given if hasattr(r, "__dlpack__")]
+        if len(results) != len(given): raise ValueError("%s: out should be an array, or several, that can be written" % self.name)
         if len(results) != self._nresults: raise ValueError("%s has %d results, out has %d" % (self.name, self._nresults, len(results)))
         for r, s in zip(results, shapes):
-            if not isinstance(r, np.ndarray) or r.shape != s or r.dtype != self._model.dtype or not r.flags.c_contiguous or not r.flags.writeable:
+            if r.shape != s or r.dtype != self._model.dtype or not r.flags.c_contiguous or not r.flags.writeable:
                 raise ValueError("%s: out should be a writable array of %s with the shape %s, in C order" % (self.name, self._model.dtype.name, list(s)))
         for k, r in enumerate(results):
             if any(np.may_share_memory(r, x) for x in values + results[:k]): raise ValueError("%s: out overlaps an argument or another result" % self.name)
         return results
 
-    def _derived(self, kind, word):
+    def _derived(self, kind: int, word: str) -> Function:
         status, number = self._handle.derive(kind, self._number)
-        if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind == 2
+        if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind > 1
                                                                    else "functions of the file have one, losses have gradients"))
         if status: self._model._fail(status)
         return self._model._function(number)
 
     @property
-    def vjp(self):
+    def vjp(self) -> Function:
         """F_vjp(arguments..., a cotangent for each result) -> a cotangent for each argument, and if the function has parameters, the gradient by all of them
         end to end, summed over the samples (`model.params.unflatten` takes it apart)."""
         return self._derived(0, "vjp")
 
     @property
-    def jvp(self):
+    def jvp(self) -> Function:
         """F_jvp(arguments..., a tangent for each) -> a tangent for each result."""
         return self._derived(1, "jvp")
 
     @property
-    def hvp(self):
+    def hvp(self) -> Function:
         """F_hvp(arguments..., a tangent for each) -> the Hessian times it, for each argument; of a function with one result, a scalar."""
         return self._derived(2, "hvp")
 
-    def csr(self, values, result=0):
+    @property
+    def value_and_grad(self) -> Function:
+        """F_grad(arguments...) -> what F gives, then its gradient by each argument; of a function with one result, a scalar."""
+        return self._derived(3, "gradient")
+
+    def csr(self, values: Any, result: int = 0) -> Any:
         """The nonzeros that the function gave, of one sample, as a scipy.sparse.csr_matrix."""
         from scipy.sparse import csr_matrix
         if self._patterns[result] is None: raise TypeError("%s does not give the nonzeros of a matrix: write `nonzeros(...)` in the file" % self.name)
@@ -238,63 +284,63 @@ class Function:
 class Loss:
     """The mean of a loss over its samples: call it with the fields, or with a dict of them. `gradient` gives the gradient by the parameters, end to end."""
 
-    def __init__(self, value, slope):
+    def __init__(self, value: Function, slope: Function) -> None:
         self._value, self._slope, self.name = value, slope, value.name
         self.args = value.args
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<loss %s(%s)>" % (self.name, ", ".join("%s: %s" % (n, self._value._type(s)) for n, s in self.args))
 
-    def _fields(self, args, named):
+    def _fields(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if len(args) == 1 and isinstance(args[0], Mapping) and not named: return (), {n: args[0][n] for n, _ in self.args}
         return args, named
 
-    def __call__(self, *args, seed=0, **named):
+    def __call__(self, *args: Any, seed: int = 0, **named: Any) -> float:
         args, named = self._fields(args, named)
         return float(self._value(*args, seed=seed, **named))
 
-    def value_and_grad(self, *args, seed=0, **named):
+    def value_and_grad(self, *args: Any, seed: int = 0, **named: Any) -> tuple[float, np.ndarray]:
         """(loss, gradient): one array, as long as `model.params.flat`; 0 for parameters that the training does not move."""
         if self._slope is None: raise ValueError("the loss `%s` has no gradient: it depends on no parameter, or goes through what has no derivative" % self.name)
         args, named = self._fields(args, named)
         loss, gradient = self._slope(*args, seed=seed, **named)
         return float(loss), gradient
 
-    def grad(self, *args, seed=0, **named):
+    def grad(self, *args: Any, seed: int = 0, **named: Any) -> np.ndarray:
         return self.value_and_grad(*args, seed=seed, **named)[1]
 
 
-class Parameters(Mapping):
+class Parameters(Mapping[str, np.ndarray]):
     """The parameters of a model by their paths, each an array that is read and written in place."""
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         self._model = model
-        self._array = {}
+        self._array: dict[str, np.ndarray] = {}
         for path, shape, buffer in model._handle.params(): self._array[path] = np.frombuffer(buffer, model.dtype).reshape(shape)
 
-    def __getitem__(self, path):
+    def __getitem__(self, path: str) -> np.ndarray:
         if path not in self._array: raise KeyError("there is no parameter `%s`; there are %s" % (path, ", ".join(self._array) or "none"))
         return self._array[path]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._array)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._array)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "{" + ", ".join("%r: %s%s" % (k, self._model.precision, list(v.shape)) for k, v in self._array.items()) + "}"
 
     @property
-    def flat(self):
+    def flat(self) -> np.ndarray:
         """All of them end to end, a copy; setting it writes them all."""
         return np.concatenate([v.ravel() for v in self._array.values()]) if self._array else np.empty(0, self._model.dtype)
 
     @flat.setter
-    def flat(self, values):
+    def flat(self, values: Any) -> None:
         for k, v in self.unflatten(values).items(): self._array[k][...] = v
 
-    def unflatten(self, values):
+    def unflatten(self, values: Any) -> dict[str, np.ndarray]:
         """A dict of views of one array that has all of them end to end, as a gradient has."""
         values = np.asarray(values)
         n = sum(v.size for v in self._array.values())
@@ -305,19 +351,21 @@ class Parameters(Mapping):
             at += v.size
         return out
 
-    def load(self, path):
+    def load(self, path: str | os.PathLike[str]) -> None:
         """All of them from a run directory or a .safetensors file, found by their paths; on an error they stay as they are."""
         self._model._done(self._model._handle.load(os.fspath(path)))
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """As a .safetensors file."""
         self._model._done(self._model._handle.save(os.fspath(path)))
 
 
 class Model:
-    """A program that is compiled: see hnnc.load. Functions of the file are attributes, and in `functions` by name. One thread at a time is in a model; others wait."""
+    """A program that is compiled: see hnnc.load. Functions of the file are attributes, and in `functions` by name. One thread at a time is in a model; others wait.
+    `close()`, or the end of a `with`, gives its memory back; else that is done when nothing uses it any more."""
 
-    def __init__(self, path, text, overrides, seed, threads, cpu, cache_dir, run=False):
+    def __init__(self, path: str, text: str | None, overrides: list[str], seed: int, threads: int, cpu: str | None, cache_dir: str | None,
+                 run: bool = False) -> None:
         handle = _hnnc.Model(path, text, run, overrides, seed, threads, cpu, cache_dir)
         self._handle, self._runs, self._lock = handle, 0, threading.RLock()
         state = handle.state()
@@ -330,7 +378,7 @@ class Model:
         self.warnings = _diagnostics(handle)
         self.proofs = [Proof(t, a, d, Place(*at)) for t, a, d, at in handle.claims()]
         handle.forget()
-        self._list = []
+        self._list: list[Function] = []
         self._more()
         self.functions = {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")}
         self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
@@ -338,45 +386,73 @@ class Model:
         self.losses = {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"}
         self.params = Parameters(self)
 
-    def _more(self):
+    def _more(self) -> None:
         """Functions that were added since."""
         for number, f in enumerate(self._handle.functions()):
             if number >= len(self._list): self._list.append(Function(self, number, *f))
 
-    def _function(self, number):
+    def _function(self, number: int) -> Function:
         if number >= len(self._list): self._more()
         return self._list[number]
 
-    def _done(self, status):
+    def _done(self, status: int) -> None:
         if status: self._fail(status)
 
-    def _fail(self, status):
+    def _fail(self, status: int) -> None:
         """Raises what the messages say of a call that gave this status."""
         said, text = _diagnostics(self._handle), self._handle.messages_text(False).strip()
         if self._handle.state() != FAULT: self._handle.forget()
         text = said[-1].message if said and status == IO else text or "the call makes no sense"
         raise (OSError(text) if status == IO else CompileError(text, said) if status == ERRORS else ValueError(text) if status == USAGE else Error(text, said))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Function:
         functions = self.__dict__.get("functions", {})
         if name in functions: return functions[name]
         raise AttributeError("the model has no function `%s`; it has %s" % (name, ", ".join(functions) or "none whose argument types are known"))
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return list(super().__dir__()) + list(self.functions)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = ["<hnnc model %s, %s, %d parameters" % (self.path, self.precision, sum(v.size for v in self.params.values()))]
         lines += ["  " + f._line() for f in self.functions.values()]
         lines += ["  " + repr(x)[1:-1] for x in self.losses.values()]
         lines += ["  %s: %s" % (p.claim, p.answer) for p in self.proofs]
         return "\n".join(lines) + ">"
 
-    def compile_all(self):
+    def close(self) -> None:
+        """Gives its memory and threads back: it cannot be asked any more. Arrays of its parameters that are still in use keep theirs."""
+        self._handle.close()
+        self.params._array.clear()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def export_onnx(self, path: str | os.PathLike[str], functions: Iterable[Function | Loss | str] | Function | Loss | str | None = None) -> None:
+        """Functions as an ONNX file, with the parameters as they are: of the file by their names, derivatives and losses as they are (`m.force.vjp`,
+        `m.losses["hnn"]`). None: each function of the file that can be as a file of its own, in the folder `path`."""
+        if isinstance(functions, (Function, Loss, str)): functions = [functions]
+        numbers = []
+        for f in functions or ():
+            if isinstance(f, Loss): f = f._value
+            if isinstance(f, str): f = next((x for x in self._list if x.name == f and x.kind not in ("loss", "gradient")), None) or self.__getattr__(f)
+            if f._model is not self: raise ValueError("%r is a function of another model" % f)
+            numbers.append(f._number)
+        if functions is not None and not numbers: raise ValueError("no function is named")
+        self._done(self._handle.export_onnx(os.fspath(path), tuple(numbers)))
+
+    def export_library(self, path: str | os.PathLike[str]) -> None:
+        """The model as a shared library and its header, PATH.so and PATH.h, with the parameters as they are. No C compiler is needed."""
+        self._done(self._handle.export_library(os.fspath(path)))
+
+    def compile_all(self) -> None:
         """Compiles every function now, together: faster than one by one, when they are first called."""
         self._done(self._handle.compile())
 
-    def run(self, out=None, *, progress=True, on_step=None):
+    def run(self, out: str | os.PathLike[str] | bool | None = None, *, progress: bool = True, on_step: Callable[[Step], Any] | None = None) -> Run:
         """Does what the file says, from top to bottom, as `hnnc run`: trains, reports, draws. Returns a Run; the parameters are trained afterwards.
 
         out: the run directory; None: one in runs/, False: none (and no plots). progress: a line on a terminal, a bar in a notebook. on_step(step): called now

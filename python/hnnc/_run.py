@@ -1,23 +1,51 @@
 """Runs: training with progress, what a run directory holds, many runs."""
+from __future__ import annotations
+
 import itertools
 import json
 import os
 import sys
 import threading
 import time
-from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from . import _hnnc
-from ._model import NUMBERS, OK, STOPPED, Error, _diagnostics, load, load_run
-
-Step = namedtuple("Step", "loss step steps value test lr samples_per_second losses monitor")
-Report = namedtuple("Report", "name shape n mean sd min max")
-Report.__doc__ = "A report over n samples; of a tensor, mean, sd, min and max are nested lists' elements, row-major."
-Expect = namedtuple("Expect", "text holds")
+from ._model import NUMBERS, OK, STOPPED, Diagnostic, Error, Model, _diagnostics, load, load_run
+from ._table import as_html, as_image, as_text, paragraph
 
 
-def _in_notebook():
+class Step(NamedTuple):
+    """Where a training is: NaN where there is no number; `losses` and `monitor` are [(name, value)]."""
+    loss: str
+    step: int
+    steps: int
+    value: float
+    test: float
+    lr: float
+    samples_per_second: float
+    losses: list[tuple[str, float]]
+    monitor: list[tuple[str, float]]
+
+
+class Report(NamedTuple):
+    """A report over n samples; of a tensor, mean, sd, min and max are lists of its elements, row-major."""
+    name: str
+    shape: tuple[int, ...]
+    n: int | None
+    mean: Any
+    sd: Any
+    min: Any
+    max: Any
+
+
+class Expect(NamedTuple):
+    text: str
+    holds: bool
+
+
+def _in_notebook() -> bool:
     try:
         from IPython import get_ipython
         return type(get_ipython()).__name__ == "ZMQInteractiveShell"
@@ -28,13 +56,14 @@ def _in_notebook():
 class _Bar:
     """A line that is written over; in a notebook an output that is."""
 
-    def __init__(self):
-        self.handle, self.width = None, 0
+    def __init__(self) -> None:
+        self.handle: Any = None
+        self.width = 0
         if _in_notebook():
             from IPython.display import display
             self.handle = display({"text/plain": ""}, raw=True, display_id=True)
 
-    def __call__(self, s):
+    def __call__(self, s: Step) -> None:
         done = s.step/s.steps if s.steps else 1
         text = "%s %s %d/%d  loss %.4e%s  lr %.2e" % (s.loss, "#"*int(20*done) + "."*(20 - int(20*done)), s.step, s.steps, s.value,
                                                       "" if s.test != s.test else "  test %.4e" % s.test, s.lr)
@@ -44,11 +73,11 @@ class _Bar:
             sys.stderr.flush()
             self.width = len(text)
 
-    def end(self):
+    def end(self) -> None:
         if not self.handle and self.width: sys.stderr.write("\n")
 
 
-def _json(path):
+def _json(path: str) -> dict[str, Any]:
     """A file of a run, which is an object; Error if it is damaged."""
     try:
         with open(path, encoding="utf-8") as f: whole = json.load(f)
@@ -58,22 +87,25 @@ def _json(path):
     return whole
 
 
-def _report(name, shape, n, means, sds, mins, maxs):
-    def one(v):
+def _report(name: str, shape: tuple[int, ...], n: int, means: list[float], sds: list[float], mins: list[float], maxs: list[float]) -> Report:
+    def one(v: list[float]) -> Any:
         return v[0] if not shape else v
     return Report(name, tuple(shape), n, one(means), one(sds), one(mins), one(maxs))
 
 
 class Plot:
-    """A drawing of a run: shown as a picture in a notebook; `path` is its file."""
+    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
 
-    def _repr_svg_(self):
-        with open(self.path, encoding="utf-8") as f: return f.read()
+    def _image(self) -> str:
+        with open(self.path, "rb") as f: return as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read())
 
-    def __repr__(self):
+    def _repr_html_(self) -> str:
+        return self._image()
+
+    def __repr__(self) -> str:
         return "<plot %s>" % self.path
 
 
@@ -81,10 +113,12 @@ class Run:
     """What a run gave. `reports` by name, `expects`, `ok` (done, and every `expect` and `prove` holds), `stopped`; of a run directory `dir`, `metrics`
     (a dict for each line of metrics.jsonl), `plots` by name, `arrays(name)`; `model`, with its parameters as trained."""
 
-    def __init__(self, directory, model=None, status=None):
+    def __init__(self, directory: str | None, model: Model | None = None, status: int | None = None) -> None:
         self.dir, self._model, self._status = directory, model, status
         self._number = model._runs if model is not None else 0
-        self.reports, self.expects, self.diagnostics = {}, [], []
+        self.reports: dict[str, Report] = {}
+        self.expects: list[Expect] = []
+        self.diagnostics: list[Diagnostic] = []
         if model is not None:
             self.reports = {r[0]: _report(*r) for r in model._handle.reports()}
             self.expects = [Expect(*e) for e in model._handle.expects()]
@@ -92,69 +126,85 @@ class Run:
         elif directory is not None:
             self._read()
 
-    def _read(self):
+    def _read(self) -> None:
+        assert self.dir is not None
         said = os.path.join(self.dir, "reports.json")
         if not os.path.exists(said): return
         whole = _json(said)
         for name, r in whole.get("reports", {}).items():
             if isinstance(r, dict): self.reports[name] = Report(name, tuple(r.get("shape", ())), r.get("n"), *(r.get(k) for k in ("mean", "sd", "min", "max")))
-        self.expects = [Expect(e.get("text"), e.get("holds")) for e in whole.get("expects", []) if isinstance(e, dict)]
+        self.expects = [Expect(str(e.get("text")), bool(e.get("holds"))) for e in whole.get("expects", []) if isinstance(e, dict)]
 
     @property
-    def manifest(self):
+    def manifest(self) -> dict[str, Any]:
         if self.dir is None: return {}
         return _json(os.path.join(self.dir, "manifest.json"))
 
     @property
-    def status(self):
+    def status(self) -> str | None:
         if self._status is not None: return {OK: "done", STOPPED: "stopped"}.get(self._status, "failed")
         return self.manifest.get("status")
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return self.status == "done" and all(e.holds for e in self.expects)
 
     @property
-    def stopped(self):
+    def stopped(self) -> bool:
         return self.status == "stopped"
 
     @property
-    def model(self):
+    def model(self) -> Model:
         if self._model is not None and self._model._runs != self._number and self.dir is not None: self._model = None
-        if self._model is None: self._model, self._number = load_run(self.dir), 0
+        if self._model is None:
+            if self.dir is None: raise Error("a run without a directory does not have its parameters any more: its model has been run again")
+            self._model, self._number = load_run(self.dir), 0
         return self._model
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[dict[str, Any]]:
         if self.dir is None: return []
         path = os.path.join(self.dir, "metrics.jsonl")
         if not os.path.exists(path): return []
         with open(path, encoding="utf-8") as f: return [json.loads(line) for line in f if line.strip()]
 
     @property
-    def plots(self):
+    def plots(self) -> dict[str, Plot]:
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        return {n[:-4]: Plot(os.path.join(folder, n)) for n in names if n.endswith(".svg")}
+        return {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)}
 
-    def arrays(self, name):
+    def arrays(self, name: str) -> dict[str, Any]:
         """What `save NAME` wrote: a dict of arrays."""
         import numpy as np
+        if self.dir is None: raise Error("a run without a directory has no arrays")
         with np.load(os.path.join(self.dir, "arrays", name + ".npz")) as f: return {k: f[k] for k in f.files}
 
-    def __repr__(self):
-        lines = ["<hnnc run %s, %s" % (self.dir or "without a directory", self.status)]
-        lines += ["  %-24s %s" % (r.name, "%.6g" % r.mean if not r.shape and r.mean is not None else list(r.shape)) for r in self.reports.values()]
-        lines += ["  expect %s: %s" % (e.text, "holds" if e.holds else "FAILS") for e in self.expects]
-        return "\n".join(lines) + ">"
+    def _title(self) -> str:
+        return "hnnc run %s, %s" % (self.dir or "without a directory", self.status)
+
+    def _table(self) -> tuple[list[str], list[list[Any]]]:
+        return ["report", "mean", "sd", "min", "max", "n", "shape"], [
+            [r.name] + ([r.mean, r.sd, r.min, r.max, r.n, None] if not r.shape else [None]*4 + [r.n, list(r.shape)]) for r in self.reports.values()]
+
+    def _expected(self) -> list[str]:
+        return ["expect %s: %s" % (e.text, "holds" if e.holds else "FAILS") for e in self.expects]
+
+    def __repr__(self) -> str:
+        table = [as_text(*self._table(), indent="  ")] if self.reports else []
+        return "\n".join(["<" + self._title()] + table + ["  " + e for e in self._expected()]) + ">"
+
+    def _repr_html_(self) -> str:
+        table = [as_html(*self._table())] if self.reports else []
+        return "".join([paragraph(self._title())] + table + [paragraph(e) for e in self._expected()] + [p._image() for p in self.plots.values()])
 
 
-def run_model(model, out, progress, on_step):
+def run_model(model: Model, out: str | os.PathLike[str] | bool | None, progress: bool, on_step: Callable[[Step], Any] | None) -> Run:
     bar = _Bar() if progress else None
 
-    raised = []
+    raised: list[BaseException] = []
 
-    def step(*values):
+    def step(*values: Any) -> bool:
         s = Step(*values)
         try:
             if bar: bar(s)
@@ -163,10 +213,12 @@ def run_model(model, out, progress, on_step):
             raised.append(e)
             return False
 
+    if out is True: raise TypeError("out is a folder, None or False")
     directory = None if out is False else "" if out is None else os.fspath(out)
-    answer, over, interrupted = [], threading.Event(), False
+    answer: list[int] = []
+    over, interrupted = threading.Event(), False
 
-    def work():
+    def work() -> None:
         try:
             answer.append(model._handle.run(directory, step if bar or on_step is not None else None))
         except BaseException as e:
@@ -202,40 +254,49 @@ def run_model(model, out, progress, on_step):
     return result
 
 
-def run(path, out=None, *, progress=True, on_step=None, options=None, seed=0, threads=0, **constants):
+def run(path: str | os.PathLike[str], out: str | os.PathLike[str] | bool | None = None, *, progress: bool = True,
+        on_step: Callable[[Step], Any] | None = None, options: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0, **constants: Any) -> Run:
     """Loads a file and runs it: hnnc.load and Model.run together."""
     return load(path, options=options, seed=seed, threads=threads, **constants).run(out, progress=progress, on_step=on_step)
 
 
-class Runs(list):
-    """Runs as a table: a list of dicts; `frame()` makes a pandas DataFrame of it."""
+class Runs(list[dict[str, Any]]):
+    """Runs, a list of dicts. It shows itself as a table, of text or HTML; `to_pandas()` makes a DataFrame of it."""
 
-    def frame(self):
+    def _table(self) -> tuple[list[str], list[list[Any]]]:
+        rows = [self._row(r) for r in self]
+        heads = list(dict.fromkeys(k for r in rows for k in r))
+        return heads, [[r.get(k) for k in heads] for r in rows]
+
+    def to_pandas(self) -> Any:
         import pandas
         return pandas.DataFrame([self._row(r) for r in self])
 
     @staticmethod
-    def _row(r):
+    def _row(r: dict[str, Any]) -> dict[str, Any]:
+        """What is a number or a word; of each report its mean; overrides by their names."""
         row = {k: v for k, v in r.items() if not isinstance(v, (dict, list))}
+        for x in r.get("overrides") or []:
+            if isinstance(x, str) and "=" in x: row[x.split("=", 1)[0]] = x.split("=", 1)[1]
         for name, v in (r.get("reports") or {}).items(): row[name] = v.get("mean") if isinstance(v, dict) else v
         return row
 
-    def __repr__(self):
-        rows = [self._row(r) for r in self]
-        keys = list(dict.fromkeys(k for r in rows for k in r))
-        table = [keys] + [["%.5g" % r[k] if isinstance(r.get(k), float) else str(r.get(k, "")) for k in keys] for r in rows]
-        width = [max(len(t[i]) for t in table) for i in range(len(keys))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(t, width)).rstrip() for t in table)
+    def __repr__(self) -> str:
+        return as_text(*self._table()) if self else "no runs"
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._table()) if self else paragraph("no runs")
 
 
-def runs(directory="runs"):
+def runs(directory: str | os.PathLike[str] = "runs") -> Runs:
     """The runs in a folder and the folders in it."""
     text = _hnnc.runs(os.fspath(directory))
     if text is None: raise FileNotFoundError("there is no folder `%s`" % directory)
     return Runs(json.loads(text)["runs"])
 
 
-def sweep(path, grid, *, seeds=(0,), jobs=1, out=None, threads=1, **constants):
+def sweep(path: str | os.PathLike[str], grid: Mapping[str, Iterable[Any]], *, seeds: Iterable[int] | int = (0,), jobs: int = 1,
+          out: str | os.PathLike[str] | None = None, threads: int = 1, **constants: Any) -> Runs:
     """Runs a file for each point of a grid: sweep("kepler.hnn", {"noise": [0, 0.1], "train.optimizer.lr": [1e-2, 1e-3]}, seeds=range(5), jobs=2).
 
     Each run has a directory of its own in `out` (default runs/sweep-TIME). A run that fails has its error in the table, and the others go on.
@@ -244,9 +305,10 @@ def sweep(path, grid, *, seeds=(0,), jobs=1, out=None, threads=1, **constants):
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
     jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
-    at_work, over = set(), []
+    at_work: set[Model] = set()
+    over: list[bool] = []
 
-    def one(job):
+    def one(job: tuple[int, dict[str, Any], int]) -> dict[str, Any]:
         k, point, seed = job
         place, row = os.path.join(out, "%03d" % k), {"run": None, "seed": seed, **point}
         if over: return {**row, "status": "stopped"}

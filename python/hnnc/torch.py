@@ -7,17 +7,24 @@
 
 Derivatives are the compiled ones (`f.vjp`, and its own). The batch is one leading axis, or none.
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
+
+from ._model import Function
 
 __all__ = ["Module", "function"]
 
 
-def _tensors(values):
+def _tensors(values: Any) -> Any:
     return tuple(torch.from_numpy(np.array(v, order="C")) for v in values)
 
 
-def _call(f, params, tensors):
+def _call(f: Function, params: Any, tensors: Any) -> Any:
     """The results of f as a tuple of arrays, at these parameters (None: as they are)."""
     with f._model._lock:                 # the parameters are the model's: nobody else writes them before the call
         if params is not None: f._model.params.flat = params.detach().numpy()
@@ -29,18 +36,18 @@ class _Function(torch.autograd.Function):
     """apply(f, params or None, *tensors): of the per-sample results of f alone; the gradient by parameters is the cotangent of `params`."""
 
     @staticmethod
-    def forward(f, params, *tensors):
+    def forward(f: Any, params: Any, *tensors: Any) -> Any:
         results = _call(f, params, tensors)
         return _tensors(results[:sum(f._per_sample)])
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         f, params, *tensors = inputs
         ctx.f = f
         ctx.save_for_backward(params, *tensors)
 
     @staticmethod
-    def backward(ctx, *cotangents):
+    def backward(ctx: Any, *cotangents: Any) -> Any:
         params, *tensors = ctx.saved_tensors
         shapes = [(tensors[0].shape[:tensors[0].dim() - len(ctx.f.args[0][1])]) + s for s in ctx.f.results]
         given = [torch.zeros(s, dtype=tensors[0].dtype) if c is None else c for c, s in zip(cotangents, shapes)]
@@ -51,7 +58,7 @@ class _Function(torch.autograd.Function):
         return (None, slope) + tuple(bars[:len(tensors)])
 
     @staticmethod
-    def vmap(info, in_dims, f, params, *tensors):
+    def vmap(info: Any, in_dims: Any, f: Any, params: Any, *tensors: Any) -> Any:
         rows = [t if d is None else t.movedim(d, 0) for t, d in zip(tensors, in_dims[2:])]
         rows = [t.expand((info.batch_size,) + t.shape) if d is None else t for t, d in zip(rows, in_dims[2:])]
         return _Function.apply(f, params, *rows), (0,)*sum(f._per_sample)
@@ -61,24 +68,24 @@ class _Slope(torch.autograd.Function):
     """apply(f, params, *tensors, *cotangents): the gradient of the paired results by the parameters. A derivative of it is not taken."""
 
     @staticmethod
-    def forward(f, params, *tensors):
+    def forward(f: Any, params: Any, *tensors: Any) -> Any:
         return _tensors(_call(f.vjp, params, tensors)[-1:])[0]
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         pass
 
     @staticmethod
-    def backward(ctx, *cotangents):
+    def backward(ctx: Any, *cotangents: Any) -> Any:
         raise NotImplementedError("second derivatives by the parameters alone are not compiled: write what you need as a `loss` in the file")
 
 
-def function(f):
+def function(f: Function) -> Callable[..., Any]:
     """f(tensor, ...) -> a tensor, or a tuple of them; the parameters are the model's as they are."""
     return lambda *tensors: _apply(f, None, tensors)
 
 
-def _apply(f, params, tensors):
+def _apply(f: Function, params: Any, tensors: Any) -> Any:
     tensors = [torch.as_tensor(t, dtype=getattr(torch, f._model.dtype.name)) for t in tensors]
     if len(tensors) != f._nargs: raise TypeError("%s takes %d arguments (%s), found %d" % (f.name, f._nargs, ", ".join(f._names), len(tensors)))
     leading = torch.broadcast_shapes(*[t.shape[:t.dim() - len(s)] for t, (_, s) in zip(tensors, f.args)])
@@ -90,13 +97,13 @@ def _apply(f, params, tensors):
 class Module(torch.nn.Module):
     """A function of a model whose parameters PyTorch trains: `weights`, all of them end to end. They are written into the model when it is called."""
 
-    def __init__(self, f):
+    def __init__(self, f: Function) -> None:
         super().__init__()
         self.f = f
         self.weights = torch.nn.Parameter(torch.from_numpy(f._model.params.flat.copy()))
 
-    def forward(self, *tensors):
+    def forward(self, *tensors: Any) -> Any:
         return _apply(self.f, self.weights, tensors)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return self.f._line()

@@ -1,5 +1,6 @@
 /* Groups that are alike and written once (codegen/gen/gen_outline.c), against the evaluator; that they are written once; and
  * the linker (codegen/object/image.c) on objects that are damaged. */
+#include "codegen/object/codegen_priv.h"
 #include "codegen/object/image_priv.h"
 #include "tests/common/codegen_util.h"
 #include "tests/common/cunit_main.h"
@@ -58,7 +59,7 @@ static void test_networks(void) {
     Build b;
     start(&b, k & 1);
     network(&b, k & 2 ? 5 : 3, k & 4 ? 20 : 33, !(k & 8), k & 2);
-    check(&b, k % 3 ? NULL : "x86-64", k & 1 ? 19 : 40);
+    check(&b, k % 3 ? NULL : CODEGEN_PLAIN, k & 1 ? 19 : 40);
   }
 }
 
@@ -67,7 +68,7 @@ static void test_flows(void) {
     Build b;
     start(&b, k & 1);
     flow(&b, 6, 1 + (uint32_t)k % 4, k & 2 ? 17 : 32);
-    check(&b, k % 3 ? NULL : "x86-64", 37);
+    check(&b, k % 3 ? NULL : CODEGEN_PLAIN, 37);
   }
 }
 
@@ -143,6 +144,37 @@ static void test_once(void) {
   }
 }
 
+/* ---- shares ------------------------------------------------------------------------------------------------------------- */
+
+/* Objects of one function: the first calls what the others define. */
+static void test_shares(void) {
+  char err[256] = "";
+  CgImage *im[8] = {NULL};
+  CgObject *object;
+  Build b;
+  Cg *cg = codegen_start(NULL, NULL);
+  start(&b, true);
+  flow(&b, 90, 3, 20);
+  ir_build_finish(&b);
+  cg_add(cg, b.f, "f");
+  const uint32_t n = cg_objects(cg, NULL, 0, &object, err, sizeof err) - 1; /* the first is of wrappers */
+  CU_ASSERT_FATAL(n > 1 && n < 8);
+  for (uint32_t k = n; k-- > 0;) {
+    const CgObject *o = &object[k + 1];
+    if (!k) CU_ASSERT_PTR_NULL(cg_image_load(o->p, o->n, NULL, err, sizeof err));
+    im[k] = cg_image_load(o->p, o->n, im[k + 1], err, sizeof err);
+    CU_ASSERT_PTR_NOT_NULL(im[k]);
+    base_free(o->p);
+  }
+  base_free(object[0].p);
+  base_free(object);
+  CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im[0], "f"));
+  CU_ASSERT_PTR_NULL(cg_image_symbol(im[1], "f"));
+  for (uint32_t k = 0; k < n; k++) cg_image_destroy(im[k]);
+  cg_destroy(cg);
+  ir_fn_destroy(b.f);
+}
+
 /* ---- damaged objects --------------------------------------------------------------------------------------------------- */
 
 static size_t make_object(char **p) {
@@ -169,7 +201,7 @@ static size_t make_object(char **p) {
 static void test_damage(void) {
   char *object, err[256] = "";
   size_t n = make_object(&object);
-  CgImage *im = cg_image_load(object, n, err, sizeof err);
+  CgImage *im = cg_image_load(object, n, NULL, err, sizeof err);
   CU_ASSERT_PTR_NOT_NULL_FATAL(im);
   CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im, "f"));
   CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im, "f_info"));
@@ -178,12 +210,12 @@ static void test_damage(void) {
   for (size_t cut = 0; cut < n; cut += 1 + cut / 8) {
     char *part = base_realloc(NULL, cut + 1); /* of its own size: a sanitizer sees what is read beyond it */
     memcpy(part, object, cut);
-    CU_ASSERT_PTR_NULL(cg_image_load(part, cut, err, sizeof err));
+    CU_ASSERT_PTR_NULL(cg_image_load(part, cut, NULL, err, sizeof err));
     base_free(part);
   }
   for (size_t at = 0; at < n; at += 1 + n / 3000) { /* loads or does not: it is not run */
     object[at] ^= 0x55;
-    cg_image_destroy(cg_image_load(object, n, err, sizeof err));
+    cg_image_destroy(cg_image_load(object, n, NULL, err, sizeof err));
     object[at] ^= 0x55;
   }
   base_free(object);
@@ -194,5 +226,6 @@ const Suite suite = {"alike", (CU_TestInfo[]){{"networks", test_networks},
                                               {"in pieces", test_long},
                                               {"in loops", test_loops},
                                               {"written once", test_once},
+                                              {"shares", test_shares},
                                               {"damaged objects", test_damage},
                                               CU_TEST_INFO_NULL}};

@@ -66,7 +66,7 @@ static void test_network_single(void) {
   static const struct {
     uint32_t width;
     const char *cpu;
-  } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
+  } run[] = {{140, NULL}, {270, NULL}, {67, CODEGEN_PLAIN}};
   for (size_t k = 0; k < sizeof run / sizeof *run; k++)
     for (int f64 = 0; f64 < 2; f64++) {
       Fn *f = network(run[k].width, 3 + (uint32_t)k, f64);
@@ -105,8 +105,8 @@ static void test_single(void) {
   single_many(NULL, 1, 30, true, false);
   single_many(NULL, 1001, 30, false, false);
   single_many(NULL, 2001, 50, true, true);
-  single_many("x86-64", 3001, 20, false, true);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) single_many("haswell", 3201, 20, true, true);
+  single_many(CODEGEN_PLAIN, 3001, 20, false, true);
+  if (CODEGEN_WIDER) single_many(CODEGEN_WIDER, 3201, 20, true, true);
 }
 
 /* NaN, infinities and zeros of either sign among the inputs, in every form and at every width: the same results are not finite. */
@@ -126,9 +126,9 @@ static void test_special(void) {
   special_many(NULL, CG_AUTO, 5101, 60, false);
   special_many(NULL, CG_SINGLE, 5201, 30, true);
   special_many(NULL, CG_SINGLE, 5301, 30, false);
-  special_many("x86-64", CG_AUTO, 5401, 40, false);
-  special_many("x86-64", CG_SINGLE, 5501, 15, true);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) special_many("haswell", CG_AUTO, 5601, 40, true);
+  special_many(CODEGEN_PLAIN, CG_AUTO, 5401, 40, false);
+  special_many(CODEGEN_PLAIN, CG_SINGLE, 5501, 15, true);
+  if (CODEGEN_WIDER) special_many(CODEGEN_WIDER, CG_AUTO, 5601, 40, true);
 }
 
 static char **hunt; /* cpu form seed f64 scans: one random function only */
@@ -141,11 +141,11 @@ static void test_random64(void) { random_many(NULL, 1, 100, true, false); }
 static void test_random32(void) { random_many(NULL, 1001, 100, false, false); }
 static void test_random_loops(void) { random_many(NULL, 2001, 100, true, true); }
 static void test_random_isas(void) {
-  random_many("x86-64", 3001, 30, true, true);
-  random_many("x86-64", 3101, 30, false, true);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    random_many("haswell", 3201, 30, true, true);
-    random_many("haswell", 3301, 30, false, true);
+  random_many(CODEGEN_PLAIN, 3001, 30, true, true);
+  random_many(CODEGEN_PLAIN, 3101, 30, false, true);
+  if (CODEGEN_WIDER) {
+    random_many(CODEGEN_WIDER, 3201, 30, true, true);
+    random_many(CODEGEN_WIDER, 3301, 30, false, true);
   }
 }
 

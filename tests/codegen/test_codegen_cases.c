@@ -526,7 +526,7 @@ typedef struct Writer {
 static void *write_some(void *ctx) {
   Writer *w = ctx;
   char err[256];
-  static const char *const cpu[] = {"x86-64", "haswell", "znver4", NULL};
+  static const char *const cpu[] = {CODEGEN_PLAIN, CODEGEN_OTHERS, NULL};
   Cg *cg = cg_create(&(CgOptions){.cpu = cpu[w->seed % 4], .opt = 1}, err, sizeof err),
      *own = cg_create(&(CgOptions){.opt = 1}, err, sizeof err);
   FILE *out = open_memstream(&w->text, &w->n);

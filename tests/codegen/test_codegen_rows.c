@@ -126,8 +126,8 @@ static void many(const char *cpu, CgForm form, uint64_t seed, int n) {
 static void test_tiles(void) { many(NULL, CG_TILES, 100, 60); }
 static void test_single(void) { many(NULL, CG_SINGLE, 200, 40); }
 static void test_widths(void) {
-  many("x86-64", CG_TILES, 300, 30);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) many("haswell", CG_TILES, 400, 30);
+  many(CODEGEN_PLAIN, CG_TILES, 300, 30);
+  if (CODEGEN_WIDER) many(CODEGEN_WIDER, CG_TILES, 400, 30);
 }
 
 const Suite suite = {"rows", (CU_TestInfo[]){{"tiles", test_tiles},

@@ -217,10 +217,8 @@ static void everywhere(Run *r) {
   folded(r);
   bool native = !r->form.forward && !r->form.late && r->form.second != SHARED; /* other orders are the same instructions */
   if (native) compiled(r, NULL);
-  if (native) compiled(r, "x86-64");
-#ifdef __x86_64__
-  if (native && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) compiled(r, "haswell");
-#endif
+  if (native) compiled(r, CODEGEN_PLAIN);
+  if (native && CODEGEN_WIDER) compiled(r, CODEGEN_WIDER);
   ir_fn_destroy(r->f);
 }
 

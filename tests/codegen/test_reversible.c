@@ -266,7 +266,7 @@ static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory) {
   chain_weights(&c, w);
   for (uint32_t k = 0; k < depth; k++) chain_step(&c.b, ADD_NET, (int)(k & 1), n, c.x, c.context, w);
   Fn *d = derived_of(chain_close(&c), memory);
-  Cg *cg = codegen_start("x86-64", NULL);
+  Cg *cg = codegen_start(CODEGEN_PLAIN, NULL);
   FILE *out = tmpfile();
   long long bytes = -1;
   cg_add(cg, d, "f");
@@ -300,7 +300,7 @@ static void compiled(Fn *loss, bool both, uint64_t seed) {
   for (int m = 0; m < 2; m++) {
     Fn *d = derived(loss, m ? MEMORY_REVERSIBLE : MEMORY_STORED);
     if (both || m) codegen_check(NULL, d, 11, seed);
-    if (both || !m) codegen_check("x86-64", d, 11, seed);
+    if (both || !m) codegen_check(CODEGEN_PLAIN, d, 11, seed);
     ir_fn_destroy(d);
   }
   ir_fn_destroy(loss);

@@ -293,7 +293,7 @@ def differences(f, x, h=1e-6):
 
 def test_products_with_jacobians():
     write("m.hnn", MODEL)
-    hnnc("compile", "m.hnn", "-q", "--vjp=f", "--jvp", "f", "--hvp=quartic", "--vjp=f_vjp", "--vjp=one", "--jvp=T")
+    hnnc("compile", "m.hnn", "-q", "--vjp=f", "--jvp", "f", "--hvp=quartic", "--vjp=f_vjp", "--vjp=one", "--jvp=T", "--grad=quartic")
     lib, so = library("m")
     m = lib.create()
     kinds = {lib.function[k].name.decode(): lib.function[k].kind.decode() for k in range(lib.nfunction)}
@@ -354,10 +354,14 @@ def test_products_with_jacobians():
     check(close(second[4], by_params(lambda: paired_again(x, t, g0, g1)), 1e-6), "twice, by the parameters")
     hvp = call(lib, m, number(lib, "quartic_hvp", "hvp"), n, [numbers(x), numbers(v0)])[0]
     check(close(hvp, [12*x[3*s + e]**2*v0[3*s + e] + (v0[3*s + 1 - e] if e < 2 else 0) for s in range(n) for e in range(3)]), "the Hessian times a vector")
+    value, slope = call(lib, m, number(lib, "quartic_grad", "grad"), n, [numbers(x)])
+    check(list(value) == list(call(lib, m, number(lib, "quartic", "fn"), n, [numbers(x)])[0]), "the value with its gradient")
+    check(close(slope, differences(lambda y: sum(call(lib, m, number(lib, "quartic", "fn"), n, [numbers(y)])[0]), x), 1e-7), "its gradient")
     check(close(call(lib, m, number(lib, "one_vjp", "vjp"), n, [numbers(t), numbers(g1)])[0], [-math.exp(-a)/2*b for a, b in zip(t, g1)]), "without parameters")
     lib.destroy(m)
     hnnc("compile", "m.hnn", "--vjp=quartik", code=1, says="--vjp=quartik: there is no function `quartik`, did you mean `quartic`?")
     hnnc("compile", "m.hnn", "--hvp=f", code=1, says="--hvp takes a function with one result, a scalar")
+    hnnc("compile", "m.hnn", "--grad=f", code=1, says="--grad takes a function with one result, a scalar")
     hnnc("run", "m.hnn", "--hvp=f", code=2, says="--hvp")
 
 

@@ -1,8 +1,10 @@
 /* libhnnc by its header alone, as a user has it: hnnc.h, and libhnnc.so. */
 #include "hnnc.h"
+#include "runtime/library/model.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
+#include <dlfcn.h>
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -141,6 +143,61 @@ static void test_derivatives(void) {
   CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK && hnnc_call_arrays(m, value, 2, 0, in, &(hnnc_array){other, 0}) == HNNC_OK);
   CU_ASSERT(other[0] != loss[0]);
   CU_ASSERT(hnnc_compile(m) == HNNC_OK);
+  size_t both;
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_GRAD, net, &both) == HNNC_OK && hnnc_derive(m, HNNC_GRAD, vjp, &again) == HNNC_USAGE);
+  const hnnc_array with[] = {{loss, 0}, {bar[0], 0}, {bar[1], 0}};
+  CU_ASSERT(hnnc_set_param(m, 0, w, 3) == HNNC_OK && hnnc_call_arrays(m, both, 1, 0, in, with) == HNNC_OK);
+  CU_ASSERT(loss[0] == 307 && bar[0][0] == 4 && bar[1][0] == 60);
+  hnnc_close(m);
+}
+
+static bool has_file(const char *dir, const char *name) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  return access(path, R_OK) == 0 && unlink(path) == 0;
+}
+
+/* As ONNX: functions, losses and products by their numbers, in one file or each in its own. */
+static void test_onnx(void) {
+  hnnc_model *m = open_it(program);
+  char dir[] = "/tmp/hnnc-test-XXXXXX", path[64];
+  CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+  snprintf(path, sizeof path, "%s/two", dir);
+  size_t two[] = {kind_number(m, "learned", "net"), kind_number(m, "fit", "loss"), 0};
+  CU_ASSERT_FATAL(hnnc_derive(m, HNNC_VJP, two[0], &two[2]) == HNNC_OK);
+  CU_ASSERT(hnnc_export_onnx(m, path, two, 3) == HNNC_OK && has_file(dir, "two.onnx"));
+  two[1] = kind_number(m, "fit", "gradient");
+  CU_ASSERT(hnnc_export_onnx(m, path, two, 3) == HNNC_OK && has_file(dir, "two.onnx"));
+  CU_ASSERT(hnnc_export_onnx(m, path, (size_t[]){1000}, 1) == HNNC_USAGE);
+  CU_ASSERT(hnnc_export_onnx(m, NULL, two, 1) == HNNC_USAGE && hnnc_export_onnx(m, path, NULL, 1) == HNNC_USAGE);
+  CU_ASSERT(hnnc_export_onnx(m, "/dev/null/x", two, 1) == HNNC_IO && hnnc_messages(m, NULL) == 1);
+  CU_ASSERT(!has_file(dir, "two.onnx") && hnnc_export_onnx(m, dir, NULL, 0) == HNNC_OK);
+  CU_ASSERT(has_file(dir, "test.H.onnx") && has_file(dir, "test.learned.onnx"));
+  CU_ASSERT(has_file(dir, "test.error.onnx") && has_file(dir, "test.energy.onnx") && has_file(dir, "test.loss_fit.onnx") &&
+            has_file(dir, "test.gradient_fit.onnx") && rmdir(dir) == 0);
+  hnnc_close(m);
+}
+
+/* As a library, with the parameters as they are. */
+static void test_shared(void) {
+  hnnc_model *m = open_it(program);
+  char dir[] = "/tmp/hnnc-test-XXXXXX", path[64];
+  double w[3] = {2, 3, 5};
+  CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+  snprintf(path, sizeof path, "%s/model", dir);
+  CU_ASSERT(hnnc_set_param(m, 0, w, 3) == HNNC_OK && hnnc_export_library(m, path) == HNNC_OK);
+  snprintf(path, sizeof path, "%s/model.so", dir);
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(so);
+  const hnn_library *l = dlsym(so, "hnn_library_1");
+  CU_ASSERT_FATAL(l && l->abi == HNN_ABI && l->f64);
+  hnn_model *made = l->create();
+  CU_ASSERT_FATAL(made != NULL);
+  CU_ASSERT(!memcmp(l->param(made, 0), w, sizeof w));
+  l->destroy(made);
+  dlclose(so);
+  CU_ASSERT(hnnc_export_library(m, NULL) == HNNC_USAGE && hnnc_export_library(m, "/dev/null/x") == HNNC_IO);
+  CU_ASSERT(has_file(dir, "model.so") && has_file(dir, "model.h") && rmdir(dir) == 0);
   hnnc_close(m);
 }
 
@@ -688,6 +745,8 @@ static void test_usage(void) {
 const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"params", test_params},
                                                 {"derivatives", test_derivatives},
+                                                {"onnx", test_onnx},
+                                                {"shared library", test_shared},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},

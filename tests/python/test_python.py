@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """The Python package, as a user has it: PYTHONPATH is the build's. test_python.py FOLDER; 77 where NumPy or the module is not there."""
+import ast
+import ctypes
+import inspect
+import json
 import os
-import re
+import select
 import signal
 import subprocess
 import sys
@@ -171,6 +175,57 @@ def test_derivatives():
     check(close(m.hess.csr(m.hess(x[0])).toarray(), [[12*x[0, 0]**2, 1], [1, 12*x[0, 1]**2]]), "nonzeros")
 
 
+DENSITY = """\
+precision f64
+fn log_p(x: real[2], s: real, y: real[3]) = -x[0]^2 + x[0]*x[1] - x[1]^2 - sum((y - s)^2)/2 + log(s)
+fn gamma(s: real[2]) = 2*sum(log(s)) - 3*s[0] - s[1]
+flow positive(u: real[2]) { u = exp(u) inverse log(u) }
+flow turned(x: real[2], s: real) { s *= exp(0.3*x[0]) }
+fn two(x: real) = (x, x)
+"""
+
+
+def differences(f, x, h=1e-6):
+    """Of the last axis of what f gives, by each number of x."""
+    return np.stack([(f(x + h*e) - f(x - h*e))/(2*h) for e in np.eye(len(x))], -1)
+
+
+def test_densities():
+    m = hnnc.compile(DENSITY)
+    y = np.array([1.0, 2.0, 1.5])
+    rng = np.random.default_rng(5)
+    p, g, t = hnnc.Density(m.log_p, y=y), hnnc.Density(m.gamma, through=m.positive), hnnc.Density(m.log_p, through=m.turned, y=y)
+    check(p.param_names() == ["x[0]", "x[1]", "s"] and p.param_unc_num() == 3 and p.name() == "log_p" and g.param_unc_names() == ["u[0]", "u[1]"], "names")
+    check(repr(g) == "<log density gamma of 2 numbers through positive>", repr(g))
+    for d in (p, g, t):
+        x = rng.uniform(0.5, 1.5, d.param_num())
+        for jacobian in (True, False):
+            value, slope = d.log_density_gradient(x, jacobian=jacobian)
+            check(close(value, d.log_density(x, jacobian=jacobian)) and slope.shape == x.shape, "a value")
+            check(close(slope, differences(lambda x: d.log_density(x, jacobian=jacobian), x), 1e-7), "its gradient", d)
+            hessian = differences(lambda x: d.log_density_gradient(x, jacobian=jacobian)[1], x)
+            v = rng.normal(size=x.shape)
+            check(close(d.log_density_hessian_vector_product(x, v, jacobian=jacobian)[1], hessian @ v, 1e-6), "the Hessian times a vector", d)
+            check(close(d.log_density_hessian(x, jacobian=jacobian)[2], hessian, 1e-6), "the Hessian", d)
+        check(close(d.param_unconstrain(d.param_constrain(x)), x), "there and back")
+        many = rng.uniform(0.5, 1.5, (4, 3) + x.shape)
+        values, slopes = d.log_density_gradient(many)
+        check(values.shape == (4, 3) and close(slopes[2, 1], d.log_density_gradient(many[2, 1])[1]), "many")
+        check(d.log_density_hessian(many)[2].shape == (4, 3, len(x), len(x)), "many Hessians")
+    u = np.array([0.2, -0.3])
+    check(close(g.log_density(u), m.gamma(np.exp(u)) + u.sum()) and close(g.param_constrain(u), np.exp(u)), "through a flow")
+    check(close(p.log_density([1.0, 2, 0.5]), m.log_p([1.0, 2], 0.5, y)), "data")
+    value, dx, ds = m.log_p.value_and_grad(np.ones((5, 2)), np.ones(5), y)[:3]
+    check(value.shape == (5,) and dx.shape == (5, 2) and close(ds, 1 + (y - 1).sum()), "a value with its gradient")
+    raises(TypeError, "one result, a scalar", hnnc.Density, m.two)
+    raises(TypeError, "has no argument `z`", hnnc.Density, m.log_p, z=1.0)
+    raises(ValueError, "`y` should be", hnnc.Density, m.log_p, y=y[:2])
+    raises(ValueError, "the state of positive should be", hnnc.Density, m.log_p, through=m.positive, y=y)
+    raises(TypeError, "nothing is left", hnnc.Density, m.gamma, s=[1.0, 2.0])
+    raises(ValueError, "`theta` should be [..., 3]", p.log_density, [1.0, 2.0])
+    raises(TypeError, "has no gradient", lambda: m.two.value_and_grad)
+
+
 def test_run():
     m = hnnc.compile(PENDULUM, options={"train.steps": 100})
     seen = []
@@ -262,17 +317,217 @@ def test_inside_a_run():
 
 
 def test_threads():
+    """Eight threads in one model, and some in another: the bits of one."""
     m, other = hnnc.compile(PENDULUM), hnnc.compile(PENDULUM)
-    q = np.random.default_rng(4).normal(size=(5000, 1))
-    want, wrong = m.learned(q, q), []
+    rng = np.random.default_rng(4)
+    q, x = rng.normal(size=(5000, 1)), rng.normal(size=(300, 2))
+    calls = [lambda m: m.learned(q, q), lambda m: m.learned(q[:7], q[:7]), lambda m: m.quartic.hvp(x, x), lambda m: m.losses["hnn"].value_and_grad(q, q)[1],
+             lambda m: np.array(m.rate(0.0, 0.5, 2.0))]
+    want, wrong = [c(m) for c in calls], []
 
-    def work(model):
-        for _ in range(30):
-            if not (model.learned(q, q) == want).all(): wrong.append(1)
-    threads = [threading.Thread(target=work, args=(x,)) for x in (m, m, m, other)]
+    def work(model, first):
+        for k in range(25):
+            if not (calls[(first + k) % len(calls)](model) == want[(first + k) % len(calls)]).all(): wrong.append(first)
+    threads = [threading.Thread(target=work, args=(x, k)) for k, x in enumerate([m]*8 + [other]*2)]
     for t in threads: t.start()
     for t in threads: t.join()
-    check(not wrong, "threads")
+    check(not wrong, "threads", wrong)
+
+
+def in_child(f):
+    """What f gives in a process that is forked from this one: a text; "hangs" if it does."""
+    r, w = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(w, str(f()).encode())
+        except BaseException as e:
+            os.write(w, ("%s: %s" % (type(e).__name__, e)).encode())
+        os._exit(0)
+    os.close(w)
+    ready = select.select([r], [], [], 20)[0]
+    said = os.read(r, 1000).decode() if ready else "hangs"
+    if not ready: os.kill(child, signal.SIGKILL)
+    os.close(r)
+    os.waitpid(child, 0)
+    return said
+
+
+def test_fork():
+    m = hnnc.compile(PENDULUM)
+    q = np.random.default_rng(6).normal(size=(400000, 1))
+    want = m.truth(q, q)
+    check(in_child(lambda: (m.truth(q, q) == want).all()) == "True", "a child goes on")
+    over, said = threading.Event(), set()
+
+    def work():
+        while not over.is_set(): m.truth(q, q)
+    busy = threading.Thread(target=work)
+    busy.start()
+    for _ in range(10):
+        time.sleep(0.003)
+        said.add(in_child(lambda: (m.truth(q[:9], q[:9]) == want[:9]).all()).split(":")[0])
+    over.set()
+    busy.join()
+    check(said <= {"True", "RuntimeError"} and (m.truth(q, q) == want).all(), "a busy model", said)
+    inside = []
+    m.run(False, progress=False, on_step=lambda s: inside.append(in_child(lambda: m.truth(q, q))) or False)
+    check("the model is at work" in inside[0], "in a run", inside)
+    check(in_child(lambda: hnnc.compile("fn f(x: real) = 2*x\n").f(4.0)) == "8.0" and in_child(m.close) == "None", "others, and its end")
+
+
+def test_close():
+    m = hnnc.compile(PENDULUM)
+    w = m.params["energy/dense.0/W"]
+    before = w.copy()
+    m.close()
+    m.close()
+    check((w == before).all(), "arrays that are held stay")
+    del w
+    raises(ValueError, "the model is closed", m.learned, [0.3], [0.4])
+    raises(ValueError, "the model is closed", m.rate, 0.0, 1.0, 2.0)
+    raises(ValueError, "the model is closed", m.run, False, progress=False)
+    with hnnc.compile(PENDULUM) as n: value = n.learned([0.3], [0.4])
+    check(np.isfinite(value), "in a `with`")
+    raises(ValueError, "the model is closed", lambda: n.learned.vjp)
+    raises(RuntimeError, "the model is at work", (lambda x: x.run(False, progress=False, on_step=lambda s: x.close())), hnnc.compile(PENDULUM))
+
+
+class Tensor:
+    """Nothing but what DLPack asks for."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def __dlpack__(self, **more):
+        return self.a.__dlpack__(**more)
+
+    def __dlpack_device__(self):
+        return self.a.__dlpack_device__()
+
+
+def test_dlpack():
+    m = hnnc.compile(PENDULUM)
+    x = np.random.default_rng(7).normal(size=(6, 2))
+    check((m.quartic(Tensor(x)) == m.quartic(x)).all(), "in")
+    check((np.from_dlpack(m.quartic(x)) == m.quartic(x)).all() and np.shares_memory(np.from_dlpack(m.params["energy/dense.0/W"]), m.params["energy/dense.0/W"]), "out")
+    raises(ValueError, "out should be", m.quartic, x, out=[1.0]*6)
+
+
+def test_tables():
+    m = hnnc.compile(PENDULUM)
+    with tempfile.TemporaryDirectory() as d:
+        run = m.run(d + "/r", progress=False)
+        check("report" in repr(run) and "expect error_ < 1: holds" in repr(run), repr(run))
+        page = run._repr_html_()
+        check("<table>" in page and "expect error_ &lt; 1: holds" in page and page.count("<img ") == len(run.plots), "a run as HTML", page[:1000])
+        table = hnnc.Runs([{"status": "done", "loss": 12.5, "note": None}, {"status": "<b>", "loss": 0.25, "note": None}])
+        check(repr(table) == "status  loss\ndone    12.5\n<b>     0.25", repr(table))
+        check("<th style=\"text-align: right\">loss</th>" in table._repr_html_() and "&lt;b&gt;" in table._repr_html_() and "note" not in table._repr_html_(), "as HTML")
+        check(repr(hnnc.Runs()) == "no runs" and "model.hnn" in repr(hnnc.runs(d)), repr(hnnc.runs(d)))
+
+
+def test_library():
+    """The files that the command writes, byte for byte; no compiler is asked."""
+    command = os.path.join(os.path.dirname(PACKAGE), "driver", "hnnc")
+    with tempfile.TemporaryDirectory() as d:
+        here, path = os.getcwd(), os.environ.get("PATH")
+        os.chdir(d)
+        try:
+            with open("m.hnn", "w") as f: f.write(PENDULUM)
+            subprocess.run([command, "compile", "m.hnn", "-q", "-o", "b/m"], check=True)
+            m = hnnc.load("m.hnn")
+            os.environ["PATH"] = "/nowhere"
+            m.export_library("a/m")
+            for name in "m.so", "m.h": check(open("a/" + name, "rb").read() == open("b/" + name, "rb").read(), name)
+            raises(OSError, "nowhere", m.export_library, "/nowhere/at/all") if os.geteuid() else None
+        finally:
+            os.environ["PATH"] = path
+            os.chdir(here)
+
+
+def test_onnx():
+    """The file that the command writes, byte for byte; after a training but for the name of its run."""
+    command = os.path.join(os.path.dirname(PACKAGE), "driver", "hnnc")
+    with tempfile.TemporaryDirectory() as d:
+        here = os.getcwd()
+        os.chdir(d)
+        try:
+            with open("m.hnn", "w") as f: f.write(PENDULUM)
+            m = hnnc.load("m.hnn")
+            m.export_onnx("a.onnx", ["learned", m.learned.vjp, m.learned.vjp.jvp, m.losses["hnn"], "error_"])
+            subprocess.run([command, "compile", "m.hnn", "-q", "--emit=onnx", "learned", "learned_vjp", "learned_vjp_jvp", "loss_hnn", "error_", "--vjp=learned",
+                            "--jvp=learned_vjp", "-o", "b.onnx"], check=True)
+            read = lambda name: open(name, "rb").read()
+            check(read("a.onnx") == read("b.onnx"), "the command's")
+            r = m.run("r", progress=False)
+            m.export_onnx("c.onnx", m.rate)
+            m.export_onnx("d", "learned")
+            subprocess.run([command, "compile", "m.hnn", "-q", "--emit=onnx", "learned", "--params", "r", "-o", "e.onnx"], check=True)
+            weights = m.params["energy/dense.0/W"].tobytes()
+            check(weights in read("d.onnx") and weights in read("e.onnx") and weights not in read("a.onnx"), "as trained")
+            check(abs(len(read("d.onnx")) - len(read("e.onnx"))) < 50, "but for the run's name")
+            m.export_onnx("all")
+            check(sorted(os.listdir("all"))[0] == "m.energy.onnx" and len(os.listdir("all")) > 6, "each in a file", os.listdir("all"))
+            raises(ValueError, "no function is named", m.export_onnx, "x.onnx", [])
+            raises(AttributeError, "no function `lerned`", m.export_onnx, "x.onnx", "lerned")
+            raises(OSError, "nowhere", m.export_onnx, "/nowhere/at/all.onnx", "learned") if os.geteuid() else None
+            n = hnnc.compile("fn g(x: real) = -x\nfn f(x: real) = integrate(g, x, dt = 0.1, steps = 3, method = dopri5(rtol = 1e-6))[-1]\n")
+            e = raises(hnnc.CompileError, "cannot be put in ONNX", n.export_onnx, "x.onnx", "f")
+            check(e.diagnostics[0].place.line == 2 and not os.path.exists("x.onnx") and np.isfinite(n.f(1.0)), "it goes on")
+        finally:
+            os.chdir(here)
+
+
+def test_low_level():
+    """What SciPy's C calls."""
+    for precision in ("f64", "f32"):
+        m = hnnc.compile("precision %s\nfn f(x: real[2], y: real) = x[0]*x[1] + y\n" % precision)
+        api = ctypes.pythonapi
+        api.PyCapsule_GetPointer.restype = api.PyCapsule_GetContext.restype = ctypes.c_void_p
+        api.PyCapsule_GetPointer.argtypes, api.PyCapsule_GetContext.argtypes = [ctypes.py_object, ctypes.c_char_p], [ctypes.py_object]
+        numbers = (ctypes.c_double*3)(2, 3, 0.5)
+        quad = m._handle.low_level(m.f._number, 0, (2, 1))
+        call = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.c_void_p)(
+            api.PyCapsule_GetPointer(quad, b"double (int, double *, void *)"))
+        check(call(3, numbers, api.PyCapsule_GetContext(quad)) == 6.5 and np.isnan(call(2, numbers, api.PyCapsule_GetContext(quad))), "quad")
+        window = m._handle.low_level(m.f._number, 1, (2, 1))
+        call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.c_ssize_t, ctypes.POINTER(ctypes.c_double), ctypes.c_void_p)(
+            api.PyCapsule_GetPointer(window, b"int (double *, intptr_t, double *, void *)"))
+        value = ctypes.c_double()
+        check(call(numbers, 3, ctypes.byref(value), api.PyCapsule_GetContext(window)) == 1 and value.value == 6.5, "a filter")
+
+
+def test_stubs():
+    """Every public name has its types: what is in C in _hnnc.pyi, with the signatures that it has; the rest by itself."""
+    folder = os.path.dirname(hnnc.__file__)
+    check(os.path.exists(os.path.join(folder, "py.typed")), "py.typed")
+    with open(os.path.join(folder, "_hnnc.pyi"), encoding="utf-8") as f: tree = ast.parse(f.read())
+
+    def names(args):
+        return [a.arg for a in args.posonlyargs + args.args if a.arg not in ("self", "cls")] + (["*" + args.vararg.arg] if args.vararg else [])
+
+    def has(f):
+        return [("*" if p.kind == p.VAR_POSITIONAL else "") + p.name for p in inspect.signature(f).parameters.values() if p.name != "self"]
+    stubs = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    methods = {n.name: n for n in stubs.pop("Model").body if isinstance(n, ast.FunctionDef)}
+    check(set(stubs) == {"runs"} and names(stubs["runs"].args) == has(hnnc._hnnc.runs), "functions", stubs)
+    there = {n for n in vars(hnnc._hnnc.Model) if not n.startswith("__")}
+    check(set(methods) == there | {"__new__"}, "methods", set(methods) ^ there)
+    for n, stub in methods.items():
+        check(names(stub.args) == has(hnnc._hnnc.Model if n == "__new__" else getattr(hnnc._hnnc.Model, n)), "a signature", n)
+    untyped = []
+    from hnnc import scipy as neighbour
+    for where, n in [(hnnc, n) for n in hnnc.__all__] + [(neighbour, n) for n in neighbour.__all__]:
+        thing = getattr(where, n)
+        own = [v.fget if isinstance(v, property) else getattr(v, "__func__", v) for k, v in vars(thing).items() if not k.startswith("_") or k in ("__init__", "__call__")] \
+            if isinstance(thing, type) else [thing]
+        for f in own:
+            if not inspect.isfunction(f): continue
+            s = inspect.signature(f)
+            if s.return_annotation is s.empty or any(p.annotation is p.empty for p in s.parameters.values() if p.name != "self"): untyped.append((n, f.__name__))
+    check(not untyped, "without types", untyped)
+    check(len(hnnc.__all__) > 15 and all(hasattr(hnnc, n) for n in hnnc.__all__), "__all__")
 
 
 def test_sweep():
@@ -293,20 +548,21 @@ def test_single():
 
 
 def test_document():
-    """The programs of docs/python.md, one after the other."""
+    """docs/python.md: its notebook, and the programs of its other parts."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "docs/python.md"), encoding="utf-8") as f: text = f.read()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    check(len(blocks) > 8, "blocks")
-    space, here = {}, os.getcwd()
-    with tempfile.TemporaryDirectory() as d:
-        os.chdir(d)
-        try:
-            for block in blocks: exec(compile(block, "docs/python.md", "exec"), space)
-            check(all(r["status"] == "done" for r in space["table"]), "a sweep")
-            check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
-        finally:
-            os.chdir(here)
+    sys.path.insert(0, os.path.join(root, "tools"))
+    import notebook
+    with open(notebook.DOCUMENT, encoding="utf-8") as f: text = f.read()
+    with open(notebook.NOTEBOOK, encoding="utf-8") as f: stored = json.load(f)
+    space = {}
+    wrong = notebook.compare(text, stored, space)
+    check(not wrong, "the notebook", *wrong)
+    check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
+    lacking = set()
+    for source, lack in notebook.programs(text):
+        if not lack: notebook.run([source], space)
+        lacking.update(lack)
+    if lacking: print("     programs that need %s are skipped" % ", ".join(sorted(lacking)))
 
 
 tests = [v for k, v in list(globals().items()) if k.startswith("test_")]
