@@ -395,6 +395,8 @@ typedef struct FrontOptions {
   bool (*gaps)(void *ctx, const char *path, const int *column, uint32_t n, bool *out, char *err, size_t errsize);
   /* Reads an array of a data file (runtime's rt_array_read): its numbers in row order, in mem. False + a message when it cannot. */
   bool (*array)(void *ctx, Arena *mem, const char *path, const char *name, Type *type, const double **v, char *err, size_t errsize);
+  /* The bytes of a file, in mem. NULL + a message when it cannot be read. */
+  const unsigned char *(*bytes)(void *ctx, Arena *mem, const char *path, size_t *size, char *err, size_t errsize);
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);

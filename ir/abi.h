@@ -1,4 +1,4 @@
-/* The native calling convention: how compiled functions are called and what they call back.
+/* The native calling convention: how compiled functions are called.
  * Plain C, no other header of the house: generated code, the runtime, the driver and exported
  * libraries agree on this page (codegen builds the same structs by field order).
  *
@@ -19,8 +19,8 @@ typedef struct HnnArg {
   int64_t ld; /* lane arrays only */
 } HnnArg;
 
-typedef struct HnnOde { /* one adaptive integration of a tile of trajectories, always [row][lanes] */
-  int32_t method;       /* Method (M_DOPRI5, M_DOP853) */
+typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by the evaluator, always [row][lanes] */
+  int32_t method;       /* Method (M_DOPRI5, M_DOP853, M_TSIT5) */
   int32_t f64;          /* 1: every real below is a double; 0: a float */
   int32_t lanes;        /* samples in the tile */
   int32_t dim;          /* elements of the whole state */
@@ -45,10 +45,6 @@ typedef enum HnnOdeFailure {
   HNN_ODE_MEMORY     /* there is no memory for the stages */
 } HnnOdeFailure;
 
-typedef struct HnnHost {    /* what generated code calls back */
-  int32_t (*ode)(HnnOde *); /* 0, or the number of lanes that failed (their output is NaN) */
-} HnnHost;
-
 enum { HNN_AT_ONCE = 2 }; /* tiles that code may do at once: a call of fewer is slower, but computes the same */
 
 typedef struct HnnCall {
@@ -58,8 +54,7 @@ typedef struct HnnCall {
   int64_t tile0, tile1;   /* tiles to run: samples [tile0*T, tile1*T); ignored by shared functions */
   void *scratch;          /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
   uint64_t seed, sample0; /* for draws: key; number of sample 0 of tile 0 */
-  const HnnHost *host;
-  int64_t samples; /* what lies behind them in the last tile is padding, and may be left out of sums */
+  int64_t samples;        /* what lies behind them in the last tile is padding, and may be left out of sums */
 } HnnCall;
 
 typedef void (*HnnKernel)(const HnnCall *);

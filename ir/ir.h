@@ -258,6 +258,7 @@ typedef enum Method {
   M_GAUSS6,
   M_DOPRI5,
   M_DOP853,
+  M_TSIT5,
   M_count
 } Method;
 typedef struct MethodInfo {

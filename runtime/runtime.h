@@ -25,9 +25,8 @@ void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uin
 uint64_t rt_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
 void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out); /* keyed Fisher-Yates */
 
-/* ---- ode.c: dopri5 and dop853 (Hairer, Norsett, Wanner), tiles of trajectories with masks ------------- */
-int32_t rt_ode(HnnOde *ode);
-extern const HnnHost rt_host;
+/* ---- ode.c: dopri5, dop853 and tsit5, tiles of trajectories with masks: what the evaluator takes ------- */
+int32_t rt_ode(HnnOde *ode); /* 0, or the number of lanes that failed (their output is NaN) */
 
 /* ---- tensors in memory: sets of samples ------------------------------------------------------------------- */
 

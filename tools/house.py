@@ -9,7 +9,7 @@ BELOW = {
     "passes": ["ir"],
     "codegen": ["ir"],
     "frontend": ["passes", "ir"],
-    "runtime": ["ir/abi.h"],
+    "runtime": ["ir/abi.h", "ir/adaptive.h"],
     "driver": ["frontend", "passes", "codegen", "runtime", "ir"],
 }
 ENDS = (".c", ".h", ".l", ".y", ".def", ".inc")

@@ -1,36 +1,18 @@
-/* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the host's stepper calls.
- * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it
- * in scratch: states [dim][tile], times, invariants, trajectory [ntimes][dim][tile], each at a
- * multiple of `align`, in this order but the trajectory last. */
+/* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the loop over steps (codegen/adaptive) calls.
+ * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it in scratch (PlanOde). */
 #include "codegen/gen/gen_priv.h"
 
+#include <float.h>
 #include <string.h>
 
 typedef struct Ode {
   Frame *fr;
   const Group *gr;
   const Inst *i;
-  uint32_t states;
-  int64_t dim, times;
-  int64_t *off; /* scratch offset of each operand; states by their rows */
-  int64_t trajectory;
+  PlanOde plan;
 } Ode;
 
-static void layout(Gen *g, Ode *o) {
-  const Fn *f = o->fr->p->f;
-  int64_t row = (int64_t)g->e->tile * g->e->es, at = o->gr->work;
-  for (uint32_t k = 0; k < o->states; k++) {
-    o->off[k] = at + o->dim * row;
-    o->dim += type_count(ir_type(f, ir_arg(f, o->i, k)));
-  }
-  at += plan_round_up(o->dim * row, g->tune->align);
-  for (uint32_t k = o->states; k < o->i->nargs; k++) {
-    o->off[k] = at;
-    at += plan_round_up(type_count(ir_type(f, ir_arg(f, o->i, k))) * row, g->tune->align);
-  }
-  o->times = type_count(ir_type(f, ir_arg(f, o->i, o->states)));
-  o->trajectory = at;
-}
+static LLVMValueRef place(Gen *g, const Ode *o, int64_t off) { return gen_scratch(g, o->gr->work + off); }
 
 /* The body as a function of its own; the builder and the state of g are put back afterwards. */
 static LLVMValueRef rates(Gen *g, const Ode *o) {
@@ -54,11 +36,11 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     const Inst *i = &p->f->inst.at[v];
     if (i->op != OP_in) continue;
     uint32_t k = ir_number(p->f, i);
-    if (k < o->states) {
-      LLVMValueRef at = cg_i64(e, (o->off[k] - o->off[0]));
+    if (k < o->plan.states) {
+      LLVMValueRef at = cg_i64(e, o->plan.off[k]);
       fr->base[v] = cg_gep_bytes(e, LLVMGetParam(fn, 2), at);
-    } else if (k == o->states) fr->base[v] = LLVMGetParam(fn, 1);
-    else fr->base[v] = gen_scratch(g, o->off[k]);
+    } else if (k == o->plan.states) fr->base[v] = LLVMGetParam(fn, 1);
+    else fr->base[v] = place(g, o, o->plan.off[k]);
   }
   gen_groups(g, fr, SEC_TILE);
   for (uint32_t k = 0; k < p->copy.n; k++) {
@@ -67,7 +49,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
     gen_forget(g);
     gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
-    row += type_count(t) * (int64_t)(e->tile * e->es);
+    row += type_count(t) * o->plan.lanes * e->es;
   }
   LLVMBuildRetVoid(e->b);
   base_free(g->memo);
@@ -77,39 +59,25 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   return fn;
 }
 
-static void put_field(Gen *g, LLVMValueRef ode, size_t bytes, LLVMValueRef v) {
-  LLVMBuildStore(g->e->b, v, cg_gep_bytes(g->e, ode, cg_i64(g->e, (int64_t)bytes)));
-}
-
-static void call_host(Gen *g, const Ode *o, LLVMValueRef fn) {
+static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   CgEmit *e = g->e;
   const Fn *f = o->fr->p->f;
-  LLVMValueRef ctx = cg_alloca(e, 16), ode = cg_alloca(e, sizeof(HnnOde));
-  LLVMTypeRef f64 = LLVMDoubleTypeInContext(e->ctx);
-  double rtol, atol;
-  int64_t bits = ir_ode_attr(f, o->i).rtol;
-  memcpy(&rtol, &bits, sizeof rtol);
-  bits = ir_ode_attr(f, o->i).atol;
-  memcpy(&atol, &bits, sizeof atol);
-  put_field(g, ctx, 0, g->call);
-  put_field(g, ctx, 8, g->tile);
-  put_field(g, ode, offsetof(HnnOde, method), cg_i32(e, (int32_t)ir_ode_attr(f, o->i).method));
-  put_field(g, ode, offsetof(HnnOde, f64), cg_i32(e, e->f64));
-  put_field(g, ode, offsetof(HnnOde, lanes), cg_i32(e, (int32_t)e->tile));
-  put_field(g, ode, offsetof(HnnOde, dim), cg_i32(e, (int32_t)o->dim));
-  put_field(g, ode, offsetof(HnnOde, ntimes), cg_i32(e, (int32_t)o->times));
-  put_field(g, ode, offsetof(HnnOde, max_steps), cg_i32(e, (int32_t)ir_ode_attr(f, o->i).max_steps));
-  put_field(g, ode, offsetof(HnnOde, lane_times), cg_i32(e, ir_type(f, ir_arg(f, o->i, o->states)).lane));
-  put_field(g, ode, offsetof(HnnOde, rtol), LLVMConstReal(f64, rtol));
-  put_field(g, ode, offsetof(HnnOde, atol), LLVMConstReal(f64, atol));
-  put_field(g, ode, offsetof(HnnOde, times), gen_scratch(g, o->off[o->states]));
-  put_field(g, ode, offsetof(HnnOde, y0), gen_scratch(g, o->off[0]));
-  put_field(g, ode, offsetof(HnnOde, out), gen_scratch(g, o->trajectory));
-  put_field(g, ode, offsetof(HnnOde, rates), fn);
-  put_field(g, ode, offsetof(HnnOde, ctx), ctx);
-  LLVMValueRef host = LLVMBuildLoad2(e->b, e->ptr, cg_gep_bytes(e, g->call, cg_i64(e, offsetof(HnnCall, host))), "");
-  LLVMValueRef step = LLVMBuildLoad2(e->b, e->ptr, cg_gep_bytes(e, host, cg_i64(e, offsetof(HnnHost, ode))), "");
-  LLVMBuildCall2(e->b, LLVMFunctionType(e->i32, &e->ptr, 1, 0), step, &ode, 1, "");
+  const ode_attr attr = ir_ode_attr(f, o->i);
+  LLVMValueRef ctx = cg_alloca(e, 16);
+  Adaptive a = {.method = adaptive_method(attr.method), .plan = &o->plan, .max_steps = (double)attr.max_steps};
+  memcpy(&a.rtol, &attr.rtol, sizeof a.rtol);
+  memcpy(&a.atol, &attr.atol, sizeof a.atol);
+  const double least = ADAPTIVE_MIN_RTOL * (e->f64 ? DBL_EPSILON : (double)FLT_EPSILON);
+  if (a.rtol < least) a.rtol = least;
+  LLVMBuildStore(e->b, g->call, ctx);
+  LLVMBuildStore(e->b, g->tile, cg_gep_bytes(e, ctx, cg_i64(e, 8)));
+  a.work = o->gr->work;
+  a.lane_times = ir_type(f, ir_arg(f, o->i, o->plan.states)).lane;
+  a.y0 = place(g, o, 0);
+  a.time = place(g, o, o->plan.off[o->plan.states]);
+  a.out = place(g, o, o->plan.trajectory);
+  a.rates = fn, a.ctx = ctx;
+  gen_adaptive(g, &a);
 }
 
 typedef struct Unpack {
@@ -121,9 +89,8 @@ typedef struct Unpack {
 
 static void unpack_row(Gen *g, void *ctx, Idx *at) {
   Unpack *u = ctx;
-  int64_t row = (int64_t)g->e->tile * g->e->es;
-  LLVMValueRef from = gen_scratch(g, u->o->trajectory + (u->o->off[u->k] - u->o->off[0]));
-  from = cg_gep_bytes(g->e, from, cg_imul(g->e, u->time, cg_i64(g->e, u->o->dim * row)));
+  LLVMValueRef from = place(g, u->o, u->o->plan.trajectory + u->o->plan.off[u->k]);
+  from = cg_gep(g->e, from, cg_imul(g->e, u->time, cg_i64(g->e, u->o->plan.dim * u->o->plan.lanes)));
   CgVec x = gen_load(g, u->t, from, gen_tile_ld(g), gen_lin(g, u->t, at));
   LLVMValueRef to = cg_iadd(g->e, cg_imul(g->e, u->time, cg_i64(g->e, type_count(u->t))), gen_lin(g, u->t, at));
   gen_store(g, u->t, u->base, u->ld, to, &x);
@@ -135,7 +102,7 @@ static void unpack(Gen *g, const Ode *o, uint32_t k) {
   CgLoop loop;
   if (!r.id) return;
   gen_memory(g, o->fr, r, &u.base, &u.ld);
-  cg_loop_begin(g->e, &loop, cg_i64(g->e, 0), cg_i64(g->e, o->times), 1);
+  cg_loop_begin(g->e, &loop, cg_i64(g->e, 0), cg_i64(g->e, o->plan.times), 1);
   u.time = loop.iv;
   gen_nest(g, u.t.rank, u.t.dim, true, unpack_row, &u);
   cg_loop_end(g->e, &loop);
@@ -146,17 +113,15 @@ static void pack(Gen *g, const Ode *o, uint32_t k) {
   Val a = ir_arg(o->fr->p->f, o->i, k);
   Type t = ir_type(o->fr->p->f, a);
   const Fn *body = o->gr->body->f;
-  if (k != o->states) t.lane = body->in.at[k].type.lane;
-  gen_copy(g, o->fr, a, t, gen_scratch(g, o->off[k]), gen_tile_ld(g), false);
+  if (k != o->plan.states) t.lane = body->in.at[k].type.lane;
+  gen_copy(g, o->fr, a, t, place(g, o, o->plan.off[k]), gen_tile_ld(g), false);
   gen_forget(g);
 }
 
 void gen_ode(Gen *g, Frame *fr, const Group *gr) {
   Ode o = {.fr = fr, .gr = gr, .i = ir_inst(fr->p->f, gr->main)};
-  o.states = (uint32_t)ir_ode_attr(fr->p->f, o.i).states;
-  o.off = ARENA_ARRAY(g->mem, int64_t, o.i->nargs + 1);
-  layout(g, &o);
+  o.plan = plan_ode(fr->p, o.i, g->e->tile);
   for (uint32_t k = 0; k < o.i->nargs; k++) pack(g, &o, k);
-  call_host(g, &o, rates(g, &o));
-  for (uint32_t k = 0; k < o.states; k++) unpack(g, &o, k);
+  steps(g, &o, rates(g, &o));
+  for (uint32_t k = 0; k < o.plan.states; k++) unpack(g, &o, k);
 }

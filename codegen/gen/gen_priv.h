@@ -2,6 +2,7 @@
 #ifndef HNNC_CODEGEN_GEN_GEN_PRIV_H
 #define HNNC_CODEGEN_GEN_GEN_PRIV_H
 
+#include "codegen/adaptive/adaptive.h"
 #include "codegen/element/element.h"
 #include "codegen/matrix/matrix.h"
 

@@ -10,6 +10,8 @@
  * which is taken from them, not from the CgEmit. No calls to a library; `mod` leaves the builder at the end of a new block. */
 LLVMValueRef cg_ew(CgEmit *e, Op op, const LLVMValueRef *args);
 
+CgEmit math_double(const CgEmit *e); /* a copy whose reals are double */
+
 /* c x^(-3/2), c neither tiny nor huge, for no more than x^(-3/2) where the target has estimates. */
 LLVMValueRef cg_rsqrt3(CgEmit *e, LLVMValueRef x, double c);
 

@@ -21,8 +21,6 @@ typedef struct Ew {
 
 Ew math_ew(CgEmit *e, V like); /* for operands like this one */
 
-CgEmit math_double(const CgEmit *e); /* a copy whose reals are double */
-
 static inline V K(const Ew *m, double v) { return cg_real(m->e, v, m->n); }
 static inline V KI(const Ew *m, uint64_t v) { return cg_bits(m->e, v, m->n); }
 static inline V add(const Ew *m, V x, V y) { return LLVMBuildFAdd(m->b, x, y, ""); }

@@ -45,8 +45,6 @@ void onnx_walk(Onnx *o, const Fn *f, const char *const *in, const char **out) {
 
 /* ---- the model ------------------------------------------------------------------------------------------------------ */
 
-enum { MODEL_IR = 1, MODEL_PRODUCER, MODEL_VERSION, MODEL_GRAPH = 7, MODEL_OPSET, MODEL_ENTRY = 14 };
-enum { OPSET_DOMAIN = 1, OPSET_VERSION, ENTRY_KEY = 1, ENTRY_VALUE, GRAPH_NODE = 1, GRAPH_NAME, GRAPH_INPUT = 11, GRAPH_OUTPUT };
 enum { IR_VERSION = 8 };               /* of ONNX, with opset 18 */
 static const size_t most = 2000000000; /* bytes of a message */
 

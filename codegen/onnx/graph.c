@@ -1,15 +1,10 @@
-/* Nodes, attributes and constants of a graph. Numbers of fields are those of onnx.proto. */
+/* Nodes, attributes and constants of a graph. */
 #include "codegen/onnx/onnx_priv.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------ */
-
-enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE };
-enum { ATTR_NAME = 1, ATTR_I = 3, ATTR_S, ATTR_G = 6, ATTR_INTS = 8, ATTR_TYPE = 20 };
-enum { IS_INT = 2, IS_STRING, IS_GRAPH = 5, IS_INTS = 7 };
-enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5 };
 
 const char *onnx_fresh(Onnx *o) { return arena_printf(o->mem, "%%%u", ++o->values); }
 
@@ -62,8 +57,6 @@ const char *onnx_node(Onnx *o, const char *op, uint32_t n, const char *const *in
 }
 
 /* ---- constants: each once, under a name that says what it is -------------------------------------------------------- */
-
-enum { TENSOR_DIM = 1, TENSOR_TYPE, TENSOR_NAME = 8, TENSOR_RAW };
 
 static const char *constant(Onnx *o, const char *name, int type, uint32_t rank, const int64_t *dim, const void *raw, size_t size) {
   const char *kept = intern(o->names, name);
@@ -128,8 +121,6 @@ const char *onnx_table(Onnx *o, Type t, const double *v) {
 void onnx_param(Onnx *o, const char *name, Type t, const void *v) { tensor(o, name, t, v); }
 
 /* ---- types ------------------------------------------------------------------------------------------------------------ */
-
-enum { INFO_NAME = 1, INFO_TYPE, TYPE_TENSOR = 1, TENSOR_ELEM = 1, TENSOR_SHAPE, SHAPE_DIM = 1, DIM_VALUE = 1, DIM_PARAM };
 
 static void value_info(Proto *p, int field, const char *name, int dt, Type t) {
   Proto shape = {0}, of = {0}, type = {0}, info = {0};

@@ -4,8 +4,6 @@
 
 #include <float.h>
 
-enum { GRAPH_NODE = 1, GRAPH_NAME, GRAPH_INPUT = 11, GRAPH_OUTPUT };
-
 /* A graph that is being written, and the nodes of the one around it. */
 typedef struct Body {
   Proto graph, outer;

@@ -8,8 +8,7 @@
 
 #include "codegen/onnx/onnx.h"
 #include "codegen/onnx/proto.h"
-
-enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9, ONNX_DOUBLE = 11 }; /* TensorProto.DataType */
+#include "ir/base/onnx.h"
 
 typedef struct Onnx {
   const OnnxModel *m;

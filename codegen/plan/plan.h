@@ -166,7 +166,18 @@ int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accu
 uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
 uint32_t plan_piece_weight(const Plan *p, uint32_t piece);
 Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has elements of its own */
-int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
+/* Scratch of an adaptive trajectory, in bytes from its beginning: the operands, packed, then arrays of the whole state, then the
+ * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
+ * sample, vectors along the elements, the last filled up with zeros. */
+enum { ODE_Y, ODE_LOW, ODE_NEXT_LOW, ODE_Z, ODE_WORK, ODE_K }; /* numbers of arrays; from ODE_K on the rates of each stage */
+typedef struct PlanOde {
+  uint32_t states;
+  int64_t dim, times, rows;
+  unsigned lanes, w;
+  int64_t *off; /* of each operand; states by their rows */
+  int64_t array, stride, trajectory, bytes;
+} PlanOde;
+PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

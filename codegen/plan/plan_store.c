@@ -314,22 +314,10 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
   }
 }
 
-/* Packed states, packed trajectory, times, invariants: each contiguous (see gen_ode.c). */
-int64_t plan_ode_bytes(const Plan *p, const Inst *m) {
-  int64_t dim = 0, bytes = 0, states = ir_ode_attr(p->f, m).states, es = p->form.es, tile = lanes(p);
-  for (uint32_t k = 0; k < m->nargs; k++) {
-    Type t = ir_type(p->f, ir_arg(p->f, m, k));
-    if (k < (uint32_t)states) dim += type_count(t);
-    else bytes += plan_round_up(type_count(t) * tile * es, p->tune->align);
-  }
-  int64_t times = type_count(ir_type(p->f, ir_arg(p->f, m, (uint32_t)states)));
-  return bytes + plan_round_up(dim * tile * es, p->tune->align) + dim * times * tile * es;
-}
-
 static void carry_items(Finish *x, Plan *p, Group *g) {
   const Inst *m = ir_inst(p->f, g->main);
   if (m->op == OP_ode) {
-    item(x, p, plan_ode_bytes(p, m), &g->work, g->t0, g->t1);
+    item(x, p, plan_ode(p, m, (unsigned)lanes(p)).bytes, &g->work, g->t0, g->t1);
     return;
   }
   int64_t room = p->target->regs / p->tune->regs_carried;

@@ -53,13 +53,26 @@ static bool waits(const CgTuning *t, const Fn *f, unsigned room) {
   return loop;
 }
 
+/* An adaptive trajectory of a long state: each of its loops runs over many elements, and its stages are to stay in the cache. */
+static bool long_orbit(const CgTuning *t, const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++) {
+    const Inst *i = &f->inst.at[v];
+    int64_t dim = 0;
+    for (uint32_t k = 0; i->op == OP_ode && k < ir_states(f, i); k++) dim += type_count(ir_type(f, ir_arg(f, i, k)));
+    if (dim > t->tiny) return true;
+  }
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (long_orbit(t, f->sub.at[k])) return true;
+  return false;
+}
+
 /* Two vectors a tile hide the latency of straight code, and register tiles of products need them where
  * there are few registers. With many, products run as fast on one, and fewer samples of a batch that is no multiple of the
  * tile are padding. Long code keeps the machine busy with one, too, and with two it takes LLVM twice as long. */
 PlanForm plan_tiles(const Fn *f, const CgTarget *t) {
   const CgTuning *tune = t->tune;
-  unsigned nv = cg_many_regs(t) && (has_product(tune, f) || plan_length(f) > tune->one_vector_from) ? 1 : 2,
-           vl = cg_lanes(t, f->f64);
+  const bool one = has_product(tune, f) || plan_length(f) > tune->one_vector_from || long_orbit(tune, f);
+  unsigned nv = cg_many_regs(t) && one ? 1 : 2, vl = cg_lanes(t, f->f64);
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
   return (PlanForm){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
 }

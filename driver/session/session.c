@@ -64,6 +64,18 @@ static bool read_array(void *ctx, Arena *mem, const char *path, const char *name
   return true;
 }
 
+static const unsigned char *read_bytes(void *ctx, Arena *mem, const char *path, size_t *size, char *err, size_t errsize) {
+  RtError e = {{0}};
+  const bool regular = rt_file_regular(path, &e);
+  if (regular) kept_table(ctx, mem, path);
+  char *bytes = regular ? rt_file_read(path, size, &e) : NULL;
+  unsigned char *copy = bytes ? ARENA_ARRAY(mem, unsigned char, *size + 1) : NULL;
+  if (bytes) memcpy(copy, bytes, *size);
+  else snprintf(err, errsize, "%s", e.text);
+  free(bytes);
+  return copy;
+}
+
 _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
@@ -159,6 +171,7 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .table = look_into_table,
                      .gaps = which_have_gaps,
                      .array = read_array,
+                     .bytes = read_bytes,
                      .decide = decide,
                      .at = at,
                      .text = s->opt->text ? imported : NULL,

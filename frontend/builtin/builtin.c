@@ -2,6 +2,7 @@
 #include "frontend/builtin/builtin_priv.h"
 #include "frontend/rows/rows.h"
 #include "frontend/flow/flow.h"
+#include "frontend/onnx/onnx.h"
 
 #include <math.h>
 #include <string.h>
@@ -131,6 +132,7 @@ static const Builtin builtin_rows[] = {
   {"lift",         "u",                     bi_inverse,    F_LIFT,        BF_RAW,         "the point transformation of q and p by a flow of q"},
   {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
   {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
+  {"onnx",         "file, ...",             bi_onnx,       0,             BF_RAW,         "a network in an ONNX file"},
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
 };
 /* clang-format on */

@@ -55,6 +55,8 @@ bool need_string(Elab *E, const Actual *a, const char *what, const char **out);
 
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
+Value elab_unary_op(Elab *E, Op op, Value v, Span at); /* elementwise */
+Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span at_b, Span at);
 Value elab_negate(Elab *E, Value v, Span at);
 Value elab_not(Elab *E, Value v, const Expr *e); /* v: of e->a */
 bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
@@ -76,14 +78,19 @@ typedef struct Instance {
   Span at;
 } Instance;
 
-const char *elab_file(Elab *E, const char *path);               /* beside the model, else as it is */
-Value data_constant(Elab *E, const Expr *call);                 /* read("A.npy"), read("a.npz", A), in a const */
-Value elab_use_value(Elab *E, const Expr *e, const char *name); /* use name = e */
+const char *elab_file(Elab *E, const char *path);                         /* beside the model, else as it is */
+const char *elab_file_reason(Elab *E, const char *err, const char *path); /* the message of a reader without the path */
+Value data_constant(Elab *E, const Expr *call);                           /* read("A.npy"), read("a.npz", A), in a const */
+Value elab_use_value(Elab *E, const Expr *e, const char *name);           /* use name = e */
 /* name NULL: anonymous */
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);
 void elab_param_stmt(Elab *E, const Stmt *s);
 /* The parameter of this path, made if it is new: its number. False after an error. */
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
+/* The parameter of this name of the network at hand, which has its type, its start and its place. False after an error. */
+bool elab_param_here(Elab *E, const char *name, Param start, Val *out);
+/* g is to be an instance of its own: it gets a path, by its name if there is one. */
+Value instance_own(Elab *E, Func *g, const char *name, Span call);
 Instance *instance_find(Elab *E, const char *path);
 void instance_add(Elab *E, Instance in);
 void nets_finish(Elab *E);

@@ -16,10 +16,6 @@ Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs)
 Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs,
                      Span at); /* the same; tensor.c */
 
-/* elementwise.c */
-Value elab_unary_op(Elab *E, Op op, Value v, Span at); /* elementwise */
-Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span at_b, Span at);
-
 /* wrt.c, names.c */
 const Item *elab_wrt_item(Elab *E, const char *name, Span at); /* around `at`, where name is such a variable */
 /* Whether the source computes e, of value ve, from the name x, of value vx, though no graph leads there. */

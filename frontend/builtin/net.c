@@ -1,6 +1,7 @@
 /* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
  * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/onnx/onnx.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,17 @@ static const char *path_here(Elab *E, const Func *f, const char *name, Level *co
   return named_once(E, name, at) ? arena_printf(E->mem, "%s/%s", b->path, name) : NULL;
 }
 
+Value instance_own(Elab *E, Func *g, const char *name, Span call) {
+  g->stack = turns_here(E, &g->nstack);
+  g->path = path_here(E, g, name, g->stack, g->nstack, call);
+  if (!g->path) return POISON;
+  if (name) g->name = name;
+  const Instance *known = instance_find(E, g->path);
+  if (known && known->module != E->now->frame->module && !same_place(E, g->path, known->at, call)) return POISON;
+  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->now->frame->module, .at = call});
+  return value_func(g);
+}
+
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
   Context c;
   Func *g = ARENA_NEW(E->mem, Func);
@@ -85,15 +97,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
   context_pop(E, &c);
   if (!good || !elab_instance_required(E, g, a->call)) return POISON;
-  if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
-  g->stack = turns_here(E, &g->nstack);
-  g->path = path_here(E, f, name, g->stack, g->nstack, a->call);
-  if (!g->path) return POISON;
-  if (name) g->name = name;
-  const Instance *known = instance_find(E, g->path);
-  if (known && known->module != E->now->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
-  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->now->frame->module, .at = a->call});
-  return value_func(g);
+  return f->item->kind != IT_NET && f->item->kind != IT_FLOW ? value_func(g) : instance_own(E, g, name, a->call);
 }
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
@@ -120,7 +124,9 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   }
   Value f = elab_expr(E, e->a);
   if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
-    Value v = elab_expr(E, e);
+    const bool file = f.kind == V_FUNC && f.func->builtin->call == bi_onnx;
+    Actuals given = file ? elab_actuals(E, e) : (Actuals){0};
+    Value v = file ? onnx_net_use(E, &given, name) : elab_expr(E, e);
     if (v.kind == V_DATA && E->now->body->top) v.data->name = name;
     return named_thing(E, v, e, name);
   }
@@ -287,18 +293,14 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
   return *out = i, type_eq(E->made.params.at[i].type, start.type);
 }
 
-static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
-  Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
+/* Where parameters start. */
+static bool start_of(Elab *E, const Stmt *s, Param *p) {
   Context c;
   context_push(E, &c);
   c.exact = false; /* starts are numbers, whatever they are for */
-  bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
+  bool good = s->init_dist ? init_named(E, s->init_dist, p) : !s->value || init_value(E, s->value, p);
   context_pop(E, &c);
-  if (!good) return false;
-  p.type = whole, p.stacked = E->now->body->nstack;
-  *out = E->made.params.n;
-  param_add(E, p);
-  return true;
+  return good;
 }
 
 /* The outermost call: the place in the file where a network is used. */
@@ -307,16 +309,19 @@ static Span outermost(Elab *E, Span at) {
   return at;
 }
 
+static bool may_have(Elab *E, Span at) {
+  if (E->now->root->no_params)
+    elab_error(E, CODE_parameters, outermost(E, at), "a network has no parameters here: %s", E->now->root->no_params);
+  return !E->now->root->no_params;
+}
+
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   if (!E->now->body->net) {
     elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
               "a net with one parameter list is an instance of its own");
     return false;
   }
-  if (E->now->root->no_params) {
-    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->now->root->no_params);
-    return false;
-  }
+  if (!may_have(E, s->at)) return false;
   uint32_t nstack;
   if (turns_here(E, &nstack) != E->now->body->stack) {
     elab_help(
@@ -335,22 +340,38 @@ static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   return true;
 }
 
-static Value find_or_make(Elab *E, const Stmt *s, Type type) {
+/* p has its type and place; s: what says where it starts, or NULL where p does. */
+static bool find_or_make(Elab *E, const char *name, Param p, const Stmt *s, Span at, Val *out) {
   char want[96], have[96];
   const Body *b = E->now->body;
-  const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
-  uint32_t i = param_find(E, path);
+  const Type type = p.type;
+  const char *path = p.path = arena_printf(E->mem, "%s/%s", b->path, name);
+  const uint32_t i = param_find(E, path);
   Type whole;
-  if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
-  if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
-  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, s->names->name_at)) return POISON;
-  if (i == E->made.params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
-  if (!type_eq(E->made.params.at[i].type, whole)) {
-    elab_error(E, CODE_instance_shape, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
-               type_user(type, want, sizeof want), type_user(param_turn_type(&E->made.params.at[i]), have, sizeof have));
-    return POISON;
+  if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, at))) return false;
+  if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), false;
+  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, p.at)) return false;
+  if (i == E->made.params.n) {
+    if (s && !start_of(E, s, &p)) return false;
+    p.type = whole, p.stacked = b->nstack;
+    param_add(E, p);
   }
-  return elab_value(E, elab_param(E, i, b->stack, b->nstack, s->at));
+  if (!type_eq(E->made.params.at[i].type, whole)) {
+    elab_error(E, CODE_instance_shape, outermost(E, at), "the parameter `%s` is %s here, and %s elsewhere", path,
+               type_user(type, want, sizeof want), type_user(param_turn_type(&E->made.params.at[i]), have, sizeof have));
+    return false;
+  }
+  return *out = elab_param(E, i, b->stack, b->nstack, at), true;
+}
+
+bool elab_param_here(Elab *E, const char *name, Param start, Val *out) {
+  return may_have(E, start.at) && find_or_make(E, name, start, NULL, start.at, out);
+}
+
+static Value declared(Elab *E, const Stmt *s, Type type) {
+  const Param p = {.type = type, .init = INIT_VALUE, .at = s->names->name_at};
+  Val v;
+  return find_or_make(E, s->names->name, p, s, s->at, &v) ? elab_value(E, v) : POISON;
 }
 
 void elab_param_stmt(Elab *E, const Stmt *s) {
@@ -360,6 +381,6 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   const char *name = s->names->name;
   if (s->type && !ast_type_real(s->type)) elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
-    v = find_or_make(E, s, type_real(false, (int)rank, dim));
+    v = declared(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);
 }

@@ -27,7 +27,7 @@ const char *elab_file(Elab *E, const char *path) {
 }
 
 /* The reader's message without the path, which is said already: "PATH:3: why" and "cannot open PATH: why". */
-static const char *reason(Elab *E, const char *err, const char *path) {
+const char *elab_file_reason(Elab *E, const char *err, const char *path) {
   const char *at = strstr(err, path);
   size_t n = strlen(path);
   if (!at || at[n] != ':') return err;
@@ -41,7 +41,7 @@ static bool look(Elab *E, Read *r) {
   char err[512] = "it cannot be opened";
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, r->d->gaps, &r->info, err, sizeof err)) return r->known = true;
-  DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
+  DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, elab_file_reason(E, err, r->d->path));
   if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
 }
@@ -345,7 +345,7 @@ static bool masks(Elab *E, Read *r, Span at) {
   bool *gap = ARENA_ARRAY(E->mem, bool, n + 1), good = true;
   for (uint32_t k = 0; k < n; k++) column[k] = (int)r->index[k];
   if (!E->o->gaps(E->o->ctx, r->d->path, column, n, gap, err, sizeof err)) {
-    elab_error(E, CODE_table_cell, at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
+    elab_error(E, CODE_table_cell, at, "cannot read `%s`: %s", r->d->path, elab_file_reason(E, err, r->d->path));
     return false;
   }
   for (uint32_t k = 0; k < n; k++) good = good && (!gap[k] || add_mask(E, r, k, at));
@@ -427,7 +427,7 @@ Value data_constant(Elab *E, const Expr *call) {
   path = elab_file(E, path);
   *vec_push(&E->made.files) = path;
   if (!E->o->array || !E->o->array(E->o->ctx, E->mem, path, name, &t, &v, err, sizeof err)) {
-    DiagMsg *m = elab_error(E, CODE_file, first.at, "cannot read `%s`: %s", path, reason(E, err, path));
+    DiagMsg *m = elab_error(E, CODE_file, first.at, "cannot read `%s`: %s", path, elab_file_reason(E, err, path));
     if (access(path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
     else if (!name) elab_help(m, "an array of an archive is named: `read(\"arrays.npz\", A)`");
     return POISON;

@@ -3,6 +3,7 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/elab/elab_priv.h"
 #include "frontend/flow/flow.h"
+#include "frontend/onnx/onnx.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -311,7 +312,10 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   good = good && conjugate(E, f->item);
   if (good) {
     if (!f->targs) fix_types(E, g, a);
-    v = check_result(E, f->item, f->item->kind == IT_FLOW ? flow_body(E, f, ask) : elab_body(E, f->item));
+    v = check_result(E, f->item,
+                     f->onnx                    ? onnx_net_body(E, f)
+                     : f->item->kind == IT_FLOW ? flow_body(E, f, ask)
+                                                : elab_body(E, f->item));
     g->elaborated = true;
   }
   g->active--;

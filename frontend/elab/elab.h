@@ -147,6 +147,7 @@ struct Elab {
   struct Nets *nets;         /* builtin/net.c */
   struct Wrts *wrts;         /* builtin/wrt.c */
   struct Claims *claims;     /* claims/claims.c */
+  struct OnnxLoaded *onnx;   /* onnx/load.c */
 };
 
 void context_push(Elab *E, Context *c); /* a copy of the one around */

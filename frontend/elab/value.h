@@ -109,7 +109,8 @@ struct Func {
   int64_t max_steps;
   uint32_t nstate; /* F_SPREADING */
   const OptionArg *option;
-  uint32_t noption; /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
+  uint32_t noption;           /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
+  const struct OnnxNet *onnx; /* of a network in a file, in place of a body: frontend/onnx */
 };
 
 #define POISON ((Value){.kind = V_POISON})

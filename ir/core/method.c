@@ -1,5 +1,6 @@
 /* Names and properties of the integration methods, and names of causes. Stages stand in passes/loops/methods.c, those of
- * adaptive methods in runtime/steppers/ode_tables.inc. */
+ * adaptive methods in ir/adaptive.h. */
+#include "ir/adaptive.h"
 #include "ir/ir.h"
 
 const MethodInfo ir_method[M_count] = {
@@ -10,7 +11,11 @@ const MethodInfo ir_method[M_count] = {
   [M_YOSHIDA8] = {"yoshida8", 8, false, true, true}, [M_IMPLICIT_MIDPOINT] = {"implicit_midpoint", 2, false, true, false},
   [M_GAUSS4] = {"gauss4", 4, false, true, false},    [M_GAUSS6] = {"gauss6", 6, false, true, false},
   [M_DOPRI5] = {"dopri5", 5, true, false, false},    [M_DOP853] = {"dop853", 8, true, false, false},
+  [M_TSIT5] = {"tsit5", 5, true, false, false},
 };
+
+_Static_assert(ADAPTIVE_DOPRI5 == (int)M_DOPRI5 && ADAPTIVE_DOP853 == (int)M_DOP853 && ADAPTIVE_TSIT5 == (int)M_TSIT5,
+               "numbers of methods");
 
 const char *const ir_cause[CAUSE_count] = {
   [CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing", [CAUSE_TIMES] = "times", [CAUSE_STATED] = "stated"};

@@ -145,7 +145,6 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
                      .scratch = f->scratch + f->scratch_size * (size_t)thread,
                      .seed = f->seed,
                      .sample0 = f->sample0,
-                     .host = &rt_host,
                      .samples = f->samples};
   f->kernel(&c);
 }

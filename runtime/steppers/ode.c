@@ -1,31 +1,26 @@
 /* Adaptive integration of tiles of trajectories with dense output: DOPRI5 and DOP853 of Hairer, Norsett
- * and Wanner (coefficients and citation in ode_tables.inc, the stepper in ode_step.inc).
+ * and Wanner, TSIT5 of Tsitouras (coefficients and citations in ir/adaptive.h, the stepper in ode_step.inc). It is the reference
+ * that generated code (codegen/adaptive) is compared with, and what the evaluator takes.
  *
  * A lane fails when its right-hand side is not finite however small the step, when the step falls below
  * round-off of t, or after `max_steps`; its output is NaN at every time and it is counted in the result.
  * Relative tolerances below 10 ulp cannot be met and are raised to that. */
 #include "runtime/runtime.h"
+#include "ir/adaptive.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  ODE_DOPRI5 = 10,
-  ODE_DOP853 = 11, /* Method of ir/ir.h, see tests/runtime/test_runtime_ode.c */
-  ODE_MAX_STEPS = 1000000,
-  ODE_MIN_RTOL = 10
-};
-
-#include "runtime/steppers/ode_tables.inc"
+enum { ODE_MAX_STEPS = 1000000 };
 
 typedef enum { LANE_RUNS, LANE_DONE, LANE_FAILED } LaneState;
 typedef struct Lane {
   const double *time; /* [ntimes] */
   double end, span, dir;
-  double t, h, err_old;
-  int32_t next, upto; /* first output time not written yet; the end of those in this step */
+  double t, te, h, err_old; /* te: what t rounded off */
+  int32_t next, upto;       /* first output time not written yet; the end of those in this step */
   int32_t steps;
   LaneState state;
   HnnOdeFailure why; /* of a lane that failed */
@@ -73,14 +68,14 @@ static bool ode_prepare(Lane *lane, int64_t n, int32_t max_steps) {
       continue;
     }
     q->last = (q->t + 1.01 * q->h - q->end) * q->dir > 0;
-    if (q->last) q->h = q->end - q->t;
+    if (q->last) q->h = (q->end - q->t) - q->te;
     any = true;
   }
   return any;
 }
 
 /* The next step of a lane from the error of this one: PI control (Gustafsson), as in the book's codes. */
-static void ode_control(Lane *q, const OdeMethod *m, double err) {
+static void ode_control(Lane *q, const AdaptiveMethod *m, double err) {
   if (q->state != LANE_RUNS) return;
   const double safe = 0.9, expo = 1.0 / m->order - m->beta * 0.75;
   if (!isfinite(err)) { /* outside the domain: come closer */
@@ -122,8 +117,6 @@ static void ode_control(Lane *q, const OdeMethod *m, double err) {
 
 int32_t rt_ode(HnnOde *ode) {
   if (ode->lanes <= 0 || ode->dim <= 0 || ode->ntimes <= 0) return 0;
-  const OdeMethod *m = ode->method == ODE_DOPRI5 ? &dopri5 : &dop853;
+  const AdaptiveMethod *m = adaptive_method(ode->method);
   return ode->f64 ? f64_run(ode, m) : f32_run(ode, m);
 }
-
-const HnnHost rt_host = {rt_ode};

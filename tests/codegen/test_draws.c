@@ -46,7 +46,7 @@ static bool run(const char *cpu, CgForm form, const Fn *f, const Case *c, void *
   HnnKernelInfo info = good ? cg_info(cg, "f") : (HnnKernelInfo){0};
   void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 127) / 64 * 64);
   HnnArg a = {out, SAMPLES};
-  HnnCall call = {NULL, &a, 0, info.tile ? SAMPLES / info.tile : 0, scratch, c->seed, c->sample0, &codegen_host, SAMPLES};
+  HnnCall call = {NULL, &a, 0, info.tile ? SAMPLES / info.tile : 0, scratch, c->seed, c->sample0, SAMPLES};
   if (good) cg_kernel(cg, "f")(&call);
   free(scratch);
   cg_destroy(cg);

@@ -201,7 +201,7 @@ static void compiled(Run *r, const char *cpu) {
     }
   }
   void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 127) / 64 * 64);
-  HnnCall call = {in, out, 0, (r->n + info.tile - 1) / info.tile, scratch, 0, 0, &codegen_host, r->n};
+  HnnCall call = {in, out, 0, (r->n + info.tile - 1) / info.tile, scratch, 0, 0, r->n};
   cg_kernel(cg, "f")(&call);
   for (int k = 0; k < columns(r); k++)
     for (int s = 0; s < r->n; s++) r->got[k * r->n + s] = r->form.f64 ? ((double *)out[k].p)[s] : (double)((float *)out[k].p)[s];

@@ -15,43 +15,6 @@ static void draw_eval(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, 
   rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
-/* Fixed Runge-Kutta steps between the times: both sides call the same. */
-static int32_t ode_rk4(HnnOde *o) {
-  int64_t n = (int64_t)o->dim * o->lanes;
-  size_t es = o->f64 ? 8 : 4;
-#define AT(p, i) (o->f64 ? ((const double *)(p))[i] : ((const float *)(p))[i])
-#define TIME(k, l) AT(o->times, o->lane_times ? (k) * o->lanes + (l) : (k))
-#define STEP(k, l) ((TIME(k, l) - TIME((k) - 1, l)) / 4)
-#define SET(p, i, v) (o->f64 ? (void)(((double *)(p))[i] = (v)) : (void)(((float *)(p))[i] = (float)(v)))
-  char *y = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64), *x = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64);
-  char *k = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64), *t = aligned_alloc(64, ((size_t)o->lanes * es + 63) / 64 * 64);
-  double *sum = malloc((size_t)n * sizeof *sum);
-  memcpy(y, o->y0, (size_t)n * es);
-  memcpy(o->out, y, (size_t)n * es);
-  static const double at[4] = {0, 0.5, 0.5, 1}, weight[4] = {1, 2, 2, 1};
-  for (int32_t s = 1; s < o->ntimes; s++) {
-    for (int sub = 0; sub < 4; sub++) {
-      for (int64_t i = 0; i < n; i++) sum[i] = 0;
-      for (int stage = 0; stage < 4; stage++) {
-        for (int64_t i = 0; i < n; i++) SET(x, i, AT(y, i) + (stage ? at[stage] * STEP(s, i % o->lanes) * AT(k, i) : 0));
-        for (int32_t i = 0; i < o->lanes; i++) SET(t, i, TIME(s - 1, i) + (sub + at[stage]) * STEP(s, i));
-        o->rates(o->ctx, t, x, k);
-        for (int64_t i = 0; i < n; i++) sum[i] += weight[stage] * AT(k, i);
-      }
-      for (int64_t i = 0; i < n; i++) SET(y, i, AT(y, i) + STEP(s, i % o->lanes) / 6 * sum[i]);
-    }
-    memcpy((char *)o->out + (size_t)s * (size_t)n * es, y, (size_t)n * es);
-  }
-#undef AT
-#undef TIME
-#undef STEP
-#undef SET
-  free(y), free(x), free(k), free(t), free(sum);
-  return 0;
-}
-
-const HnnHost codegen_host = {ode_rk4};
-
 static Cg *start(const char *cpu, CgForm form, const char *cache) {
   char err[256];
   Cg *cg = cg_create(&(CgOptions){.cpu = cpu, .opt = 1, .form = form, .cache_dir = cache}, err, sizeof err);
@@ -107,7 +70,7 @@ static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f,
   memset(scratch, 0x7f, (size_t)info.scratch_bytes);
   /* sums over the batch may include the padding: here it counts as samples, and is evaluated too */
   int64_t padded = info.tile ? tiles * info.tile : B;
-  HnnCall call = {a, o, 0, tiles, scratch, 7, 1000, &codegen_host, padded};
+  HnnCall call = {a, o, 0, tiles, scratch, 7, 1000, padded};
   kernel(&call);
   Tensor *wide = calloc(f->in.n + 1, sizeof *wide);
   for (uint32_t k = 0; k < f->in.n; k++) {
@@ -118,7 +81,7 @@ static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f,
     for (int64_t e = 0; e < n; e++)
       for (int64_t s = 0; s < padded; s++) wide[k].v[e * padded + s] = rounded[k].v[e * B + (s < B ? s : B - 1)];
   }
-  EvalEnv env = {.seed = 7, .sample0 = 1000, .draw = draw_eval, .ode = ode_rk4};
+  EvalEnv env = {.seed = 7, .sample0 = 1000, .draw = draw_eval, .ode = rt_ode};
   bool ok = ir_eval(f, padded, wide, want, &env, err, sizeof err);
   if (!ok) CU_FAIL(err);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {

@@ -5,8 +5,6 @@
 #include "codegen/codegen.h"
 #include "ir/ir.h"
 
-extern const HnnHost codegen_host; /* the steps that the evaluator uses too */
-
 /* Processors to make code for, beside the host: what every machine of its kind can run, and one with vectors of 256 bits, NULL where
  * this machine cannot. */
 #ifdef __x86_64__

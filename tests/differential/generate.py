@@ -155,7 +155,7 @@ def potential(rng, tag, n, letter="V"):
 
 
 METHODS = ["euler", "rk4", "symplectic_euler", "leapfrog", "yoshida4", "yoshida6", "yoshida8", "implicit_midpoint", "gauss4", "gauss6",
-           "dopri5", "dop853"]
+           "dopri5", "dop853", "tsit5"]
 SEPARABLE = METHODS[2:7]
 
 
@@ -181,7 +181,7 @@ def moving_times(rng):
 def time_options(rng, method):
     """The text of dt, steps, every or times."""
     steps, every = rng.choice([(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (5, 5), (8, 4)])
-    if method in ("dopri5", "dop853"):
+    if method in METHODS[10:]:
         tol = rng.choice(["", "(rtol = 1e-9)", "(rtol = 1e-7, atol = 1e-9)"])
         kind = rng.random()
         if kind < 0.25:
@@ -202,7 +202,7 @@ def time_options(rng, method):
 def trajectories(rng, tag):
     n = rng.randint(1, 3)
     method = rng.choice(METHODS)
-    adaptive = method.startswith("dop")
+    adaptive = method in METHODS[10:]
     name = "f_%s" % tag
     args = [("q0", (n,)), ("p0", (n,))]
     lines = []

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The examples of docs/language.md and docs/samplers.md: test_reference.py HNNC; prints `N passed, N failed`. A fence `hnn run` is a program that runs, with
+"""The examples of docs/language.md, docs/samplers.md and docs/onnx.md: test_reference.py HNNC; prints `N passed, N failed`. A fence `hnn run` is a program that runs, with
 exit code 0, so what it says of its numbers it says by `expect`; `hnn check` one that is only checked; `hnn run name=value` overrides.
-A fence `csv FILE` lies beside those of its section, and what one of them writes is there for those that follow."""
+A fence `csv FILE` lies beside those of its section, and what one of them writes is there for those that follow; so does what onnx("FILE") reads, of
+tests/networks."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -13,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def sections():
-    for page in "language.md", "samplers.md":
+    for page in "language.md", "samplers.md", "onnx.md":
         text = open(os.path.join(ROOT, "docs", page), encoding="utf-8").read()
         parts = re.split(r"^##+ (.*)\n", text, flags=re.M)[1:]
         yield from zip(parts[::2], parts[1::2])
@@ -29,8 +31,10 @@ def section(title, found):
             for words, body in found:
                 if words[0] == "csv":
                     open(os.path.join(folder, words[1]), "w", encoding="utf-8").write(body)
-                if words[0] != "hnn":
+                if words[0] != "hnn" or len(words) == 1:
                     continue
+                for name in re.findall(r'onnx\("([^"]+)"', body):
+                    shutil.copy(os.path.join(ROOT, "tests/networks", name), folder)
                 p = subprocess.run([HNNC, words[1], "-"] + words[2:], input=body.encode(), capture_output=True, cwd=folder,
                                    env=environment(), timeout=120)
                 check(p.returncode == 0 and b"warning[" not in p.stderr, "an example of `%s`: exit %d" % (title, p.returncode),
@@ -40,5 +44,5 @@ def section(title, found):
 
 TESTS = {"test_%d_%s" % (k, re.sub(r"\W+", "_", title)): section(title, found)
           for k, (title, body) in enumerate(sections()) for found in [fences(body)]
-         if any(words[0] == "hnn" for words, _ in found)}
+         if any(words[0] == "hnn" and len(words) > 1 for words, _ in found)}
 raise SystemExit(main(TESTS))

@@ -288,6 +288,7 @@ static void item(Bytes *out, const Tree *t) {
     {"\ndata g = read(\"a.csv\", missing = nan, x = ", ", window = 2)\n"},
     {"\ndata h {\n  yield x = integrate(f, 0, times = ", ", method = rk4)\n}\n"},
     {"\ndata h2 {\n  yield x = integrate(f, 0, times = ", ", method = dopri5)\n}\n"},
+    {"\ndata h3 {\n  yield x = integrate(f, [0, 1], times = [0, 1, 3], method = tsit5(rtol = 1e-4, max_steps = ", "))\n}\n"},
     {"\nsave s = { a = ", " }\n"},
     {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);

@@ -38,6 +38,8 @@ static void new_word(Bytes *out, const unsigned char *old, size_t n) {
                                     "B",
                                     "rk4",
                                     "dopri5",
+                                    "dop853",
+                                    "tsit5",
                                     "gauss4",
                                     "implicit_midpoint",
                                     "yoshida8",

@@ -1,0 +1,19 @@
+/* The steps of an adaptive trajectory, from packed operands to the packed trajectory. */
+#ifndef HNNC_CODEGEN_ADAPTIVE_ADAPTIVE_H
+#define HNNC_CODEGEN_ADAPTIVE_ADAPTIVE_H
+
+#include "codegen/element/element.h"
+#include "ir/adaptive.h"
+
+typedef struct Adaptive {
+  const AdaptiveMethod *method;
+  const PlanOde *plan;
+  double rtol, atol, max_steps;
+  int64_t work; /* scratch that the plan is of */
+  bool lane_times;
+  LLVMValueRef y0, time, out; /* as the plan has them */
+  LLVMValueRef rates, ctx;    /* void rates(ctx, times of the lanes, state, where the rates go) */
+} Adaptive;
+void gen_adaptive(Gen *g, const Adaptive *a);
+
+#endif

@@ -1,0 +1,198 @@
+/* Adaptive trajectories as generated code against the runtime's stepper, which the evaluator takes: methods, tiles and single
+ * samples, times of all and of each, backwards, dense output, samples that fail; and that no sample's bits depend on others. */
+#include "tests/common/codegen_util.h"
+#include "tests/common/random_fn.h"
+#include "tests/common/cunit_main.h"
+#include "tests/common/often.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const Method method[] = {M_DOPRI5, M_DOP853, M_TSIT5};
+enum { METHODS = sizeof method / sizeof *method };
+
+static Val input(Build *b, bool lane, int rank, uint32_t n) {
+  return ir_input(b, "x", lane ? IN_FIELD : IN_PARAM, b->f->in.n, type_real(lane, rank, (uint32_t[]){n, n}));
+}
+
+static void finish(Build *b, const char *cpu, int64_t B) {
+  ir_build_finish(b);
+  codegen_check(cpu, b->f, B, (uint64_t)B);
+  codegen_check_form(cpu, CG_SINGLE, b->f, B, (uint64_t)B);
+  ir_fn_destroy(b->f);
+}
+
+static Val table(Build *b, uint32_t n, const double *v) { return ir_table(b, type_real(false, 1, &n), v); }
+
+/* A pendulum for each element, with a force of each sample that grows with time, through W where there is a network. */
+static Fn *pendulum(Fn *f, bool lane, uint32_t n, bool net) {
+  Build t;
+  ir_build_init(&t, ir_sub_create(f, "rates"));
+  Val q = input(&t, lane, 1, n), p = input(&t, lane, 1, n), time = input(&t, lane, 0, 0), k = input(&t, false, 1, n);
+  Val c = input(&t, lane, 1, n), w = input(&t, false, 2, n);
+  if (net) q = ir_tanh(&t, ir_dot(&t, w, q, false, (int[]){0, 1}, (int[]){1}, 1, (int[]){0}));
+  Val pull = ir_mul(&t, k, ir_sin(&t, q)), push = ir_mul(&t, c, time);
+  ir_output(&t, p, "dq");
+  ir_output(&t, ir_sub(&t, ir_neg(&t, pull), push), "dp");
+  ir_build_finish(&t);
+  return t.f;
+}
+
+enum { SHARED, LANES, LANE_TIMES, KINDS };
+
+static void one(Method m, int kind, bool f64, uint32_t n, bool net, const double *at, const char *cpu) {
+  Build b;
+  const bool lane = kind != SHARED;
+  const double tol = f64 ? 1e-9 : 1e-6;
+  ir_build_init(&b, ir_fn_create("case", f64));
+  Val q = input(&b, lane, 1, n), p = input(&b, lane, 1, n), k = input(&b, false, 1, n), w = input(&b, false, 2, n);
+  Val times = table(&b, 7, at);
+  if (kind == LANE_TIMES) {
+    Val stretch = ir_sin(&b, input(&b, true, 0, 0));
+    times = ir_mul(&b, times, ir_expand_to(&b, stretch, type_real(true, 1, (uint32_t[]){7})));
+  }
+  Val s =
+      ir_ode(&b, m, (Val[]){q, p}, 2, times, (Val[]){k, ir_mul(&b, q, q), w}, 3, tol, tol, 1000000, pendulum(b.f, lane, n, net));
+  ir_output(&b, ir_proj(&b, s, 0), "q");
+  ir_output(&b, ir_index(&b, ir_proj(&b, s, 1), 0, 6), "p");
+  finish(&b, cpu, 19);
+}
+
+static const double forward[7] = {0, 0.02, 0.25, 0.26, 0.5, 0.9, 1}, backward[7] = {0.3, 0.2, 0.1, -0.3, -0.31, -0.32, -0.7};
+static const double again[7] = {0.5, 0.5, 0.6, 0.6, 0.9, 1.2, 1.2};
+
+static void test_methods(void) {
+  static const uint32_t size[] = {1, 3, 18};
+  for (int m = 0; m < METHODS; m++)
+    for (int kind = 0; kind < KINDS; kind++)
+      for (int s = 0; s < 3; s++) {
+        one(method[m], kind, true, size[s], s == 2, kind == LANES ? backward : forward, NULL);
+        one(method[m], kind, false, size[s], s == 1, s == 0 ? again : forward, NULL);
+      }
+}
+
+static void test_machines(void) {
+  static const char *const cpu[] = {"x86-64", "haswell"};
+  for (int c = 0; c < 2; c++)
+    for (int m = 0; m < METHODS; m++)
+      for (int f64 = 0; f64 < 2; f64++) {
+        one(method[m], LANES, f64, 3, true, again, cpu[c]);
+        one(method[m], LANE_TIMES, f64, 18, false, backward, cpu[c]);
+      }
+}
+
+/* y' = y^2 from 1 + x: ends at t = 1/(1 + x), for some samples before the last time, for some behind it. Few steps are too few
+ * for some. Times of samples that are in no order. */
+static void test_failures(void) {
+  for (int m = 0; m < METHODS; m++)
+    for (int kind = 0; kind < 3; kind++) {
+      Build b, t;
+      ir_build_init(&b, ir_fn_create("case", true));
+      Val x = input(&b, true, 1, 2), y = ir_add(&b, x, ir_const(&b, 1)), times = table(&b, 3, (double[]){0, 0.3, 0.8});
+      if (kind == 2) times = ir_mul(&b, times, input(&b, true, 1, 3));
+      ir_build_init(&t, ir_sub_create(b.f, "rates"));
+      Val y0 = input(&t, true, 1, 2);
+      input(&t, true, 0, 0);
+      ir_output(&t, ir_mul(&t, y0, y0), "dy");
+      ir_build_finish(&t);
+      Val s = ir_ode(&b, method[m], &y, 1, times, NULL, 0, 1e-8, 1e-8, kind == 1 ? 9 : 1000000, t.f);
+      ir_output(&b, ir_proj(&b, s, 0), "y");
+      finish(&b, NULL, 41);
+    }
+}
+
+/* ---- exact, and apart ---------------------------------------------------------------------------------------------------- */
+
+/* A planar orbit around 1, to the end of a period and half of one. */
+static Fn *kepler(Method m, double rtol, bool f64) {
+  Build b, t;
+  ir_build_init(&b, ir_fn_create("case", f64));
+  Val q = input(&b, true, 1, 2), p = input(&b, true, 1, 2);
+  ir_build_init(&t, ir_sub_create(b.f, "rates"));
+  Val q0 = input(&t, true, 1, 2), p0 = input(&t, true, 1, 2);
+  input(&t, true, 0, 0);
+  Val r2 = ir_dot(&t, q0, q0, false, (int[]){0}, (int[]){0}, 0, NULL), r = ir_sqrt(&t, r2);
+  ir_output(&t, p0, "dq");
+  ir_output(&t, ir_neg(&t, ir_div(&t, q0, ir_expand_to(&t, ir_mul(&t, r2, r), ir_type(t.f, q0)))), "dp");
+  ir_build_finish(&t);
+  const double pi = 3.14159265358979323846;
+  Val s = ir_ode(&b, m, (Val[]){q, p}, 2, table(&b, 3, (double[]){0, pi, 2 * pi}), NULL, 0, rtol, rtol, 1000000, t.f);
+  ir_output(&b, ir_proj(&b, s, 0), "q");
+  ir_build_finish(&b);
+  return b.f;
+}
+
+enum { SAMPLES = 37, LD = 64 };
+
+/* q at the three times, [3][2][LD], of orbits of eccentricities e. */
+static void run(Cg *cg, const Fn *f, const double *e, double *out) {
+  double q[2 * LD], p[2 * LD];
+  HnnKernelInfo info = cg_info(cg, "f");
+  (void)f;
+  for (int s = 0; s < LD; s++) {
+    const double x = e[s < SAMPLES ? s : SAMPLES - 1];
+    q[s] = 1 - x, q[LD + s] = 0, p[s] = 0, p[LD + s] = sqrt((1 + x) / (1 - x));
+  }
+  HnnArg in[2] = {{q, LD}, {p, LD}}, o = {out, LD};
+  void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 127) / 64 * 64);
+  const HnnCall call = {
+    .in = in, .out = &o, .tile1 = (SAMPLES + info.tile - 1) / info.tile, .scratch = scratch, .samples = SAMPLES};
+  cg_kernel(cg, "f")(&call);
+  free(scratch);
+}
+
+static void test_kepler(void) {
+  static const double rtol[] = {1e-5, 1e-8, 1e-11};
+  double e[SAMPLES], swapped[SAMPLES], out[6 * LD], other[6 * LD], before = 0;
+  char err[256];
+  for (int s = 0; s < SAMPLES; s++) e[s] = 0.7 * s / SAMPLES, swapped[SAMPLES - 1 - s] = e[s];
+  for (int m = 0; m < METHODS; m++)
+    for (int k = 0; k < 3; k++) {
+      Fn *f = kepler(method[m], rtol[k], true);
+      Cg *cg = codegen_start(NULL, NULL);
+      cg_add(cg, f, "f");
+      CU_ASSERT_FATAL(cg_compile(cg, err, sizeof err));
+      run(cg, f, e, out);
+      run(cg, f, swapped, other);
+      double worst = 0;
+      for (int s = 0; s < SAMPLES; s++) {
+        worst = fmax(worst, fabs(out[2 * LD + s] + 1 + e[s]) + fabs(out[4 * LD + s] - (1 - e[s])) + fabs(out[5 * LD + s]));
+        for (int d = 0; d < 6; d++) CU_ASSERT_EQUAL(out[d * LD + s], other[d * LD + SAMPLES - 1 - s]);
+      }
+      CU_ASSERT(worst < 3e3 * rtol[k]);
+      CU_ASSERT(k == 0 || worst < before / 30); /* the tolerance is heard */
+      before = worst;
+      cg_destroy(cg);
+      ir_fn_destroy(f);
+    }
+}
+
+/* Code for a machine that is not here. */
+static void test_aarch64(void) {
+  char err[256] = "", path[] = "/tmp/hnnc-object-XXXXXX", name[16];
+  Cg *cg = cg_create(&(CgOptions){.triple = "aarch64-unknown-linux-gnu", .opt = 1}, err, sizeof err);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(cg);
+  for (int m = 0; m < METHODS; m++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Fn *f = kepler(method[m], 1e-6, f64);
+      snprintf(name, sizeof name, "f%d%d", m, f64);
+      cg_add(cg, f, name);
+      ir_fn_destroy(f);
+    }
+  close(mkstemp(path));
+  CU_ASSERT_TRUE(cg_write_object(cg, path, err, sizeof err));
+  struct stat st;
+  CU_ASSERT_TRUE(stat(path, &st) == 0 && st.st_size > 10000);
+  unlink(path);
+  cg_destroy(cg);
+}
+
+const Suite suite = {"adaptive", (CU_TestInfo[]){{"methods", test_methods},
+                                                 {"machines", test_machines},
+                                                 {"failures", test_failures},
+                                                 {"kepler", test_kepler},
+                                                 {"aarch64", test_aarch64},
+                                                 CU_TEST_INFO_NULL}};
