@@ -36,13 +36,26 @@ typedef int (*Fn1)(void *, int64_t, const void *, void *);
 typedef int (*Fn2)(void *, int64_t, const void *, const void *, void *);
 typedef int (*Fn3)(void *, int64_t, const void *, const void *, const void *, void *);
 
-/* `calls` calls of a function of 1 to 3 arrays. */
+typedef int (*Fn4)(void *, int64_t, const void *, const void *, const void *, const void *, void *);
+typedef int (*Fn5)(void *, int64_t, const void *, const void *, const void *, const void *, const void *, void *);
+typedef int (*Fn6)(void *, int64_t, const void *, const void *, const void *, const void *, const void *, const void *, void *);
+
+static int call(void *f, void *m, int64_t n, int nin, const void *const *in, void *out) {
+  switch (nin) {
+  case 1: return ((Fn1)f)(m, n, in[0], out);
+  case 2: return ((Fn2)f)(m, n, in[0], in[1], out);
+  case 3: return ((Fn3)f)(m, n, in[0], in[1], in[2], out);
+  case 4: return ((Fn4)f)(m, n, in[0], in[1], in[2], in[3], out);
+  case 5: return ((Fn5)f)(m, n, in[0], in[1], in[2], in[3], in[4], out);
+  case MOST_INPUTS: return ((Fn6)f)(m, n, in[0], in[1], in[2], in[3], in[4], in[5], out);
+  default: return -2;
+  }
+}
+
+/* `calls` calls of a function. */
 int bench_call(void *f, void *m, int64_t n, int nin, const void *const *in, void *out, int64_t calls) {
   for (int64_t k = 0; k < calls; k++) {
-    int code = nin == 1   ? ((Fn1)f)(m, n, in[0], out)
-               : nin == 2 ? ((Fn2)f)(m, n, in[0], in[1], out)
-               : nin == 3 ? ((Fn3)f)(m, n, in[0], in[1], in[2], out)
-                          : -2;
+    int code = call(f, m, n, nin, in, out);
     if (code) return code;
   }
   return 0;

@@ -1,4 +1,5 @@
 """What an installed wheel can do without anything else: trains the pendulum, evaluates its field on a million points."""
+import ctypes
 import tempfile
 import time
 
@@ -34,4 +35,11 @@ with tempfile.TemporaryDirectory() as folder:
     assert np.abs(vq - 2*p).max() < 0.5 and np.abs(vp + 3*np.sin(q)).max() < 0.5
     loss, gradient = m.losses["hnn"].value_and_grad(q[:100], p[:100])
     assert np.isfinite(gradient).all() and gradient.size == m.params.flat.size
+    m.export_library(folder + "/pendulum")
+    so = ctypes.CDLL(folder + "/pendulum.so")
+    so.pendulum_create.restype = ctypes.c_void_p
+    made, out = ctypes.c_void_p(so.pendulum_create()), np.empty((10, 1), np.float32)
+    pointer = lambda a: a.ctypes.data_as(ctypes.c_void_p)
+    assert so.pendulum_learned(made, ctypes.c_int64(10), pointer(q), pointer(p), pointer(out)) == 0
+    assert np.array_equal(out[:, 0], m.learned(q[:10], p[:10])), "the library"
 print("wheel: hnnc %s trained (error %.1e), and evaluated 10^6 points in %.0f ms" % (hnnc.__version__, error, 1e3*took))

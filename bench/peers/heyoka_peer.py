@@ -58,6 +58,30 @@ class Kepler:
         return self.out.T.ravel()
 
 
+class Points:
+    """A compiled function of arrays, the results where they are wanted, as its manual has it."""
+
+    def __init__(self, spec, data):
+        self.mu, self.calls = spec["config"]["mu"], spec["config"]["calls"]
+        self.points, self.out = np.stack(data), np.empty((1, len(data[0])))
+        hy.llvm_state.clear_memcache()
+
+    def compile(self):
+        x, y, z, px, py, pz = v = hy.make_vars("x", "y", "z", "px", "py", "pz")
+        mu = self.mu
+        r1, r2 = hy.sqrt((x + mu)**2 + y**2 + z**2), hy.sqrt((x - 1 + mu)**2 + y**2 + z**2)
+        self.f = hy.cfunc([(px**2 + py**2 + pz**2) / 2 + y * px - x * py - (1 - mu) / r1 - mu / r2], v)
+
+    def run(self):
+        for _ in range(self.calls):
+            self.f(self.points, outputs=self.out)
+        return self.calls
+
+    def check(self):
+        self.run()
+        return self.out.ravel()
+
+
 class NeuralOde(Stepping):
     def __init__(self, spec, data, start):
         self.spec, self.start = spec, start
@@ -102,6 +126,8 @@ class NeuralOde(Stepping):
 def build(spec, data, start):
     if spec["family"] == "kepler":
         return Kepler(spec, data)
+    if spec["family"] == "cr3bp":
+        return Points(spec, data)
     if spec["family"] == "node":
         return NeuralOde(spec, data, start)
     raise Missing("heyoka has no products of matrices and no leapfrog: this workload is not its kind")

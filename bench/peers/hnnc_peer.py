@@ -49,6 +49,8 @@ class Shard:
 class Job:
     def __init__(self, spec, data, start):
         self.spec, self.data, self.start = spec, [np.ascontiguousarray(a) for a in data], start
+        if all(a.ndim == 1 for a in data):
+            self.data = list(np.stack(data))         # one block, as heyoka has it: pages are large then
         self.is_call = spec["kind"] == "call"
         self.dtype = np.float32 if spec["precision"] == "f32" else np.float64
         if any(a.dtype != self.dtype for a in data):

@@ -102,6 +102,12 @@ def fput(config, data):
     return jnp.concatenate(q + p, 1)
 
 
+def cr3bp(config, data):
+    (x, y, z, px, py, pz), mu = data, config["mu"]
+    r1, r2 = jnp.sqrt((x + mu) ** 2 + y**2 + z**2), jnp.sqrt((x - 1 + mu) ** 2 + y**2 + z**2)
+    return (px**2 + py**2 + pz**2) / 2 + y * px - x * py - (1 - mu) / r1 - mu / r2
+
+
 def ring(q):
     d = jnp.roll(q, -1) - q
     f = d + d * d * d
@@ -155,7 +161,7 @@ class Matrix:
 
 LOSSES = {"hnn": hnn_loss, "flow": flow_loss, "node": node_loss, "orbit": orbit_loss, "density": jax_density.loss,
           "conv": jax_conv.loss, "hgn": jax_conv.hgn_loss}
-CALLS = {"kepler": kepler, "fput": fput}
+CALLS = {"kepler": kepler, "fput": fput, "cr3bp": cr3bp}
 SCORES = {"density-score": jax_density.score}
 
 
@@ -201,7 +207,10 @@ class Training:
 
 
 class Call:
-    def __init__(self, fn, data):
+    """Of many calls, each is made when the one before may still be at work."""
+
+    def __init__(self, fn, data, calls=1):
+        self.calls = calls
         self.data = [jnp.asarray(a) for a in data]
         self.jitted = jax.jit(fn)
 
@@ -209,8 +218,10 @@ class Call:
         self.fn = self.jitted.lower(self.data).compile()
 
     def run(self):
-        self.out = jax.block_until_ready(self.fn(self.data))
-        return 1
+        for _ in range(self.calls):
+            self.out = self.fn(self.data)
+        jax.block_until_ready(self.out)
+        return self.calls
 
     def check(self):
         self.run()
@@ -221,7 +232,7 @@ def build(spec, data, start):
     if spec["family"] in LOSSES:
         return Training(spec, data, start)
     if spec["family"] in CALLS:
-        return Call(functools.partial(CALLS[spec["family"]], spec["config"]), data)
+        return Call(functools.partial(CALLS[spec["family"]], spec["config"]), data, spec["config"].get("calls", 1))
     if spec["family"] in SCORES:
         return Call(functools.partial(SCORES[spec["family"]], spec["config"], [jnp.asarray(a) for a in start]), data)
     if spec["family"] in ("fput-jacobian", "fput-hessian"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 class Workload:
     name: str                 # as on the command line
     family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian,
-                              # density, density-score, conv, hgn
+                              # cr3bp, density, density-score, conv, hgn
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
     entry: str                # the loss that is trained, or the function that is called
@@ -34,7 +34,7 @@ class Workload:
 
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import conv, density, flow, hnn, matrix, node, rollout
+    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, rollout
     found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads() + density.workloads()
-    found += conv.workloads()
+    found += conv.workloads() + cr3bp.workloads()
     return {w.name: w for w in found}

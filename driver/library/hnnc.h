@@ -188,8 +188,8 @@ typedef struct hnnc_value { /* an argument or a result */
 
 typedef struct hnnc_function {
   /* kind: "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet"; "report" for each sample; "loss", the mean of one
-   * that is trained, and its "gradient": the loss, and the gradient by all parameters end to end, 0 for those that the training does not
-   * move; "vjp", "jvp", "hvp", "grad" that hnnc_derive made. Name and kind together are one function's. */
+   * that is trained or whose argument types are known, and its "gradient", if it has one: the loss, and the gradient by all parameters end
+   * to end, 0 for those that its training does not move; "vjp", "jvp", "hvp", "grad" that hnnc_derive made. Name and kind together are one function's. */
   const char *name, *kind;
   const hnnc_value *args, *results;
   size_t nargs, nresults;
@@ -227,8 +227,12 @@ HNNC_API hnnc_status hnnc_derive(hnnc_model *m, hnnc_product kind, size_t of, si
 HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
 /* Functions by their numbers as an ONNX file, with the parameters as they are, as `hnnc compile --emit=onnx` writes it; `.onnx` is added to a path
  * without it. n 0: each function as a file of its own, in the folder `path`, but for those that cannot be. HNNC_ERRORS: one cannot be put in
- * ONNX; the messages say why, and nothing is written. HNNC_USAGE: there is no such function, or it is a gradient by parameters. */
+ * ONNX; the messages say why, and nothing is written. HNNC_USAGE: there is no such function. */
 HNNC_API hnnc_status hnnc_export_onnx(hnnc_model *m, const char *path, const size_t *functions, size_t n);
+
+/* The model as a shared library and its header, PATH.so and PATH.h (docs/c-interface.md), with the parameters as they are; a folder that
+ * ends in `/` gets both under the model's name. Neither a C compiler nor a linker is needed. */
+HNNC_API hnnc_status hnnc_export_library(hnnc_model *m, const char *path);
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
 

@@ -210,6 +210,19 @@ PyObject *model_export_onnx(PyObject *self, PyObject *args) {
   return PyLong_FromLong(status);
 }
 
+/* export_library(path) -> status */
+PyObject *model_export_library(PyObject *self, PyObject *args) {
+  Model *s = (Model *)self;
+  const char *path;
+  hnnc_status status;
+  if (!PyArg_ParseTuple(args, "s", &path) || !model_enter(s)) return NULL;
+  Py_BEGIN_ALLOW_THREADS;
+  status = hnnc_export_library(s->m, path);
+  Py_END_ALLOW_THREADS;
+  model_leave(s);
+  return PyLong_FromLong(status);
+}
+
 /* ---- functions that C calls ------------------------------------------------------------------------------------------------------ */
 
 /* A function of numbers that come end to end, with one number as its result. */

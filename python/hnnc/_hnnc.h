@@ -51,6 +51,7 @@ PyObject *model_arrays(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *model_numbers(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *model_compile(PyObject *self, PyObject *none);
 PyObject *model_export_onnx(PyObject *self, PyObject *args);
+PyObject *model_export_library(PyObject *self, PyObject *args);
 PyObject *model_low_level(PyObject *self, PyObject *args);
 
 #endif

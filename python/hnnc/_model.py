@@ -463,6 +463,10 @@ class Model:
         if functions is not None and not numbers: raise ValueError("no function is named")
         self._done(self._handle.export_onnx(os.fspath(path), tuple(numbers)))
 
+    def export_library(self, path: str | os.PathLike[str]) -> None:
+        """The model as a shared library and its header, PATH.so and PATH.h, with the parameters as they are. No C compiler is needed."""
+        self._done(self._handle.export_library(os.fspath(path)))
+
     def compile_all(self) -> None:
         """Compiles every function now, together: faster than one by one, when they are first called."""
         self._done(self._handle.compile())

@@ -1,4 +1,4 @@
-/* Whole files: read, written atomically, links replaced atomically. A write goes to `.name.tmp-PID` in
+/* Whole files: read, written atomically, links replaced atomically. A write goes to `.name.tmp-THREAD` in
  * the same directory, is fsync'ed, renamed, and the directory fsync'ed: the final name always holds a
  * whole file, the old or the new. Without fsync that is so as long as the system runs. */
 #include "runtime/runtime_priv.h"
@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *help_for(int error) {
   switch (error) {
   case ENOSPC:
-  case EDQUOT: return "; free some space or choose another place with --out";
+  case EDQUOT: return "; free some space or choose another place";
   case EACCES:
   case EPERM:
-  case EROFS: return "; choose a writable place with --out";
+  case EROFS: return "; choose a writable place";
   case ENOTDIR: return "; a part of the path is a file, choose another place";
   case EFBIG: return "; the limit on the size of files (ulimit -f) is too small";
   default: return "";
@@ -89,12 +90,12 @@ static bool write_all(int fd, const char *p, size_t size) {
   return true;
 }
 
-/* "dir/.name.tmp-PID" and where the name starts in path. */
+/* "dir/.name.tmp-THREAD" and where the name starts in path. */
 static char *beside(const char *path, const char **name) {
   const char *slash = strrchr(path, '/');
   *name = slash ? slash + 1 : path;
   char *tmp = NULL;
-  if (asprintf(&tmp, "%.*s.%s.tmp-%ld", (int)(*name - path), path, *name, (long)getpid()) < 0) return NULL;
+  if (asprintf(&tmp, "%.*s.%s.tmp-%ld", (int)(*name - path), path, *name, (long)syscall(SYS_gettid)) < 0) return NULL;
   return tmp;
 }
 

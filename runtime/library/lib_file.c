@@ -4,13 +4,11 @@
  * it is checked against the file. Tensors that are no parameters, as checkpoints of runs have, are passed over. */
 #include "runtime/library/lib_priv.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- reading JSON ------------------------------------------------------------------------------------------ */
 
@@ -218,37 +216,16 @@ static int read_all(const hnn_library *l, const char *path, const char *file, si
                                : lib_abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file: its header cannot be read", path);
 }
 
-static char *whole_file(const char *path, size_t *size) {
-  FILE *f = fopen(path, "rb");
-  char *data = NULL;
-  size_t room = 0;
-  *size = 0;
-  while (f) {
-    if (*size == room) {
-      char *more = realloc(data, room = 2 * room + 65536);
-      if (!more) break;
-      data = more;
-    }
-    const size_t n = fread(data + *size, 1, room - *size, f);
-    if (!n) break;
-    *size += n;
-  }
-  const bool ok = f && !ferror(f) && feof(f);
-  if (f) fclose(f);
-  if (ok) return data;
-  free(data);
-  return NULL;
-}
-
 int lib_abi_load(hnn_model *m, const char *path) {
   if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
   if (m->shares) return lib_abi_fail(HNN_BAD_CALL, "a handle that shares parameters cannot load");
   const hnn_library *l = m->m->library;
-  size_t size;
-  char *file = whole_file(path, &size), *image = calloc((size_t)l->reals + 1, real_size(m));
+  RtError err;
+  size_t size = 0;
+  char *file = rt_file_read(path, &size, &err), *image = calloc((size_t)l->reals + 1, real_size(m));
   bool *there = calloc((size_t)l->nparameter + 1, sizeof *there);
   int code = !image || !there ? lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY))
-             : !file          ? lib_abi_fail(HNN_BAD_FILE, "%.200s cannot be read: %s", path, strerror(errno))
+             : !file          ? lib_abi_fail(HNN_BAD_FILE, "%s", err.text)
                               : read_all(l, path, file, size, image, there);
   for (int k = 0; !code && k < l->nparameter; k++)
     if (!there[k]) code = lib_abi_fail(HNN_BAD_FILE, "%.200s has no parameter `%.100s`", path, l->parameter[k].path);
@@ -286,42 +263,40 @@ static void put_header(FILE *f, const hnn_library *l) {
   fputc('}', f);
 }
 
-static bool put_all(FILE *f, const hnn_model *m) {
+/* The file as it will be; NULL without memory. */
+static char *image_of(const hnn_model *m, size_t *size) {
   const hnn_library *l = m->m->library;
-  char *header = NULL;
+  char *header = NULL, *out = NULL;
   size_t n = 0;
   FILE *text = open_memstream(&header, &n);
-  if (!text) return false;
+  if (!text) return NULL;
   put_header(text, l);
-  bool ok = fclose(text) == 0;
+  const bool whole = fclose(text) == 0;
   const size_t padded = (n + 7) / 8 * 8;
-  for (int k = 0; ok && k < 8; k++) fputc((int)((uint64_t)padded >> (8 * k) & 255), f);
-  if (ok) fwrite(header, 1, n, f);
-  for (size_t k = n; ok && k < padded; k++) fputc(' ', f);
-  for (int k = 0; ok && k < l->nparameter; k++) {
-    const size_t elems = (size_t)l->parameter[k].elems;
-    const char *v = (const char *)lib_param(m, m->m->turn[k].param) + (size_t)m->m->turn[k].first * real_size(m);
-    ok = fwrite(v, real_size(m), elems, f) == elems;
+  *size = 8 + padded + (size_t)l->reals * real_size(m);
+  if (whole && (out = malloc(*size))) {
+    for (int k = 0; k < 8; k++) out[k] = (char)((uint64_t)padded >> (8 * k) & 255);
+    memcpy(out + 8, header, n);
+    memset(out + 8 + n, ' ', padded - n);
+    for (int k = 0; k < l->nparameter; k++) {
+      const char *v = (const char *)lib_param(m, m->m->turn[k].param) + (size_t)m->m->turn[k].first * real_size(m);
+      memcpy(out + 8 + padded + (size_t)l->parameter[k].first * real_size(m), v, (size_t)l->parameter[k].elems * real_size(m));
+    }
   }
   free(header);
-  return ok && !ferror(f) && fflush(f) == 0 && fsync(fileno(f)) == 0;
+  return out;
 }
 
 int lib_abi_save(const hnn_model *m, const char *path) {
   struct stat there;
+  RtError err;
+  size_t size;
   if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
   if (!stat(path, &there) && !S_ISREG(there.st_mode))
     return lib_abi_fail(HNN_BAD_FILE, "%.200s is there, and is no regular file", path);
-  char *made = malloc(strlen(path) + 5);
-  if (!made) return lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY));
-  sprintf(made, "%s.new", path);
-
-  FILE *f = fopen(made, "wb");
-  bool ok = f && put_all(f, m);
-  if (f) ok = fclose(f) == 0 && ok;
-  ok = ok && rename(made, path) == 0;
-  const int why = errno;
-  if (!ok && f) unlink(made);
-  free(made);
-  return ok ? HNN_OK : lib_abi_fail(HNN_BAD_FILE, "%.200s cannot be written: %s", path, strerror(why));
+  char *image = image_of(m, &size);
+  if (!image) return lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY));
+  const bool ok = rt_file_write(path, image, size, &err);
+  free(image);
+  return ok ? HNN_OK : lib_abi_fail(HNN_BAD_FILE, "%s", err.text);
 }

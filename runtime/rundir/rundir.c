@@ -115,7 +115,7 @@ static bool lock_directory(RtRun *r, RtError *err) {
   return rt_fail(err, "another run is at work in %s: wait for it, or choose another directory with --out", r->dir);
 }
 
-/* `.NAME.tmp-PID`, as file.c names what it has not finished. */
+/* `.NAME.tmp-NUMBER`, as file.c names what it has not finished. */
 static bool is_left_over(const char *name) {
   const char *tmp = strstr(name, ".tmp-");
   return name[0] == '.' && tmp && tmp[5] && !tmp[5 + strspn(tmp + 5, "0123456789")];

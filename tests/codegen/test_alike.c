@@ -1,7 +1,7 @@
 /* Groups that are alike and written once (codegen/gen/gen_outline.c), against the evaluator; that they are written once; and
  * the linker (codegen/object/image.c) on objects that are damaged. */
-#include "codegen/object/image_priv.h"
 #include "codegen/object/codegen_priv.h"
+#include "codegen/object/image_priv.h"
 #include "tests/common/codegen_util.h"
 #include "tests/common/cunit_main.h"
 
@@ -150,25 +150,27 @@ static void test_once(void) {
 static void test_shares(void) {
   char err[256] = "";
   CgImage *im[8] = {NULL};
-  CgObject *o = NULL;
+  CgObject *object;
   Build b;
   Cg *cg = codegen_start(NULL, NULL);
   start(&b, true);
   flow(&b, 90, 3, 20);
   ir_build_finish(&b);
   cg_add(cg, b.f, "f");
-  const uint32_t n = cg_objects(cg, NULL, 0, &o, err, sizeof err); /* 0: of wrappers, of which there are none */
-  CU_ASSERT_FATAL(n > 2 && n < 8);
-  for (uint32_t k = n; k-- > 1;) {
-    if (k == 1) CU_ASSERT_PTR_NULL(cg_image_load(o[k].p, o[k].n, NULL, err, sizeof err));
-    im[k] = cg_image_load(o[k].p, o[k].n, k + 1 < n ? im[k + 1] : NULL, err, sizeof err);
+  const uint32_t n = cg_objects(cg, NULL, 0, &object, err, sizeof err) - 1; /* the first is of wrappers */
+  CU_ASSERT_FATAL(n > 1 && n < 8);
+  for (uint32_t k = n; k-- > 0;) {
+    const CgObject *o = &object[k + 1];
+    if (!k) CU_ASSERT_PTR_NULL(cg_image_load(o->p, o->n, NULL, err, sizeof err));
+    im[k] = cg_image_load(o->p, o->n, im[k + 1], err, sizeof err);
     CU_ASSERT_PTR_NOT_NULL(im[k]);
+    base_free(o->p);
   }
-  CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im[1], "f"));
-  CU_ASSERT_PTR_NULL(cg_image_symbol(im[2], "f"));
-  for (uint32_t k = 1; k < n; k++) cg_image_destroy(im[k]);
-  for (uint32_t k = 0; k < n; k++) base_free(o[k].p);
-  base_free(o);
+  base_free(object[0].p);
+  base_free(object);
+  CU_ASSERT_PTR_NOT_NULL(cg_image_symbol(im[0], "f"));
+  CU_ASSERT_PTR_NULL(cg_image_symbol(im[1], "f"));
+  for (uint32_t k = 0; k < n; k++) cg_image_destroy(im[k]);
   cg_destroy(cg);
   ir_fn_destroy(b.f);
 }

@@ -463,6 +463,69 @@ int main(void) {
         check(said == "1 1 -1\n`f`: argument 0, `x`, is NULL\n1\n", "what it says", compiler, said)
 
 
+THREADS = """#include "m.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+enum { N = 700, THREADS = 8 };
+static double x[3*N], t[N], want[4*N], slope[M_REALS + 1];
+static int calls(m *h, double *out, double *g) {
+  return m_f(h, N, x, t, out, out + 3*N) || m_gradient_fit(h, N, x, t, g, g + 1);
+}
+typedef struct Job { m *handle; int number, wrong; } Job;
+static void *work(void *arg) {
+  Job *j = arg;
+  double *out = calloc(4*N, sizeof *out), g[M_REALS + 1];
+  for (int turn = 0; turn < 5; turn++) {
+    j->wrong += m_threads(j->handle, 1 + j->number % 3) || calls(j->handle, out, g);
+    j->wrong += memcmp(out, want, sizeof want) || memcmp(g, slope, sizeof g);
+    j->wrong += m_f(j->handle, -1 - j->number, x, t, out, out) != HNN_BAD_CALL || atoi(strrchr(m_error(0), ' ')) != -1 - j->number;
+  }
+  free(out);
+  return NULL;
+}
+int main(void) {
+  m *a = m_create();
+  pthread_t thread[THREADS];
+  Job job[THREADS];
+  int wrong = 0;
+  double loss;
+  for (int k = 0; k < 3*N; k++) x[k] = sin(k);
+  for (int k = 0; k < N; k++) t[k] = cos(k);
+  if (!a || calls(a, want, slope)) return 1;
+  for (int k = 0; k < THREADS; k++) {
+    job[k] = (Job){m_share(a), k, 0};
+    if (!job[k].handle || pthread_create(&thread[k], NULL, work, &job[k])) return 2;
+  }
+  for (int k = 0; k < THREADS; k++) {
+    pthread_join(thread[k], NULL);
+    wrong += job[k].wrong;
+    m_destroy(job[k].handle);
+  }
+  wrong += m_train_fit(a, N, x, t, 0, &loss) || m_save(a, "w.safetensors") || m_load(a, "w.safetensors");
+  m_destroy(a);
+  printf("%d wrong\\n", wrong);
+  return wrong;
+}
+"""
+
+
+def test_threads_and_valgrind():
+    """Eight threads over one set of parameters, from C; nothing is lost, and nothing is read that was not written."""
+    write("m.hnn", MODEL)
+    hnnc("compile", "m.hnn", "-q", "--cpu=x86-64" if os.uname().machine == "x86_64" else "-q")      # valgrind knows no AVX-512
+    write("use.c", THREADS)
+    subprocess.run(["cc", "use.c", "./m.so", "-Wl,-rpath,.", "-lm", "-lpthread", "-o", "use"], check=True)
+    said = subprocess.run(["./use"], stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
+    check(said == "0 wrong\n", "the same bits, and messages of their own", said)
+    if not shutil.which("valgrind"): return
+    p = subprocess.run(["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all", "./use"], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, universal_newlines=True, timeout=600)
+    check(p.returncode == 0 and p.stdout == "0 wrong\n", "valgrind", p.returncode, p.stdout[-3000:])
+
+
 def test_document():
     """The programs of docs/c-interface.md."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -1,8 +1,10 @@
 /* libhnnc by its header alone, as a user has it: hnnc.h, and libhnnc.so. */
 #include "hnnc.h"
+#include "runtime/library/model.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
+#include <dlfcn.h>
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -173,6 +175,29 @@ static void test_onnx(void) {
   CU_ASSERT(has_file(dir, "test.H.onnx") && has_file(dir, "test.learned.onnx"));
   CU_ASSERT(has_file(dir, "test.error.onnx") && has_file(dir, "test.energy.onnx") && has_file(dir, "test.loss_fit.onnx") &&
             has_file(dir, "test.gradient_fit.onnx") && rmdir(dir) == 0);
+  hnnc_close(m);
+}
+
+/* As a library, with the parameters as they are. */
+static void test_shared(void) {
+  hnnc_model *m = open_it(program);
+  char dir[] = "/tmp/hnnc-test-XXXXXX", path[64];
+  double w[3] = {2, 3, 5};
+  CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+  snprintf(path, sizeof path, "%s/model", dir);
+  CU_ASSERT(hnnc_set_param(m, 0, w, 3) == HNNC_OK && hnnc_export_library(m, path) == HNNC_OK);
+  snprintf(path, sizeof path, "%s/model.so", dir);
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(so);
+  const hnn_library *l = dlsym(so, "hnn_library_1");
+  CU_ASSERT_FATAL(l && l->abi == HNN_ABI && l->f64);
+  hnn_model *made = l->create();
+  CU_ASSERT_FATAL(made != NULL);
+  CU_ASSERT(!memcmp(l->param(made, 0), w, sizeof w));
+  l->destroy(made);
+  dlclose(so);
+  CU_ASSERT(hnnc_export_library(m, NULL) == HNNC_USAGE && hnnc_export_library(m, "/dev/null/x") == HNNC_IO);
+  CU_ASSERT(has_file(dir, "model.so") && has_file(dir, "model.h") && rmdir(dir) == 0);
   hnnc_close(m);
 }
 
@@ -721,6 +746,7 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"params", test_params},
                                                 {"derivatives", test_derivatives},
                                                 {"onnx", test_onnx},
+                                                {"shared library", test_shared},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},

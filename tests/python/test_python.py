@@ -433,6 +433,25 @@ def test_tables():
         check(repr(hnnc.Runs()) == "no runs" and "model.hnn" in repr(hnnc.runs(d)), repr(hnnc.runs(d)))
 
 
+def test_library():
+    """The files that the command writes, byte for byte; no compiler is asked."""
+    command = os.path.join(os.path.dirname(PACKAGE), "driver", "hnnc")
+    with tempfile.TemporaryDirectory() as d:
+        here, path = os.getcwd(), os.environ.get("PATH")
+        os.chdir(d)
+        try:
+            with open("m.hnn", "w") as f: f.write(PENDULUM)
+            subprocess.run([command, "compile", "m.hnn", "-q", "-o", "b/m"], check=True)
+            m = hnnc.load("m.hnn")
+            os.environ["PATH"] = "/nowhere"
+            m.export_library("a/m")
+            for name in "m.so", "m.h": check(open("a/" + name, "rb").read() == open("b/" + name, "rb").read(), name)
+            raises(OSError, "nowhere", m.export_library, "/nowhere/at/all") if os.geteuid() else None
+        finally:
+            os.environ["PATH"] = path
+            os.chdir(here)
+
+
 def test_onnx():
     """The file that the command writes, byte for byte; after a training but for the name of its run."""
     command = os.path.join(os.path.dirname(PACKAGE), "driver", "hnnc")
