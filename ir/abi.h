@@ -20,12 +20,13 @@ typedef struct HnnArg {
 } HnnArg;
 
 typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by the evaluator, always [row][lanes] */
-  int32_t method;       /* Method (M_DOPRI5, M_DOP853, M_TSIT5) */
+  int32_t method;       /* Method (M_DOPRI5, M_DOP853, M_TSIT5, M_TAYLOR) */
   int32_t f64;          /* 1: every real below is a double; 0: a float */
   int32_t lanes;        /* samples in the tile */
   int32_t dim;          /* elements of the whole state */
   int32_t ntimes;
-  int32_t max_steps;  /* 10^6 if it is not above 0 */
+  int32_t max_steps; /* 10^6 if it is not above 0 */
+  int32_t order; /* by taylor: how many coefficients `rates` gives, dy being [order][dim][lanes] and t [2][lanes], with the scale */
   int32_t lane_times; /* 1: each lane has times of its own */
   double rtol, atol;
   const void *times; /* [ntimes] or [ntimes][lanes], increasing or decreasing; times[0] is the start */

@@ -8,10 +8,12 @@
 #ifndef HNNC_IR_ADAPTIVE_H
 #define HNNC_IR_ADAPTIVE_H
 
+#include <float.h>
+#include <math.h>
 #include <stdint.h>
 
 /* Numbers of Method. */
-enum { ADAPTIVE_DOPRI5 = 10, ADAPTIVE_DOP853, ADAPTIVE_TSIT5, ADAPTIVE_GAUSS16 };
+enum { ADAPTIVE_DOPRI5 = 10, ADAPTIVE_DOP853, ADAPTIVE_TSIT5, ADAPTIVE_GAUSS16, ADAPTIVE_TAYLOR };
 
 enum { ADAPTIVE_STAGES = 16, ADAPTIVE_MIN_RTOL = 10 /* ulp: what is below cannot be met and is raised to it */ };
 
@@ -306,6 +308,13 @@ static const AdaptiveGauss adaptive_gauss16 = {
 #define GAUSS_TAKEN 0.75
 #define GAUSS_CUT 0.4
 #define GAUSS_LOOSE 32 /* ulp: what an iteration that makes no more progress may be off by */
+
+/* Of `taylor`: how many terms a tolerance is met by with the least work (Jorba and Zou, Experimental Mathematics 14 (2005) 99). */
+static inline int adaptive_order(double rtol, int f64) {
+  const double least = ADAPTIVE_MIN_RTOL * (f64 ? DBL_EPSILON : (double)FLT_EPSILON);
+  const int n = (int)ceil(1 - log(rtol > least ? rtol : least) / 2);
+  return n < 4 ? 4 : n > 24 ? 24 : n;
+}
 
 static inline const AdaptiveMethod *adaptive_method(int64_t method) {
   return method == ADAPTIVE_DOPRI5 ? &adaptive_dopri5 : method == ADAPTIVE_DOP853 ? &adaptive_dop853 : &adaptive_tsit5;

@@ -152,6 +152,7 @@ typedef struct ScanShape {
   bool reverse;
 } ScanShape;
 ScanShape ir_scan_shape(const Fn *f, const Inst *i);
+uint32_t ir_ode_order(const Fn *f, const Inst *i); /* of an `ode` whose body gives series; else 0 */
 typedef struct DotShape {
   bool lanes;
   int rank[3], label[3][IR_MAX_RANK];
@@ -183,6 +184,11 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   lists, at most once in each; one missing from the out list is summed. So every derivative of a
  *   dot is a dot. `lanes` = 1: the product is also summed over the samples (both operands per
  *   sample, the result shared): a weight gradient. Matrix-vector W@x: labels i,k | k | i.
+ *
+ * cauchy (a, b, k) {weighted na nb labels}: what the product of two series has at order k but for its ends, where the rows of a and b
+ *   are their coefficients: the sum of a[j] b[k-j] over j = 1 ... k-1, each weighed by j/k if `weighted`. The product of two rows is an
+ *   einsum of their labels, as of a dot; na, nb are ranks of rows. k is a shared scalar; NaN where it is no whole number in 0 ... rows.
+ *   Row 0 and rows from k on are not read.
  *
  * gather (x, i): rows of x's first axis, at indices that are reals: dims(i) ++ what follows the first axis of x. An index that is
  *   no whole number in 0 ... n - 1, n being the size of the axis, gives a row of NaN. Linear in x, and constant in i.
@@ -219,7 +225,9 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *
  * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt], which may be
  *   per sample where the states are; results: each state stacked at every time, times[0] being the start. rtol, atol are
- *   bits of f64. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable.
+ *   bits of f64. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable. By `taylor` the rates become
+ *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
+ *   solution in powers of (time - t)/h, on a new first axis.
  *
  * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
  *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the
@@ -260,6 +268,7 @@ typedef enum Method {
   M_DOP853,
   M_TSIT5,
   M_GAUSS16,
+  M_TAYLOR,
   M_count
 } Method;
 typedef struct MethodInfo {
@@ -379,6 +388,8 @@ Val ir_diag(Build *b, Val x);
 Val ir_diagv(Build *b, Val x);
 Val ir_tri(Build *b, Val x, bool upper, int k);
 Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo);
+Val ir_cauchy(Build *b, Val x, Val y, Val k, bool weighted, const int *la, const int *lb, int nout,
+              const int *lo);          /* labels: of rows */
 Val ir_matmul(Build *b, Val x, Val y); /* the language's `@`: last with first axis */
 Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans);
 Val ir_lu(Build *b, Val a);

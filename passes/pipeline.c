@@ -8,11 +8,13 @@
  *             expand                      trajectories become loops (loops/)
  *             simplify, unmap, simplify
  *             level, simplify, ...        derivatives, innermost first (derive/)
+ *             series                      of the rates of adaptive trajectories by `taylor` (jets/)
  *
  * What is asked about functions (do rates separate? what depends on what? are two the same?) is asked of them lowered.
  * At the end of the file, every pass by its name. */
 #include "passes/check/check.h"
 #include "passes/derive/derive.h"
+#include "passes/jets/jets.h"
 #include "passes/loops/loops.h"
 #include "passes/pass_generation.h"
 #include "passes/simplify/simplify.h"
@@ -72,7 +74,9 @@ Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chose
   ir_fn_destroy(averaged);
   ir_fn_destroy(joined);
   if (chosen) *chosen = c;
-  return pass_done(run, "derive", start, g);
+  Fn *with_series = g && pass_holds(g, 0, OP_ode) ? pass_jets(run, g, diag) : g;
+  if (with_series != g) ir_fn_destroy(g);
+  return pass_done(run, "derive", start, with_series);
 }
 
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }

@@ -83,18 +83,17 @@ static void step(Loop *l, V last) {
 static void begin_arrays(Loop *l) {
   CgEmit *e = l->e;
   const int64_t n = l->o->dim * l->o->lanes;
-  const int arrays = ODE_K + l->m->stages + l->m->extra;
   V none = cg_real(e, 0, l->w);
-  for (int k = 0; k < arrays && n % l->w; k++)
+  for (int k = 0; k < l->o->arrays && n % l->w; k++)
     store(l, none, cg_gep_bytes(e, l->array, cg_i64(e, (l->o->rows - 1) * l->w * e->es)), k);
   l->g->kernel->copy(e, whole(l, ODE_Y), l->a->y0, e->es, cg_i64(e, n * e->es));
   gen_zero(l->g, whole(l, ODE_LOW), l->o->rows * l->w * e->es);
 }
 
-static void begin(Loop *l) {
+void gen_lane_begin(Loop *l) {
   CgEmit *e = l->e;
   for (int s = 0; s < SLOTS; s++) l->slot[s] = cg_alloca(e, l->w * 8), put(l, (Slot)s, num(l, 0));
-  l->tr = cg_alloca(e, l->w * e->es);
+  l->tr = cg_alloca(e, (l->o->order ? 2 : 1) * l->w * e->es);
   V t0 = gen_point_times(l, cg_i64(e, 0)), end = gen_point_times(l, cg_i64(e, l->o->times - 1)), span = size(l, sub(l, end, t0));
   V dir = pick(l, less(l, end, t0), num(l, -1), num(l, 1));
   begin_arrays(l);
@@ -121,7 +120,7 @@ static void begin(Loop *l) {
 }
 
 /* NaN at every time of the lanes that failed. */
-static void bury(Loop *l) {
+void gen_lane_bury(Loop *l) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   V failed = flag(l, FAILED);
@@ -140,7 +139,11 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
   l->last = l->m->stages - 1, l->rates = gen_stage_rates;
   l->array = gen_scratch(g, a->work + l->o->array);
-  begin(l);
+  if (l->o->order) {
+    gen_taylor(l);
+    return;
+  }
+  gen_lane_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   gen_stage_rates(l, 0, ODE_Y, 0);
   gen_stage_first(l);
@@ -154,5 +157,5 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   LLVMBuildBr(e->b, head);
   LLVMPositionBuilderAtEnd(e->b, after);
   if_end(l, some);
-  bury(l);
+  gen_lane_bury(l);
 }

@@ -105,6 +105,15 @@ static inline void store(Loop *l, V v, V at, int array) { cg_store(l->e, v, row_
 static inline V whole(Loop *l, int array) { return row_at(l, l->array, array); }
 static inline V lane_ptr(Loop *l, Slot s, V lane) { return cg_gep(&l->d, l->slot[s], lane); }
 
+/* ---- adaptive.c: the ends of a trajectory ------------------------------------------------------------------------------ */
+
+void gen_lane_begin(Loop *l);
+void gen_lane_bury(Loop *l); /* NaN at every time of the lanes that failed */
+
+/* ---- taylor.c ------------------------------------------------------------------------------------------------------------ */
+
+void gen_taylor(Loop *l);
+
 /* ---- stage.c: stages of a step, from arrays to arrays ------------------------------------------------------------------ */
 
 typedef void (*RowFn)(Loop *l, V at, CgLoop *loop, void *ctx); /* at: the row of array 0 */
@@ -115,6 +124,8 @@ void gen_stage(Loop *l, int i, int out);                       /* the state of s
 V gen_stage_error(Loop *l);                                    /* of the step, relative to the tolerance: accepted when <= 1 */
 void gen_stage_first(Loop *l);                                 /* sets the first step */
 
+V gen_lane_mean(Loop *l, V sum); /* of sums over the elements */
+
 /* ---- point.c: what goes to the trajectory ------------------------------------------------------------------------------ */
 
 V gen_point_time(Loop *l, V i, V lane);           /* time i of a lane, both i64, as a double */
@@ -123,6 +134,7 @@ V gen_point_times(Loop *l, V i);                  /* times i of all lanes */
 void gen_point_next(Loop *l, V next, V lane);     /* NEXT of a lane, with DUE */
 void gen_point_due(Loop *l, V mask, int from);    /* lanes of the mask get the state in an array as their next point */
 void gen_point_write(Loop *l, V mask, int64_t k); /* lanes of the mask get their state as point k */
+V gen_point_is_due(Loop *l, V mask, V t1);        /* lanes of the mask whose next time is not behind t1 */
 void gen_point_dense(Loop *l, V mask, V t1);      /* what lies in the step to t1, of the lanes of the mask */
 
 #endif

@@ -104,25 +104,24 @@ static void value_row(Loop *l, V at, CgLoop *loop, void *ctx) {
   store(l, cg_fma(l->e, x, v, load(l, at, ODE_Y)), at, ODE_WORK);
 }
 
-/* Lanes of the mask whose next time is not behind t1. */
-static V due(Loop *l, V mask, V t1) {
+V gen_point_is_due(Loop *l, V mask, V t1) {
   V ahead = sub(l, get(l, DUE), t1);
   ahead = mul(l, ahead, get(l, DIR));
   return both(l, mask, at_most(l, ahead, num(l, 0)));
 }
 
 void gen_point_dense(Loop *l, V mask, V t1) {
-  If some = if_begin(l, any(l, due(l, mask, t1)));
+  If some = if_begin(l, any(l, gen_point_is_due(l, mask, t1)));
   for (int i = 0; i < l->m->extra; i++) gen_stage(l, l->last + 1 + i, ODE_WORK);
   V h = get(l, H), t = get(l, T);
   gen_lane_rows(l, interpolant_row, 0, NULL, narrow(l, h));
   LLVMBasicBlockRef turn = cg_block(l->e, "");
   LLVMBuildBr(l->b, turn);
   LLVMPositionBuilderAtEnd(l->b, turn);
-  V now = due(l, mask, t1), gone = sub(l, get(l, DUE), t), x = over(l, gone, h);
+  V now = gen_point_is_due(l, mask, t1), gone = sub(l, get(l, DUE), t), x = over(l, gone, h);
   gen_lane_rows(l, value_row, 0, NULL, narrow(l, pick(l, now, x, num(l, 0))));
   gen_point_due(l, now, ODE_WORK);
-  V more = any(l, due(l, mask, t1));
+  V more = any(l, gen_point_is_due(l, mask, t1));
   LLVMBasicBlockRef after = cg_block(l->e, "");
   LLVMBuildCondBr(l->b, more, turn, after);
   LLVMPositionBuilderAtEnd(l->b, after);

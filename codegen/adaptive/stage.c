@@ -24,7 +24,7 @@ V gen_lane_combination(Loop *l, V at, const double *w, int n) {
 }
 
 /* Of sums over the elements: those of one sample are spread over the lanes. */
-static V mean(Loop *l, V sum) {
+V gen_lane_mean(Loop *l, V sum) {
   if (l->o->lanes == 1) sum = cg_splat(l->e, cg_sum_lanes(&l->d, sum, l->w), l->w);
   return by(l, sum, 1 / (double)l->o->dim);
 }
@@ -95,15 +95,15 @@ static void error_row(Loop *l, V at, CgLoop *loop, void *ctx) {
 V gen_stage_error(Loop *l) {
   V sum[ERRORS], h = size(l, get(l, H));
   gen_lane_rows(l, error_row, ERRORS, sum, NULL);
-  V err = mean(l, sum[ERROR]);
+  V err = gen_lane_mean(l, sum[ERROR]);
   if (l->m->order == 8) {
-    V den = cg_fma(l->e, num(l, 0.01), mean(l, sum[ERROR3]), err), some = less(l, num(l, 0), den);
+    V den = cg_fma(l->e, num(l, 0.01), gen_lane_mean(l, sum[ERROR3]), err), some = less(l, num(l, 0), den);
     den = pick(l, some, root(l, den), num(l, 1));
     err = over(l, mul(l, h, err), den);
   } else {
     err = mul(l, h, root(l, err));
   }
-  return add(l, err, mean(l, sum[LOST]));
+  return add(l, err, gen_lane_mean(l, sum[LOST]));
 }
 
 /* ---- the first step: HINIT, from the sizes of y, y' and y'' ----------------------------------------------------------- */
@@ -130,7 +130,8 @@ static void turn_row(Loop *l, V at, CgLoop *loop, void *ctx) {
 void gen_stage_first(Loop *l) {
   V sum[2], span = get(l, SPAN), dir = get(l, DIR);
   gen_lane_rows(l, sizes_row, 2, sum, NULL);
-  V a = mean(l, sum[0]), b = mean(l, sum[1]), known = is_finite(l, a), both_known = both(l, known, is_finite(l, b));
+  V a = gen_lane_mean(l, sum[0]), b = gen_lane_mean(l, sum[1]), known = is_finite(l, a),
+    both_known = both(l, known, is_finite(l, b));
   V runs = flag(l, RUN);
   fail(l, both(l, runs, not_(l, both_known)));
   V tiny = num(l, 1e-10), small = at_most(l, a, tiny);
@@ -142,7 +143,7 @@ void gen_stage_first(Loop *l) {
   gen_lane_rows(l, euler_row, 0, NULL, narrow(l, get(l, H)));
   l->rates(l, 1, ODE_Z, 1);
   gen_lane_rows(l, turn_row, 1, sum, NULL);
-  V der2 = over(l, root(l, mean(l, sum[0])), h), speed = root(l, a);
+  V der2 = over(l, root(l, gen_lane_mean(l, sum[0])), h), speed = root(l, a);
   der2 = pick(l, is_finite(l, der2), der2, num(l, 0));
   V der = larger(l, der2, speed), flat = at_most(l, der, num(l, 1e-15)), tenth = larger(l, num(l, 1e-6), by(l, h, 1e-3));
   V h1 = power(l, over(l, num(l, 0.01), der), 1.0 / l->m->order);

@@ -165,6 +165,7 @@ typedef struct GenRows {
   bool lane;
 } GenRows;
 GenRows gen_rows(Gen *g, CgVec index, int64_t n);
+CgVec gen_or_nan(Gen *g, const GenRows *r, CgVec x); /* x where the index is one, else NaN */
 CgVec gen_gather(Gen *g, Frame *fr, const Inst *i, Idx *at);
 CgVec gen_setrow(Gen *g, Frame *fr, const Inst *i, Idx *at);
 CgVec gen_scatter_few(Gen *g, Frame *fr, const Inst *i, Idx *at);
@@ -188,7 +189,9 @@ void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out);
 typedef void (*NestFn)(Gen *g, void *ctx, Idx *at);
 /* Loops over dims (flattened to one loop if `flat`), the body once. */
 void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx);
-/* The same; with `sums`, g->sum goes around them in registers. */
+/* The first axis from lo to hi alone, which is at least one element. */
+void gen_nest_rows(Gen *g, uint32_t rank, const uint32_t *dim, LLVMValueRef lo, LLVMValueRef hi, NestFn body, void *ctx);
+/* As gen_nest; with `sums`, g->sum goes around them in registers. */
 void gen_nest_sums(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx, bool sums);
 /* Stores (or adds) the elements of v as a value of type t: v may be shared where t is per sample. */
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add);

@@ -59,6 +59,21 @@ void gen_nest_sums(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn
   base_free(loop);
 }
 
+void gen_nest_rows(Gen *g, uint32_t rank, const uint32_t *dim, LLVMValueRef lo, LLVMValueRef hi, NestFn body, void *ctx) {
+  CgLoop *loop = base_realloc(NULL, sizeof *loop * IR_MAX_RANK);
+  Idx at = {.axes = true};
+  for (uint32_t k = 0; k < rank; k++) {
+    cg_loop_begin(g->e, &loop[k], k ? cg_i64(g->e, 0) : lo, k ? cg_i64(g->e, dim[k]) : hi, 1);
+    at.ax[k] = loop[k].iv;
+  }
+  if (rank == 1) at.lin = at.ax[0];
+  gen_forget(g);
+  body(g, ctx, &at);
+  gen_forget(g);
+  for (uint32_t k = rank; k-- > 0;) cg_loop_end(g->e, &loop[k]);
+  base_free(loop);
+}
+
 void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx) {
   gen_nest_sums(g, rank, dim, flat, body, ctx, false);
 }

@@ -32,8 +32,7 @@ GenRows gen_rows(Gen *g, CgVec index, int64_t n) {
   return r;
 }
 
-/* x where the index is one, else NaN. */
-static CgVec or_nan(Gen *g, const GenRows *r, CgVec x) {
+CgVec gen_or_nan(Gen *g, const GenRows *r, CgVec x) {
   x = gen_lanes(g, (Type){.lane = r->lane}, x);
   for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) {
     unsigned lanes = x.lane ? g->e->vl : 1;
@@ -132,10 +131,10 @@ CgVec gen_gather(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   if (!r.lane) {
     Idx to = {.axes = true, .ax = {LLVMBuildSExt(g->e->b, r.row[0], g->e->i64, "")}};
     memcpy(to.ax + 1, rest.ax, sizeof *to.ax * (size_t)(t.rank - 1));
-    return or_nan(g, &r, gen_at(g, fr, x, &to));
+    return gen_or_nan(g, &r, gen_at(g, fr, x, &to));
   }
-  if (plan_affine(fr->p, x, &a)) return or_nan(g, &r, pick(g, fr, &a, t, &r, rest.ax));
-  return or_nan(g, &r, lane_by_lane(g, fr, x, &r, &rest, t.rank - 1));
+  if (plan_affine(fr->p, x, &a)) return gen_or_nan(g, &r, pick(g, fr, &a, t, &r, rest.ax));
+  return gen_or_nan(g, &r, lane_by_lane(g, fr, x, &r, &rest, t.rank - 1));
 }
 
 CgVec gen_setrow(Gen *g, Frame *fr, const Inst *i, Idx *at) {
@@ -146,7 +145,7 @@ CgVec gen_setrow(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   if (i->type.rank == 1) rest.lin = cg_i64(g->e, 0);
   GenRows r = gen_rows(g, gen_at(g, fr, ir_arg(f, i, 1), &scalar), i->type.dim[0]);
   CgVec v = gen_at(g, fr, ir_arg(f, i, 2), &rest), x = gen_at(g, fr, ir_arg(f, i, 0), at);
-  return or_nan(g, &r, where_row(g, &r, at->ax[0], v, x));
+  return gen_or_nan(g, &r, where_row(g, &r, at->ax[0], v, x));
 }
 
 /* c where the index is row k, 0 elsewhere; where it is no row, NaN unless c is 0. */

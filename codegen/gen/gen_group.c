@@ -40,11 +40,41 @@ static void loop_body(Gen *g, void *ctx, Idx *at) {
   c->fr->given = VAL_NONE;
 }
 
+/* A group that sets a row each of carries, in their places: only these rows are written, unless the index is none. */
+static bool sets_rows(const Plan *p, const Group *gr, Val *index) {
+  *index = VAL_NONE;
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Val v = gr->root.at[k].v;
+    const Inst *i = ir_inst(p->f, v);
+    if (gr->root.at[k].kind != ROOT_VALUE || i->op != OP_setrow || !p->val[v.id].in_place) return false;
+    const Val by = plan_root(p, ir_arg(p->f, i, 1)), old = plan_root(p, ir_arg(p->f, i, 0));
+    const Inst *in = ir_inst(p->f, old);
+    if (in->op != OP_in || ir_number(p->f, in) != p->val[v.id].homeidx || ir_type(p->f, by).lane) return false;
+    if (index->id && index->id != by.id) return false;
+    *index = by;
+  }
+  return index->id != 0;
+}
+
+static void rows(Gen *g, Frame *fr, const Group *gr, Val index, LoopCtx *ctx) {
+  Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
+  const GenRows r = gen_rows(g, gen_at(g, fr, index, &scalar), gr->dim[0]);
+  LLVMValueRef row = LLVMBuildSExt(g->e->b, r.row[0], g->e->i64, ""), one = cg_iadd(g->e, row, cg_i64(g->e, 1));
+  LLVMValueRef lo = LLVMBuildSelect(g->e->b, r.valid[0], row, cg_i64(g->e, 0), "");
+  LLVMValueRef hi = LLVMBuildSelect(g->e->b, r.valid[0], one, cg_i64(g->e, gr->dim[0]), "");
+  gen_nest_rows(g, gr->rank, gr->dim, lo, hi, loop_body, ctx);
+}
+
 static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   LoopCtx ctx = {fr, gr};
   PlanCuts cuts;
   PlanSweep sweep;
+  Val index;
+  if (!gr->gemv && sets_rows(fr->p, gr, &index)) {
+    rows(g, fr, gr, index, &ctx);
+    return;
+  }
   if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
   else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
   else gen_nest_sums(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);

@@ -262,6 +262,7 @@ typedef struct Row {
   ROW(diagv, OTHERS)                                                                                                     \
   ROW(tri, EMIT(row_tri))                                                                                                \
   ROW(dot, EMIT(onnx_dot))                                                                                               \
+  ROW(cauchy, GONE)                                                                                                      \
   ROW(trisolve, OTHERS)                                                                                                  \
   ROW(lu, OTHERS)                                                                                                        \
   ROW(solve, OTHERS)                                                                                                     \

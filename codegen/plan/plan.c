@@ -428,7 +428,8 @@ static void plan_inst(Plan *p, Val v) {
   case OP_rmax:
   case OP_rmin: plan_reduce(p, v, s); break;
   default:
-    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice && i->op != OP_unwindow && i->op != OP_gather)
+    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice && i->op != OP_unwindow && i->op != OP_gather &&
+        i->op != OP_cauchy)
       base_fault("codegen: `%s` must have been expanded", ir_op[i->op].name);
     if (plan_is_tiny(p, i->type)) set(p, v, PC_SSA), place_tiny(p, v, s);
     else set(p, v, PC_POINT), place_point(p, v, s);

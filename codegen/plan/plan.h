@@ -171,16 +171,25 @@ Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has e
 /* Scratch of an adaptive trajectory, in bytes from its beginning: the operands, packed, then arrays of the whole state, then the
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
  * sample, vectors along the elements, the last filled up with zeros. */
-enum { ODE_Y, ODE_LOW, ODE_NEXT_LOW, ODE_Z, ODE_WORK, ODE_K }; /* numbers of arrays; from ODE_K on the rates of each stage */
+enum {
+  ODE_Y,
+  ODE_LOW,
+  ODE_NEXT_LOW,
+  ODE_Z,
+  ODE_WORK,
+  ODE_K
+}; /* numbers of arrays; from ODE_K on the rates of each stage, or a series */
 /* gauss16: the function is compiled one sample at a time, and the lanes are its stages. Arrays are numbers, w is 1; behind them those of
  * `stages` reals for each number, more than 8 where a vector has more: they are there again. */
 enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
 typedef struct PlanOde {
-  uint32_t states;
+  uint32_t states, order; /* order: of series, or 0 */
+  int arrays;
   int64_t dim, times, rows;
   unsigned lanes, w;
   int64_t *off; /* of each operand; states by their rows */
   int64_t array, stride, trajectory, bytes;
+  int64_t series; /* what the body gives of one, state by state */
   unsigned stages;
   int64_t staged, staged_stride;
 } PlanOde;

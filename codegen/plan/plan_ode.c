@@ -37,7 +37,8 @@ static void by_stages(const Plan *p, PlanOde *o) {
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   const ode_attr attr = ir_ode_attr(p->f, ode);
   const AdaptiveMethod *m = adaptive_method(attr.method);
-  PlanOde o = {.states = (uint32_t)attr.states};
+  PlanOde o = {.states = (uint32_t)attr.states, .order = ir_ode_order(p->f, ode)};
+  o.arrays = ODE_K + (o.order ? (int)o.order : m->stages + m->extra);
   o.lanes = ir_type(p->f, ir_arg(p->f, ode, 0)).lane ? tile : 1;
   o.w = o.lanes > 1 ? o.lanes : p->form.wide;
   const int64_t es = p->form.es, row = o.lanes * es;
@@ -56,7 +57,8 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   o.rows = (o.dim * o.lanes + o.w - 1) / o.w;
   o.stride = plan_round_up(o.rows * o.w * es, p->tune->align);
   o.array = o.bytes;
-  o.trajectory = o.array + (ODE_K + m->stages + m->extra) * o.stride;
+  o.series = o.array + o.arrays * o.stride;
+  o.trajectory = o.series + plan_round_up(o.order * o.dim * row, p->tune->align);
   o.bytes = o.trajectory + plan_round_up((o.times * o.dim * o.lanes + o.w) * es, p->tune->align);
   return o;
 }

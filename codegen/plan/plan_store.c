@@ -148,9 +148,9 @@ static void need_memory(Plan *p, Val v, uint32_t t) {
   else if (c == PC_UP) need_up(p, r, true, false);
 }
 
-/* Rows that an index chooses are read here and there. */
+/* Rows that an index chooses are read here and there, those of series by loops. */
 static void need_operand(Plan *p, const Inst *i, uint32_t k, uint32_t g, uint32_t t, bool dynamic) {
-  if (i->op == OP_gather && k == 0) need_memory(p, ir_arg(p->f, i, k), t);
+  if ((i->op == OP_gather && k == 0) || (i->op == OP_cauchy && k < 2)) need_memory(p, ir_arg(p->f, i, k), t);
   else need(p, ir_arg(p->f, i, k), g, t, dynamic);
 }
 

@@ -150,18 +150,32 @@ Val ir_diag(Build *b, Val x) { return unary(b, OP_diag, x, NULL, 0); }
 Val ir_diagv(Build *b, Val x) { return unary(b, OP_diagv, x, NULL, 0); }
 Val ir_tri(Build *b, Val x, bool upper, int k) { return unary(b, OP_tri, x, (int64_t[]){upper, k}, 2); }
 
-Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo) {
-  int64_t attr[3 + 3 * IR_MAX_RANK];
-  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank;
+enum { EINSUM_ATTRS = 3 + 3 * IR_MAX_RANK };
+
+/* first, na, nb, labels; how many. */
+static uint32_t einsum_attrs(int64_t attr[EINSUM_ATTRS], bool first, int na, const int *la, int nb, const int *lb, int nout,
+                             const int *lo) {
   uint32_t n = 3;
   if (nout > IR_MAX_RANK) base_fault("dot to rank %d", nout);
-  attr[0] = lanes;
+  attr[0] = first;
   attr[1] = na;
   attr[2] = nb;
   for (int k = 0; k < na; k++) attr[n++] = la[k];
   for (int k = 0; k < nb; k++) attr[n++] = lb[k];
   for (int k = 0; k < nout; k++) attr[n++] = lo[k];
+  return n;
+}
+
+Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo) {
+  int64_t attr[EINSUM_ATTRS];
+  uint32_t n = einsum_attrs(attr, lanes, ir_type(b->f, x).rank, la, ir_type(b->f, y).rank, lb, nout, lo);
   return ir_emit(b, OP_dot, (Val[]){x, y}, 2, attr, n, NULL);
+}
+
+Val ir_cauchy(Build *b, Val x, Val y, Val k, bool weighted, const int *la, const int *lb, int nout, const int *lo) {
+  int64_t attr[EINSUM_ATTRS];
+  uint32_t n = einsum_attrs(attr, weighted, ir_type(b->f, x).rank - 1, la, ir_type(b->f, y).rank - 1, lb, nout, lo);
+  return ir_emit(b, OP_cauchy, (Val[]){x, y, k}, 3, attr, n, NULL);
 }
 
 Val ir_matmul(Build *b, Val x, Val y) {

@@ -12,10 +12,11 @@ const MethodInfo ir_method[M_count] = {
   [M_GAUSS4] = {"gauss4", 4, false, true, false},    [M_GAUSS6] = {"gauss6", 6, false, true, false},
   [M_DOPRI5] = {"dopri5", 5, true, false, false},    [M_DOP853] = {"dop853", 8, true, false, false},
   [M_TSIT5] = {"tsit5", 5, true, false, false},      [M_GAUSS16] = {"gauss16", 16, true, false, false},
+  [M_TAYLOR] = {"taylor", 0, true, false, false},
 };
 
 _Static_assert(ADAPTIVE_DOPRI5 == (int)M_DOPRI5 && ADAPTIVE_DOP853 == (int)M_DOP853 && ADAPTIVE_TSIT5 == (int)M_TSIT5 &&
-                   ADAPTIVE_GAUSS16 == (int)M_GAUSS16,
+                   ADAPTIVE_GAUSS16 == (int)M_GAUSS16 && ADAPTIVE_TAYLOR == (int)M_TAYLOR,
                "numbers of methods");
 
 const char *const ir_cause[CAUSE_count] = {

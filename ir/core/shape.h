@@ -51,6 +51,7 @@ bool shape_diag(const Sig *s, Type *out);
 bool shape_diagv(const Sig *s, Type *out);
 bool shape_tri(const Sig *s, Type *out);
 bool shape_dot(const Sig *s, Type *out);
+bool shape_cauchy(const Sig *s, Type *out);
 
 static inline Type type_with_axis(Type t, int axis, uint32_t n) {
   memmove(t.dim + axis + 1, t.dim + axis, (size_t)(t.rank - axis) * sizeof t.dim[0]);

@@ -93,6 +93,19 @@ static bool method_attr(const Sig *s, bool adaptive) {
                    ir_method[s->attr[0]].name);
 }
 
+/* A body that takes [t, h] gives coefficients, as many for each state. */
+static bool series(const Sig *s, uint32_t n) {
+  Type t = s->sub->in.at[n].type, x;
+  if (t.dt != DT_REAL || t.rank != 1 || t.dim[0] != 2) return shape_bad(s, "has series whose input %u is no pair of reals", n);
+  for (uint32_t k = 0; k < n; k++) {
+    if (!body_out(s->sub, k, &x) || !x.rank || x.dim[0] < 2) return shape_bad(s, "has no coefficients of state %u", k);
+    if (k && x.dim[0] != t.dim[1]) return shape_bad(s, "has not as many coefficients of each state");
+    t.dim[1] = x.dim[0];
+    if (!type_eq(type_without_axis(x, 0), s->type[k])) return shape_bad(s, "has coefficients of another type than state %u", k);
+  }
+  return true;
+}
+
 /* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state; with `counts` it may
  * take the number of the step as well. */
 static bool rates(const Sig *s, uint32_t stacked, bool counts) {
@@ -111,6 +124,7 @@ static bool rates(const Sig *s, uint32_t stacked, bool counts) {
     if (k != n && !body_in(s, k, s->type[k], k < n ? "state" : "invariant")) return false;
   }
   Type t = s->sub->in.at[n].type;
+  if (s->op == OP_ode && s->attr[0] == M_TAYLOR && t.rank) return series(s, n);
   if (t.dt != DT_REAL || t.rank) return shape_bad(s, "has rates whose time, input %u, is no scalar", n);
   return body_returns(s, n, "state");
 }
@@ -193,6 +207,13 @@ bool shape_root(const Sig *s, Type *out) {
   return true;
 }
 
+uint32_t ir_ode_order(const Fn *f, const Inst *i) {
+  const Fn *body = ir_body(f, i);
+  const ode_attr attr = ir_ode_attr(f, i);
+  const bool series = attr.method == M_TAYLOR && (uint64_t)attr.states < body->in.n && body->in.at[attr.states].type.rank;
+  return series ? ir_type(body, body->out.at[0]).dim[0] : 0;
+}
+
 int64_t ir_turns(const Fn *f, const Inst *scan) {
   enum { WHILE_TURNS = 8 }; /* of a loop that ends when its samples are done */
   ScanShape s = ir_scan_shape(f, scan);
@@ -233,7 +254,9 @@ bool ir_result_type(const Fn *f, const Inst *m, uint32_t index, Type *out) {
   uint32_t n;
   Type t;
   if (index >= ir_result_count(f, m) || !body_out(ir_body(f, m), index, &t)) return false;
-  if (!stacked_size(f, m, index, &n) || (n && t.rank == IR_MAX_RANK)) return false;
+  if (!stacked_size(f, m, index, &n)) return false;
+  if (m->op == OP_ode && ir_ode_order(f, m)) t = type_without_axis(t, 0);
+  if (n && t.rank == IR_MAX_RANK) return false;
   *out = n ? type_with_axis(t, 0, n) : t;
   return true;
 }

@@ -27,20 +27,14 @@ bool shape_tri(const Sig *s, Type *out) {
   return true;
 }
 
-bool shape_dot(const Sig *s, Type *out) {
-  const int64_t *a = s->attr, *label = s->attr + 3;
-  Type x = s->type[0], y = s->type[1], t = {.dt = DT_REAL};
-  uint32_t size[DOT_LABELS] = {0};
+/* The type of a product of x and y by n labels. */
+static bool einsum(const Sig *s, Type x, Type y, const int64_t *label, uint32_t n, Type *out) {
+  Type t = {.dt = DT_REAL};
+  uint32_t size[DOT_LABELS] = {0}, nin = (uint32_t)(x.rank + y.rank);
   uint8_t lists[DOT_LABELS] = {0};
-  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
-  if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
-  if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
-  if (a[1] != x.rank || a[2] != y.rank)
-    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
-  uint32_t n = s->nattr - 3, nin = (uint32_t)(x.rank + y.rank);
   if (n < nin || n - nin > IR_MAX_RANK) return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
   t.rank = (uint8_t)(n - nin);
-  t.lane = !a[0] && (x.lane || y.lane);
+  t.lane = x.lane || y.lane;
   for (uint32_t k = 0; k < n; k++) {
     if (label[k] < 0 || label[k] >= DOT_LABELS) return shape_bad(s, "has labels 0 to %d", DOT_LABELS - 1);
     uint8_t list = k < x.rank ? 1 : k < nin ? 2 : 4;
@@ -57,4 +51,33 @@ bool shape_dot(const Sig *s, Type *out) {
   for (int k = 0; k < t.rank; k++) t.dim[k] = size[label[nin + (uint32_t)k]];
   *out = t;
   return shape_sane(s, t);
+}
+
+static bool ranks(const Sig *s, Type x, Type y) {
+  const int64_t *a = s->attr;
+  if (a[1] == x.rank && a[2] == y.rank) return true;
+  return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
+}
+
+bool shape_dot(const Sig *s, Type *out) {
+  const int64_t *a = s->attr;
+  Type x = s->type[0], y = s->type[1];
+  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
+  if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
+  if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
+  if (!ranks(s, x, y) || !einsum(s, x, y, a + 3, s->nattr - 3, out)) return false;
+  out->lane &= !a[0];
+  return true;
+}
+
+bool shape_cauchy(const Sig *s, Type *out) {
+  const int64_t *a = s->attr;
+  for (uint32_t k = 0; k < 3; k++)
+    if (!shape_want(s, k, DT_REAL)) return false;
+  if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `weighted` 0 or 1");
+  if (!s->type[0].rank || !s->type[1].rank || s->type[0].dim[0] != s->type[1].dim[0])
+    return shape_bad(s, "needs as many rows of both operands");
+  if (s->type[2].rank || s->type[2].lane) return shape_bad(s, "has a shared scalar for its order");
+  Type x = type_without_axis(s->type[0], 0), y = type_without_axis(s->type[1], 0);
+  return ranks(s, x, y) && einsum(s, x, y, a + 3, s->nattr - 3, out);
 }

@@ -232,8 +232,8 @@ static bool eval_eigh(Node *n) {
 typedef struct Rates {
   Node *n;
   const Fn *body;
-  Tensor *in, *out; /* of the body; the first `states` inputs and the time are set by each call */
-  uint32_t states;
+  Tensor *in, *out;       /* of the body; the first `states` inputs and the time are set by each call */
+  uint32_t states, order; /* order: of series, or 0 */
   bool failed;
 } Rates;
 
@@ -248,15 +248,16 @@ static void rates(void *ctx, const void *t, const void *y, void *dy) {
   }
   r->in[r->states].v = (double *)t;
   if (r->failed || !eval_fn(r->n->run, r->body, r->in, r->out)) {
-    for (size_t e = 0; e < total; e++) to[e] = NAN;
+    for (size_t e = 0; e < total * (r->order ? r->order : 1); e++) to[e] = NAN;
     r->failed = true;
     return;
   }
-  for (uint32_t k = 0; k < r->states; k++) {
-    size_t size = elem_total(&r->out[k], B);
-    memcpy(to, r->out[k].v, size * sizeof *to);
-    to += size;
-  }
+  for (uint32_t m = 0; m < (r->order ? r->order : 1); m++)
+    for (uint32_t k = 0; k < r->states; k++) {
+      size_t size = elem_total(&r->in[k], B);
+      memcpy(to, r->out[k].v + m * size, size * sizeof *to);
+      to += size;
+    }
   eval_free(r->out, r->states);
 }
 
@@ -277,8 +278,10 @@ static bool eval_ode(Node *n) {
   uint32_t states = (uint32_t)attr.states;
   const Tensor *times = n->args[states];
   int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
-  Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states};
+  Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states, .order = ir_ode_order(n->f, n->i)};
+  if (attr.method == M_TAYLOR && !r.order) return eval_fail(n->run, "`ode` by taylor without series");
   HnnOde o = {.method = (int32_t)attr.method,
+              .order = (int32_t)r.order,
               .f64 = 1,
               .lanes = (int32_t)lanes,
               .ntimes = (int32_t)times->type.dim[0],

@@ -275,13 +275,12 @@ static void dot_list(DotLoop *d, int which, Type t, const int64_t *label) {
   }
 }
 
-static DotLoop dot_loop(const Node *n) {
+static DotLoop dot_loop(const Node *n, Type a, Type b) {
   DotLoop d = {0};
   const int64_t *label = n->attr + 3;
-  int na = n->arg[0]->type.rank, nb = n->arg[1]->type.rank;
-  dot_list(&d, 2, n->i->type, label + na + nb);
-  dot_list(&d, 0, n->arg[0]->type, label);
-  dot_list(&d, 1, n->arg[1]->type, label + na);
+  dot_list(&d, 2, n->i->type, label + a.rank + b.rank);
+  dot_list(&d, 0, a, label);
+  dot_list(&d, 1, b, label + a.rank);
   return d;
 }
 
@@ -309,19 +308,58 @@ static void dot_run(Node *n, const DotLoop *d, const int64_t at[3]) {
   for (int64_t t = 0; t < turns; t++) out[t * so] = elem_add_mul(n->run, out[t * so], x[t * sx], y[t * sy]);
 }
 
-static bool eval_dot(Node *n) {
-  DotLoop d = dot_loop(n);
-  int64_t index[DOT_LABELS] = {0}, at[3] = {0};
-  for (;;) {
-    dot_run(n, &d, at);
-    int k = d.nlabels - 1;
-    while (k-- > 0) {
-      int l = d.label[k];
-      bool wrap = ++index[k] == d.size[l];
-      for (int w = 0; w < 3; w++) at[w] += wrap ? -(d.size[l] - 1) * d.stride[w][l] : d.stride[w][l];
-      if (!wrap) break;
-      index[k] = 0;
-    }
-    if (k < 0) return true;
+/* All of the labels; false: none is left. */
+static bool dot_next(const DotLoop *d, int64_t index[DOT_LABELS], int64_t at[3], int from) {
+  int k = from;
+  while (k-- > 0) {
+    int l = d->label[k];
+    bool wrap = ++index[k] == d->size[l];
+    for (int w = 0; w < 3; w++) at[w] += wrap ? -(d->size[l] - 1) * d->stride[w][l] : d->stride[w][l];
+    if (!wrap) return true;
+    index[k] = 0;
   }
+  return false;
+}
+
+static bool eval_dot(Node *n) {
+  DotLoop d = dot_loop(n, n->arg[0]->type, n->arg[1]->type);
+  int64_t index[DOT_LABELS] = {0}, at[3] = {0};
+  do dot_run(n, &d, at);
+  while (dot_next(&d, index, at, d.nlabels - 1));
+  return true;
+}
+
+static Type row_type(Type t) {
+  memmove(t.dim, t.dim + 1, sizeof *t.dim * (size_t)(t.rank - 1));
+  t.dim[--t.rank] = 0;
+  return t;
+}
+
+/* The terms of one place of the result, of one sample. */
+static Elem cauchy_terms(Node *n, Elem sum, const int64_t at[3], int64_t order, int64_t s) {
+  Run *r = n->run;
+  const ElemTensor *a = n->arg[0], *b = n->arg[1];
+  const int64_t rows = a->type.dim[0], of_a = type_count(a->type) / rows, of_b = type_count(b->type) / rows;
+  const bool weighted = cauchy_attr_at(n->attr).weighted;
+  for (int64_t j = 1; j < order; j++) {
+    Elem x = element(a, j * of_a + at[0], s, r->B);
+    if (weighted) x = elem_apply(r, OP_mul, x, elem_apply(r, OP_div, elem_whole(r, j), elem_whole(r, order)));
+    sum = elem_add_mul(r, sum, x, element(b, (order - j) * of_b + at[1], s, r->B));
+  }
+  return sum;
+}
+
+static bool eval_cauchy(Node *n) {
+  const int64_t w = eval_width(n->out, n->run->B), rows = n->arg[0]->type.dim[0];
+  const int64_t order = elem_row(n->run, element(n->arg[2], 0, 0, n->run->B), rows + 1);
+  DotLoop d = dot_loop(n, row_type(n->arg[0]->type), row_type(n->arg[1]->type));
+  int64_t index[DOT_LABELS] = {0}, at[3] = {0};
+  if (!type_count(n->arg[0]->type) || !type_count(n->arg[1]->type)) return true;
+  do
+    for (int64_t s = 0; s < w; s++) {
+      Elem *out = &n->out->v[at[2] * w + s];
+      *out = order < 0 ? elem_nan(n->run) : cauchy_terms(n, *out, at, order, s);
+    }
+  while (dot_next(&d, index, at, d.nlabels));
+  return true;
 }

@@ -168,7 +168,7 @@ static void loop(Count *c, const Fn *f, const Inst *i, Degree *a, Degree *result
 
 static Degree structural(Count *c, const Fn *f, const Inst *i, const Degree *a, double n) {
   Degree most = {0, 0};
-  if (i->op == OP_dot) return product(a[0], a[1]);
+  if (i->op == OP_dot || i->op == OP_cauchy) return product(a[0], a[1]);
   if (i->op == OP_trisolve) return solved(c, i, a, n);
   if (i->op == OP_lu) return eliminated(c, i, a, n);
   if (i->op == OP_solve) return substituted(c, i, a, n);

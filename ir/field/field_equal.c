@@ -87,7 +87,8 @@ static bool eval_settled(Pair *p) {
 /* Terms that are added for an element. */
 static double terms(const Fn *f, const Inst *i) {
   double n = 1, out = (double)type_count(i->type);
-  if (i->op == OP_sum || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_gather || i->op == OP_scatter)
+  if (i->op == OP_sum || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_cauchy || i->op == OP_gather ||
+      i->op == OP_scatter)
     for (uint32_t k = 0; k < i->nargs; k++) n = fmax(n, (double)type_count(ir_type(f, ir_arg(f, i, k))) / out);
   if (i->op == OP_lu || i->op == OP_cholesky) n *= i->type.dim[1];
   return n;

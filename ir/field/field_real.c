@@ -89,6 +89,7 @@ static bool extreme(const Inst *i, double v) {
 static bool rounds(const Fn *f, const Inst *i) {
   switch (i->op) {
   case OP_dot:
+  case OP_cauchy:
   case OP_sum:
   case OP_batch_sum:
   case OP_scatter:

@@ -95,6 +95,9 @@ Val copy_body(Copy *c, const Inst *i, Fn *body);
 /* Of an elementwise operator by operand k, as postfix text (see there); NULL: there is none. */
 const char *pass_partial_text(Op op, uint32_t k);
 bool pass_partial_exists(Op op, uint32_t k);
+/* It is emitted; operands 'x', 'y' and the result 'z' are asked for where the text has them. */
+typedef Val PartialOperand(void *ctx, char letter);
+Val pass_partial(Build *b, Op op, uint32_t k, PartialOperand *operand, void *ctx);
 
 /* ---- cut.c ------------------------------------------------------------------------------------ */
 

@@ -44,6 +44,7 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   case OP_rmin:
   case OP_scatter:
   case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
+  case OP_cauchy: return pass_times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type)); /* half of the rows, on average */
   case OP_trisolve: return pass_times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
   case OP_solve: return pass_times(2 * i->type.dim[0], type_count(i->type));
   case OP_lu: return elimination_flops(i->type.dim[1]);

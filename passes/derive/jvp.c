@@ -188,6 +188,8 @@ Val jvp_ode(Jvp *s, Val v, const Inst *i) {
   return VAL_NONE;
 }
 
+Val jvp_cauchy(Jvp *s, Val v, const Inst *i) { return jvp_ode(s, v, i); } /* of a series, of which no derivative is to come */
+
 #define LINEAR_RULE(name)                        \
   Val jvp_##name(Jvp *s, Val v, const Inst *i) { \
     (void)v;                                     \

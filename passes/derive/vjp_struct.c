@@ -30,6 +30,9 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
                "adaptive methods cannot be differentiated through");
 }
 
+/* Of series, which are made of what has no derivative left to be taken. */
+void vjp_cauchy(Vjp *s, Val v, const Inst *i, Val c) { vjp_ode(s, v, i, c); }
+
 /* Derive expands these before anything is differentiated through them. */
 static void unexpanded(const Inst *i) { base_fault("%s in a region of differentiation", ir_op[i->op].name); }
 #define FAULT_RULE(name) \

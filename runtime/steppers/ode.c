@@ -179,9 +179,12 @@ static void ode_gauss_move(Lane *q) {
 #undef REAL
 #undef NAME
 
+#include "runtime/steppers/ode_taylor.inc"
+
 int32_t rt_ode(HnnOde *ode) {
   if (ode->lanes <= 0 || ode->dim <= 0 || ode->ntimes <= 0) return 0;
   if (ode->method == ADAPTIVE_GAUSS16) return ode->f64 ? f64_gauss_run(ode) : f32_gauss_run(ode);
+  if (ode->method == ADAPTIVE_TAYLOR) return taylor_run(ode);
   const AdaptiveMethod *m = adaptive_method(ode->method);
   return ode->f64 ? f64_run(ode, m) : f32_run(ode, m);
 }

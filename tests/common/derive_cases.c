@@ -314,6 +314,7 @@ const DeriveCase derive_cases[] = {
   {OP_root, case_root},
   {OP_integrate, NULL},
   {OP_ode, NULL},
+  {OP_cauchy, NULL}, /* of series, of which no derivative is taken: tests/passes/test_jets.c */
   {OP_grad, NULL},
   {OP_jac, NULL},
   {OP_divergence, NULL},

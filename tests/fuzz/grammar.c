@@ -288,6 +288,7 @@ static void item(Bytes *out, const Tree *t) {
     {"\ndata g = read(\"a.csv\", missing = nan, x = ", ", window = 2)\n"},
     {"\ndata h {\n  yield x = integrate(f, 0, times = ", ", method = rk4)\n}\n"},
     {"\ndata h2 {\n  yield x = integrate(f, 0, times = ", ", method = dopri5)\n}\n"},
+    {"\ndata h4 {\n  yield x = integrate(f, [0, 1], times = [0, 1, 3], method = taylor(rtol = 1e-4, max_steps = ", "))\n}\n"},
     {"\ndata h3 {\n  yield x = integrate(f, [0, 1], times = [0, 1, 3], method = tsit5(rtol = 1e-4, max_steps = ", "))\n}\n"},
     {"\ndata h4 {\n  yield x = integrate(f, [0, 1], times = [0, 1, 3], method = gauss16(rtol = ", "))\n}\n"},
     {"\nsave s = { a = ", " }\n"},

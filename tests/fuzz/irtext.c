@@ -40,6 +40,8 @@ static void new_word(Bytes *out, const unsigned char *old, size_t n) {
                                     "dopri5",
                                     "dop853",
                                     "tsit5",
+                                    "taylor",
+                                    "cauchy",
                                     "gauss16",
                                     "gauss4",
                                     "implicit_midpoint",

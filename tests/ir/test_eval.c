@@ -203,6 +203,17 @@ static void test_moving(void) {
 
 static Val reals(Case *c, const double *v, uint32_t n) { return ir_table(&c->b, type_real(false, 1, &n), v); }
 
+/* Rows of x are 1 2 3 and 4 5 6; of series, below their order. */
+static void test_cauchy(void) {
+  const int i[] = {0}, none[] = {0};
+#define SERIES ir_concat(&c.b, (Val[]){x, ir_mul(&c.b, x, x)}, 2, 0)
+  ONE(matrix, ir_cauchy(&c.b, SERIES, SERIES, ir_const(&c.b, 3), false, i, i, 1, i), 2 * 4 * 1, 2 * 5 * 4, 2 * 6 * 9);
+  ONE(matrix, ir_cauchy(&c.b, SERIES, SERIES, ir_const(&c.b, 3), true, i, i, 0, none), 4 + 20 + 54);
+  ONE(matrix, ir_cauchy(&c.b, x, x, ir_const(&c.b, 1), true, i, i, 1, i), 0, 0, 0);
+  ONE(matrix, ir_cauchy(&c.b, x, x, ir_const(&c.b, 3), true, i, i, 1, i), NAN, NAN, NAN);
+#undef SERIES
+}
+
 /* A number that is no row: half of one, below, beyond, far away, none at all. */
 static void test_rows(void) {
   ONE(matrix, ir_gather(&c.b, x, reals(&c, VALUES(1, 0, 1), 3)), 4, 5, 6, 1, 2, 3, 4, 5, 6);
@@ -523,6 +534,7 @@ const Suite suite = {"eval", (CU_TestInfo[]){{"elementwise ops", test_scalars},
                                              {"broadcasts", test_broadcast},
                                              {"moving", test_moving},
                                              {"rows by index", test_rows},
+                                             {"cauchy", test_cauchy},
                                              {"reductions", test_reductions},
                                              {"products", test_products},
                                              {"triangular solves", test_trisolve},

@@ -1,0 +1,409 @@
+/* Taylor series of a solution: its coefficients by recurrences, order after order in a loop.
+ *
+ *   (y..., [t, h], inv...):  values of the rates and of what their series need, at order 0; the first coefficient h f_0; then
+ *     scan over k = 1 ... order-1 { coefficient k of every value; rows k of the histories; coefficient k+1 of the states, h/(k+1) f_k }
+ *
+ * A coefficient is scaled by a power of h, which is the last step: that keeps it in range, and changes no recurrence. What is read of
+ * a value below k is its history [order, ...], a carry that each turn sets a row of; its value and what does not change with time
+ * are invariants. Everything but `cauchy` is a plain operation, so the loop is simplified, planned and compiled as any other; its size
+ * does not depend on the order. Which values need a history, the rules say (jets_rules.c). */
+#include "passes/jets/jets_priv.h"
+#include "passes/simplify/simplify.h"
+#include "ir/adaptive.h"
+
+#include <string.h>
+
+/* ---- the function of one order ----------------------------------------------------------------------------------------------- */
+
+static Type stacked(Type t, uint32_t n) {
+  memmove(t.dim + 1, t.dim, t.rank * sizeof *t.dim);
+  t.dim[0] = n;
+  t.rank++;
+  return t;
+}
+
+Val jets_input(Jets *j, JetsIn kind, Val v, Type t) {
+  *vec_push(&j->in) = (JetsInput){kind, v};
+  return ir_input(j->b, NULL, IN_OTHER, 0, t);
+}
+
+Val jets_history(Jets *j, Val v) {
+  Val *h = &j->history[v.id];
+  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), j->order));
+  return *h;
+}
+
+/* Conditions go in as numbers. */
+Val jets_zero(Jets *j, Val v) {
+  Val *z = &j->zero[v.id];
+  if (z->id) return *z;
+  Type t = ir_type(j->f, v);
+  if (ir_literal(ir_inst(j->f, v)->op)) return *z = ir_copy_inst(j->b, j->f, v, NULL);
+  const bool condition = t.dt == DT_BOOL;
+  t.dt = DT_REAL;
+  *z = jets_input(j, JETS_ZERO, v, t);
+  if (condition) *z = ir_ne(j->b, *z, ir_const(j->b, 0));
+  return *z;
+}
+
+Val jets_coefficient(Jets *j, Val v) { return j->active[v.id] ? j->coefficient[v.id] : VAL_NONE; }
+
+/* The coefficient of an input: those of the states are given, that of the time is h at order 1. */
+static Val of_input(Jets *j, Val v, const Inst *i) {
+  const uint32_t n = ir_number(j->f, i);
+  if (n < j->states) return jets_input(j, JETS_COEFFICIENT, (Val){n}, i->type);
+  Val first = ir_eq(j->b, j->k, ir_const(j->b, 1)), none = ir_const(j->b, 0);
+  (void)v;
+  return ir_select(j->b, first, j->h, none);
+}
+
+static void orders(Jets *j) {
+  const Type t = j->f->in.at[j->states].type;
+  j->k = jets_input(j, JETS_ORDER, VAL_NONE, type_scalar(false));
+  j->h = jets_input(j, JETS_STEP, VAL_NONE, t);
+  for (uint32_t id = 1; id < j->f->inst.n && !j->failed; id++) {
+    const Inst i = j->f->inst.at[id];
+    if (!j->active[id]) continue;
+    j->b->at = i.at;
+    Val c = i.op == OP_in ? of_input(j, (Val){id}, &i) : jets_rule(j, (Val){id}, &i);
+    if (c.id && ir_type(j->b->f, c).rank < i.type.rank) c = ir_expand_to(j->b, c, i.type);
+    j->coefficient[id] = c;
+  }
+}
+
+/* ---- the function of the values -------------------------------------------------------------------------------------------- */
+
+typedef struct Values {
+  Build b;
+  bool *active, *varies; /* varies: or jumps */
+  Val (*extra)[2];
+  uint32_t size, states;
+} Values;
+
+static bool becomes_active(const Values *w, uint32_t id, const Inst *i) {
+  const Fn *f = w->b.f;
+  (void)id;
+  if (i->op == OP_in) return ir_number(f, i) <= w->states;
+  if (jets_flat(i->op)) return false;
+  if (i->op == OP_gather || i->op == OP_scatter) return w->active[ir_arg(f, i, 0).id];
+  if (i->op == OP_setrow) return w->active[ir_arg(f, i, 0).id] || w->active[ir_arg(f, i, 2).id];
+  for (uint32_t k = i->op == OP_select; k < i->nargs; k++)
+    if (w->active[ir_arg(f, i, k).id]) return true;
+  return false;
+}
+
+static bool bends(unsigned op) {
+  return op == OP_relu || op == OP_abs || op == OP_min || op == OP_max || op == OP_mod || op == OP_rmax || op == OP_rmin ||
+         op == OP_select || op == OP_gather || op == OP_setrow || op == OP_scatter || (jets_flat(op) && ir_op[op].cls == OPC_EW1);
+}
+
+/* A branch or a row that changes with time, which no series sees; those in the derivatives of smooth functions bend nothing. */
+static bool bent(const Values *w, const Inst *i) {
+  const Fn *f = w->b.f;
+  if (!bends(i->op) || (i->role != ROLE_PRIMAL && !bends(i->of))) return false;
+  const uint32_t chooses = i->op == OP_gather || i->op == OP_scatter || i->op == OP_setrow;
+  if (chooses || i->op == OP_select) return w->varies[ir_arg(f, i, chooses).id];
+  return w->varies[ir_arg(f, i, 0).id] || (i->nargs > 1 && w->varies[ir_arg(f, i, 1).id]);
+}
+
+static void refuse(const Values *w, const Inst *i, Diag *diag) {
+  const unsigned op = i->role == ROLE_PRIMAL ? i->op : i->of;
+  (void)w;
+  diag_help(diag_add(diag, CODE_no_series, i->at, "`taylor` steps over where %s bends or jumps, as it has no series there",
+                     op == OP_select ? "a condition" : ir_op[op].name),
+            "write `dop853(rtol = 1e-12)`, which shortens its steps there, or a smooth function, such as softplus");
+}
+
+static bool varying(const Values *w, const Inst *i) {
+  const Fn *f = w->b.f;
+  if (i->op == OP_in) return ir_number(f, i) <= w->states;
+  for (uint32_t k = 0; k < i->nargs; k++)
+    if (w->varies[ir_arg(f, i, k).id]) return true;
+  return false;
+}
+
+typedef struct Of {
+  const Fn *f;
+  Val x, y, z;
+} Of;
+
+static Val operand_of(void *ctx, char letter) {
+  const Of *o = ctx;
+  return letter == 'x' ? o->x : letter == 'y' ? o->y : o->z;
+}
+
+/* z log x, of which x^z asks coefficient k: it stands before it. */
+static Val by_logarithm(Build *b, Val x, Val z) { return ir_mul(b, z, ir_log(b, x)); }
+
+/* What its rule needs beside it: partial derivatives, of which there may be partial derivatives in turn. */
+static void beside(Values *w, uint32_t id) {
+  const Inst i = w->b.f->inst.at[id];
+  if (ir_op[i.op].cls > OPC_EW2 || i.op == OP_powlog || i.op == OP_powlog2) return;
+  Of o = {w->b.f, ir_arg(w->b.f, &i, 0), i.nargs > 1 ? ir_arg(w->b.f, &i, 1) : VAL_NONE, {id}};
+  Val extra[2] = {{0}};
+  w->b.at = i.at;
+  if (i.op == OP_pow && w->active[o.y.id]) extra[0] = by_logarithm(&w->b, o.x, o.y);
+  for (uint32_t k = 0; k < i.nargs && !jets_own_rule(i.op); k++)
+    if (w->active[k ? o.y.id : o.x.id] && pass_partial_exists((Op)i.op, k))
+      extra[k] = pass_partial(&w->b, (Op)i.op, k, operand_of, &o);
+  memcpy(w->extra[id], extra, sizeof extra);
+}
+
+static void grow(Values *w) {
+  const uint32_t n = w->b.f->inst.n * 2;
+  if (w->b.f->inst.n <= w->size) return;
+  w->active = base_realloc(w->active, n * sizeof *w->active);
+  w->varies = base_realloc(w->varies, n * sizeof *w->varies);
+  memset(w->varies + w->size, 0, (n - w->size) * sizeof *w->varies);
+  w->extra = base_realloc(w->extra, n * sizeof *w->extra);
+  memset(w->active + w->size, 0, (n - w->size) * sizeof *w->active);
+  memset(w->extra + w->size, 0, (n - w->size) * sizeof *w->extra);
+  w->size = n;
+}
+
+/* x^n by squares, which have a series where x is 0. */
+static Val whole_power(Build *b, Val x, uint32_t n) {
+  Val y = VAL_NONE;
+  for (; n; n >>= 1) {
+    if (n & 1) y = y.id ? ir_mul(b, y, x) : x;
+    if (n > 1) x = ir_mul(b, x, x);
+  }
+  return y;
+}
+
+/* The turns of a loop one after the other. */
+static void unroll(Copy *c, uint32_t id, const Inst *i) {
+  const ScanShape s = ir_scan_shape(c->from, i);
+  const Fn *body = ir_body(c->from, i);
+  const uint32_t outs = body->out.n;
+  Val *arg = base_zeroed(i->nargs + 1, sizeof *arg), *out = base_zeroed(outs + 1, sizeof *out);
+  Val *stack = base_zeroed((size_t)s.ys * s.n + 1, sizeof *stack), *map = base_zeroed(body->inst.n, sizeof *map);
+  c->result[id] = base_zeroed(outs + 1, sizeof(Val));
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = c->map[ir_arg(c->from, i, k).id];
+  Val *turn_arg = base_zeroed(i->nargs + 1, sizeof *turn_arg);
+  for (uint32_t n = 0; n < s.n; n++) {
+    const uint32_t at = s.reverse ? s.n - 1 - n : n;
+    for (uint32_t k = 0; k < i->nargs; k++)
+      turn_arg[k] = k >= s.carry && k < s.carry + s.xs ? ir_index(c->b, arg[k], 0, at) : arg[k];
+    copy_emit(c->b, body, turn_arg, NULL, NULL, NULL, map);
+    for (uint32_t k = 0; k < outs; k++) {
+      out[k] = map[body->out.at[k].id];
+      if (k < s.carry) arg[k] = pass_with_lane(c->b, out[k], ir_type(body, body->out.at[k]).lane);
+      else if (k < s.carry + s.ys) stack[(k - s.carry) * s.n + at] = out[k];
+      else c->result[id][k] = n ? ir_add(c->b, c->result[id][k], out[k]) : out[k];
+    }
+  }
+  for (uint32_t k = 0; k < s.carry; k++) c->result[id][k] = arg[k];
+  for (uint32_t k = 0; k < s.ys; k++) c->result[id][s.carry + k] = ir_stack(c->b, stack + k * s.n, s.n);
+  base_free(arg), base_free(out), base_free(stack), base_free(map), base_free(turn_arg);
+}
+
+enum { WHOLE_MOST = 64, UNROLLED_MOST = 4000 };
+
+static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
+  double n;
+  if (i->op == OP_scan && c->from->sub.n) {
+    const ScanShape s = ir_scan_shape(c->from, i);
+    const Fn *body = ir_body(c->from, i);
+    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= UNROLLED_MOST) unroll(c, id, i);
+  }
+  if (i->op != OP_pow) return VAL_NONE;
+  if (!ir_is_const(c->from, ir_arg(c->from, i, 1), &n)) {
+    by_logarithm(c->b, c->map[ir_arg(c->from, i, 0).id], c->map[ir_arg(c->from, i, 1).id]);
+    return VAL_NONE;
+  }
+  if (!(n >= 1 && n <= WHOLE_MOST && n == (uint32_t)n)) return VAL_NONE;
+  Val x = whole_power(c->b, c->map[ir_arg(c->from, i, 0).id], (uint32_t)n);
+  return ir_type(c->b->f, x).rank < i->type.rank ? ir_expand_to(c->b, x, i->type) : x;
+}
+
+static bool values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
+  bool smooth = true;
+  Copy c;
+  *w = (Values){.states = states};
+  ir_build_init(&w->b, ir_fn_create(rates->name, rates->f64));
+  copy_begin(&c, &w->b, rates, NULL);
+  copy_inputs(&c);
+  copy_walk(&c, plain_value);
+  copy_outputs(&c);
+  copy_end(&c);
+  const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
+  for (uint32_t id = 1; id < w->b.f->inst.n && smooth; id++) {
+    grow(w);
+    const Inst i = w->b.f->inst.at[id];
+    w->varies[id] = varying(w, &i);
+    smooth = id >= own || !bent(w, &i);
+    if (!smooth) refuse(w, &i, diag);
+    w->active[id] = becomes_active(w, id, &i);
+    if (w->active[id]) beside(w, id);
+  }
+  grow(w);
+  ir_build_finish(&w->b);
+  return smooth;
+}
+
+/* ---- the loop over orders ------------------------------------------------------------------------------------------------- */
+
+typedef struct Series {
+  const Jets *j;
+  const Fn *one; /* what one order is made of */
+  Build b;       /* of the result */
+  Val *map, h;   /* by id of j->f: at order 0 */
+  VEC(Val) args;
+} Series;
+
+static bool is_kind(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.at[n].kind == kind; }
+
+static Val invariant(Series *s, uint32_t n) {
+  if (is_kind(s, n, JETS_STEP)) return s->h;
+  const Val v = s->j->in.at[n].v, z = s->map[v.id];
+  return ir_type(s->j->f, v).dt == DT_BOOL ? ir_indicator(&s->b, z) : z;
+}
+
+/* A turn: inputs x_k..., histories..., k, invariants.... */
+static Fn *turn(Series *s, const Val *first) {
+  const Jets *j = s->j;
+  const uint32_t n = j->in.n;
+  Fn *body = ir_sub_create(s->b.f, "order");
+  Build b;
+  Val *in = base_zeroed(n + 1, sizeof *in), *map = base_zeroed(s->one->inst.n, sizeof *map);
+  ir_build_init(&b, body);
+  Val *x = base_zeroed(j->states, sizeof *x);
+  for (uint32_t v = 0; v < j->states; v++) x[v] = ir_input(&b, "x", IN_OTHER, 0, ir_type(s->b.f, first[v]));
+  for (uint32_t m = 0; m < n; m++)
+    if (is_kind(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
+  const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_STEP};
+  Val k = VAL_NONE, h = VAL_NONE;
+  for (int o = 0; o < 4; o++)
+    for (uint32_t m = 0; m < n; m++) {
+      if (!is_kind(s, m, order[o])) continue;
+      in[m] = ir_input(&b, NULL, IN_OTHER, 0, s->one->in.at[m].type);
+      if (order[o] == JETS_ORDER) k = in[m];
+      if (order[o] == JETS_STEP) h = in[m];
+    }
+  copy_emit(&b, s->one, in, NULL, NULL, NULL, map);
+  Val by = ir_div(&b, h, ir_add(&b, k, ir_const(&b, 1)));
+  for (uint32_t v = 0; v < j->states; v++) {
+    Val rate = map[s->one->out.at[v].id];
+    x[v] = pass_with_lane(&b, ir_mul(&b, rate, by), ir_type(s->b.f, first[v]).lane);
+    ir_output(&b, x[v], NULL);
+  }
+  for (uint32_t m = 0, o = j->states; m < n; m++)
+    if (is_kind(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
+  for (uint32_t v = 0; v < j->states; v++) ir_output(&b, x[v], NULL);
+  ir_build_finish(&b);
+  base_free(in), base_free(map), base_free(x);
+  return body;
+}
+
+static void series(Series *s, Val *first, Val *out) {
+  const Jets *j = s->j;
+  uint32_t carry = j->states;
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = first[v];
+  for (uint32_t m = 0; m < j->in.n; m++) {
+    if (!is_kind(s, m, JETS_HISTORY)) continue;
+    Val row = ir_expand(&s->b, s->map[j->in.at[m].v.id], 0, 1);
+    *vec_push(&s->args) = ir_unslice(&s->b, row, 0, 0, 1, j->order);
+    carry++;
+  }
+  *vec_push(&s->args) = ir_add(&s->b, ir_iota(&s->b, j->order - 1), ir_const(&s->b, 1));
+  for (int o = 0; o < 2; o++)
+    for (uint32_t m = 0; m < j->in.n; m++)
+      if (is_kind(s, m, o ? JETS_STEP : JETS_ZERO)) *vec_push(&s->args) = invariant(s, m);
+  Fn *body = turn(s, first);
+  Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 1, j->states, 0, false, 0, body);
+  for (uint32_t v = 0; v < j->states; v++) {
+    Val part[2] = {ir_expand(&s->b, first[v], 0, 1), ir_proj(&s->b, scan, carry + v)};
+    out[v] = ir_concat(&s->b, part, 2, 0);
+  }
+  vec_free(&s->args);
+}
+
+/* Values at order 0, the first coefficients, and the loop. */
+static Fn *whole(const Jets *j, const Fn *one) {
+  Series s = {.j = j, .one = one, .map = base_zeroed(j->f->inst.n, sizeof *s.map)};
+  Fn *g = ir_fn_create("series", j->f->f64);
+  Val *arg = base_zeroed(j->f->in.n + 1, sizeof *arg), *first = base_zeroed(j->states * 2, sizeof *first), *out = first + j->states;
+  ir_build_init(&s.b, g);
+  for (uint32_t k = 0; k < j->f->in.n; k++) {
+    const Input *in = &j->f->in.at[k];
+    Type t = k == j->states ? type_real(in->type.lane, 1, (uint32_t[]){2}) : in->type;
+    arg[k] = ir_input(&s.b, in->name, in->kind, in->index, t);
+  }
+  Val both = arg[j->states];
+  arg[j->states] = ir_index(&s.b, both, 0, 0);
+  s.h = ir_index(&s.b, both, 0, 1);
+  copy_emit(&s.b, j->f, arg, NULL, NULL, NULL, s.map);
+  for (uint32_t v = 0; v < j->states; v++) {
+    const Type t = j->f->in.at[v].type;
+    Val rate = s.map[j->f->out.at[v].id];
+    first[v] = pass_with_lane(&s.b, ir_mul(&s.b, rate, s.h), t.lane);
+  }
+  series(&s, first, out);
+  for (uint32_t v = 0; v < j->states; v++) ir_output(&s.b, out[v], NULL);
+  ir_build_finish(&s.b);
+  base_free(s.map), base_free(arg), base_free(first);
+  return g;
+}
+
+Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
+  Values w;
+  Build b;
+  const bool smooth = values(&w, rates, states, diag);
+  const Fn *f = w.b.f;
+  Jets j = {
+    .f = f, .states = states, .order = order, .active = w.active, .extra = w.extra, .b = &b, .diag = diag, .failed = !smooth};
+  j.coefficient = base_zeroed(f->inst.n, sizeof(Val));
+  j.history = base_zeroed(f->inst.n, sizeof(Val));
+  j.zero = base_zeroed(f->inst.n, sizeof(Val));
+  ir_build_init(&b, ir_fn_create("order", f->f64));
+  if (smooth) orders(&j);
+  for (uint32_t v = 0; v < states && !j.failed; v++) {
+    Val c = jets_coefficient(&j, f->out.at[v]);
+    ir_output(&b, pass_value_or_zero(&b, c, f->in.at[v].type), NULL);
+  }
+  for (uint32_t m = 0; m < j.in.n && !j.failed; m++) {
+    const Val v = j.in.at[m].v;
+    if (j.in.at[m].kind == JETS_HISTORY) ir_output(&b, pass_value_or_zero(&b, jets_coefficient(&j, v), ir_type(f, v)), NULL);
+  }
+  ir_build_finish(&b);
+  Fn *g = j.failed ? NULL : whole(&j, b.f);
+  ir_fn_destroy(b.f);
+  ir_fn_destroy(w.b.f);
+  vec_free(&j.in);
+  base_free(j.coefficient), base_free(j.history), base_free(j.zero);
+  base_free(w.active), base_free(w.varies), base_free(w.extra);
+  return g;
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------------------------------------ */
+
+static Val by_series(Copy *c, uint32_t id, const Inst *i) {
+  (void)id;
+  Diag *diag = c->ctx;
+  const Fn *body = ir_body(c->from, i);
+  if (!body) return VAL_NONE;
+  if (i->op != OP_ode || ir_ode_attr(c->from, i).method != M_TAYLOR || ir_ode_order(c->from, i)) {
+    if (!pass_holds(body, 0, OP_ode)) return VAL_NONE;
+    Fn *inner = copy_fn(c->b->f, body, by_series, diag);
+    c->failed |= !inner;
+    return inner ? copy_body(c, i, inner) : VAL_NONE;
+  }
+  double rtol;
+  const ode_attr attr = ir_ode_attr(c->from, i);
+  memcpy(&rtol, &attr.rtol, sizeof rtol);
+  Fn *rates = simplify_powers(NULL, body); /* no derivative of them is to come */
+  Fn *g = jets_series(rates, (uint32_t)attr.states, (uint32_t)adaptive_order(rtol, c->from->f64 != FN_F32), diag);
+  ir_fn_destroy(rates);
+  if (!g) return c->failed = true, VAL_NONE;
+  Fn *simple = simplify_powers(NULL, g);
+  Val v = copy_body(c, i, ir_copy_fn(c->b->f, simple));
+  ir_fn_destroy(g);
+  ir_fn_destroy(simple);
+  return v;
+}
+
+Fn *pass_jets(PassRun *run, const Fn *f, Diag *diag) {
+  const double start = pass_now();
+  return pass_done(run, "jets", start, copy_fn(NULL, f, by_series, diag));
+}

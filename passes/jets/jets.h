@@ -1,0 +1,14 @@
+/* Taylor series of the solutions of differential equations. */
+#ifndef HNNC_PASSES_JETS_JETS_H
+#define HNNC_PASSES_JETS_JETS_H
+
+#include "passes/base/pass.h"
+
+/* Of the body (states..., t, inv...) of an `ode`, plain: (states..., [t, h], inv...) -> for each state its coefficients 1 ... order in
+ * powers of (time - t)/h, stacked. Of its own arena. NULL after an error, which diag has. */
+Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag);
+
+/* The bodies of all `ode` by `taylor`. NULL after an error; a copy where there are none. */
+Fn *pass_jets(PassRun *run, const Fn *f, Diag *diag);
+
+#endif

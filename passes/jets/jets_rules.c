@@ -1,0 +1,240 @@
+/* Coefficient k of a value from its operands' coefficients up to k, and its own and theirs below.
+ *
+ * With C(a, b) = sum of a_j b_{k-j}, and J(a, b) = the same with weights j/k, over j = 1 ... k-1 (`cauchy`), which read what is known
+ * from the orders before:
+ *
+ *   linear operators     the same operator
+ *   x z                  C(x, z) + x_0 z_k + x_k z_0; likewise einsums
+ *   y = x/z              (x_k - y_0 z_k - C(y, z))/z_0; likewise systems of equations
+ *   y = sqrt x           (x_k - C(y, y))/(2 y_0)
+ *   y = x^c              (c (x_k y_0 + J(x, y)) - J(y, x))/x_0
+ *   y = f(x, ...)        sum over operands of J(x, f_x) + x_k f_x, by the partial derivatives of its row: y' = f_x x' + ...
+ *   select, max, ...     the branch that the values take
+ *
+ * The last but one is right for any row, since k of f_x is not needed; the others need fewer histories, or end where partial
+ * derivatives do not. */
+#include "passes/jets/jets_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Val arg(const Jets *j, const Inst *i, uint32_t k) { return ir_arg(j->f, i, k); }
+static Val coefficient(Jets *j, const Inst *i, uint32_t k) { return jets_coefficient(j, arg(j, i, k)); }
+static Val zero(Jets *j, const Inst *i, uint32_t k) { return jets_zero(j, arg(j, i, k)); }
+
+static Val plus(Jets *j, Val x, Val y) { return !x.id ? y : !y.id ? x : ir_add(j->b, x, y); }
+
+static Val minus(Jets *j, Val x, Val y) { return !y.id ? x : !x.id ? ir_neg(j->b, y) : ir_sub(j->b, x, y); }
+
+/* x z, where there is x. */
+static Val times(Jets *j, Val x, Val z) { return x.id ? ir_mul(j->b, x, z) : x; }
+
+/* ---- products below k ---------------------------------------------------------------------------------------------------- */
+
+static bool moves(const Jets *j, Val v) { return j->active[v.id]; }
+
+/* C or J of two values that broadcast. */
+static Val below(Jets *j, Val x, Val y, bool weighted) {
+  int label[IR_MAX_RANK];
+  if (!moves(j, x) || !moves(j, y)) return VAL_NONE;
+  const int rx = ir_type(j->f, x).rank, ry = ir_type(j->f, y).rank;
+  for (int k = 0; k < IR_MAX_RANK; k++) label[k] = k;
+  Val a = jets_history(j, x), b = jets_history(j, y);
+  return ir_cauchy(j->b, a, b, j->k, weighted, label, label, rx > ry ? rx : ry, label);
+}
+
+static Val C(Jets *j, Val x, Val y) { return below(j, x, y, false); }
+static Val J(Jets *j, Val x, Val y) { return below(j, x, y, true); }
+
+/* ---- elementwise ---------------------------------------------------------------------------------------------------------- */
+
+bool jets_flat(unsigned op) {
+  return ir_op[op].cls == OPC_CMP || ir_op[op].cls == OPC_LOGIC || op == OP_sign || op == OP_floor || op == OP_ceil ||
+         op == OP_round || op == OP_require;
+}
+
+bool jets_own_rule(unsigned op) {
+  switch (op) {
+  case OP_neg:
+  case OP_add:
+  case OP_sub:
+  case OP_mul:
+  case OP_div:
+  case OP_sqrt:
+  case OP_rsqrt:
+  case OP_rsqrt3:
+  case OP_pow:
+  case OP_stop:
+  case OP_fixed: return true;
+  default: return false;
+  }
+}
+
+static Val product(Jets *j, const Inst *i) {
+  Val x = coefficient(j, i, 0), z = coefficient(j, i, 1);
+  if (arg(j, i, 0).id == arg(j, i, 1).id) {
+    Val ends = times(j, x, zero(j, i, 0));
+    return plus(j, C(j, arg(j, i, 0), arg(j, i, 0)), plus(j, ends, ends));
+  }
+  Val left = x.id ? ir_mul(j->b, x, zero(j, i, 1)) : x, right = z.id ? ir_mul(j->b, z, zero(j, i, 0)) : z;
+  return plus(j, C(j, arg(j, i, 0), arg(j, i, 1)), plus(j, left, right));
+}
+
+static Val quotient(Jets *j, Val v, const Inst *i) {
+  Val x = coefficient(j, i, 0), z = coefficient(j, i, 1);
+  Val rest = minus(j, x, z.id ? ir_mul(j->b, jets_zero(j, v), z) : z);
+  rest = minus(j, rest, C(j, v, arg(j, i, 1)));
+  return rest.id ? ir_div(j->b, rest, zero(j, i, 1)) : rest;
+}
+
+static Val square_root(Jets *j, Val v, const Inst *i) {
+  Val rest = minus(j, coefficient(j, i, 0), C(j, v, v)), y = jets_zero(j, v);
+  return ir_div(j->b, rest, ir_add(j->b, y, y));
+}
+
+static Val power(Jets *j, Val v, Val x, Val c) {
+  Val up = plus(j, times(j, jets_coefficient(j, x), jets_zero(j, v)), J(j, x, v));
+  up = minus(j, times(j, up, c), J(j, v, x));
+  return up.id ? ir_div(j->b, up, jets_zero(j, x)) : up;
+}
+
+/* By z log x, which stands beside it. */
+static Val general_power(Jets *j, Val v, Val exponent) {
+  return plus(j, J(j, exponent, v), times(j, jets_coefficient(j, exponent), jets_zero(j, v)));
+}
+
+static Val by_partials(Jets *j, Val v, const Inst *i) {
+  Val sum = VAL_NONE;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    const Val x = arg(j, i, k), d = j->extra[v.id][k];
+    if (!moves(j, x) || !d.id) continue;
+    Val end = times(j, jets_coefficient(j, x), jets_zero(j, d));
+    sum = plus(j, sum, plus(j, J(j, x, d), end));
+  }
+  return sum;
+}
+
+static Val elementwise(Jets *j, Val v, const Inst *i) {
+  switch (i->op) {
+  case OP_neg: return minus(j, VAL_NONE, coefficient(j, i, 0));
+  case OP_add: return plus(j, coefficient(j, i, 0), coefficient(j, i, 1));
+  case OP_sub: return minus(j, coefficient(j, i, 0), coefficient(j, i, 1));
+  case OP_stop:
+  case OP_fixed: return coefficient(j, i, 0);
+  case OP_mul: return product(j, i);
+  case OP_div: return quotient(j, v, i);
+  case OP_sqrt: return square_root(j, v, i);
+  case OP_rsqrt: return power(j, v, arg(j, i, 0), ir_const(j->b, -0.5));
+  case OP_rsqrt3: return power(j, v, arg(j, i, 0), ir_const(j->b, -1.5));
+  case OP_pow: return j->extra[v.id][0].id ? general_power(j, v, j->extra[v.id][0]) : power(j, v, arg(j, i, 0), zero(j, i, 1));
+  default: return by_partials(j, v, i);
+  }
+}
+
+/* ---- structural ------------------------------------------------------------------------------------------------------------ */
+
+/* The same op on other operands. */
+static Val again(Jets *j, const Inst *i, const Val *args) {
+  return ir_emit(j->b, (Op)i->op, args, i->nargs, j->f->attr.at + i->attr, i->nattr, NULL);
+}
+
+static Val or_zeros(Jets *j, const Inst *i, uint32_t k) {
+  return pass_value_or_zero(j->b, coefficient(j, i, k), ir_type(j->f, arg(j, i, k)));
+}
+
+/* Linear in all its operands together, but for those from `fixed` on, of which the value counts. */
+static Val linear(Jets *j, const Inst *i, uint32_t fixed) {
+  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = k < fixed ? or_zeros(j, i, k) : zero(j, i, k);
+  Val v = again(j, i, args);
+  base_free(args);
+  return v;
+}
+
+static Val chosen(Jets *j, const Inst *i) {
+  Val a = coefficient(j, i, 1), b = coefficient(j, i, 2), none = ir_const(j->b, 0);
+  return ir_select(j->b, zero(j, i, 0), a.id ? a : none, b.id ? b : none);
+}
+
+static Val set(Jets *j, const Inst *i) {
+  Val x = or_zeros(j, i, 0), row = or_zeros(j, i, 2);
+  return ir_setrow(j->b, x, zero(j, i, 1), row);
+}
+
+/* The mean of those elements that attain the extremum, as its derivative. */
+static Val extremum(Jets *j, Val v, const Inst *i) {
+  Build *b = j->b;
+  const int axis = (int)ir_rmax_attr(j->f, i).axis;
+  const uint32_t n = ir_type(j->f, arg(j, i, 0)).dim[axis];
+  Val x = coefficient(j, i, 0), top = ir_expand(b, jets_zero(j, v), axis, n), hit = ir_eq(b, zero(j, i, 0), top);
+  Val count = ir_sum(b, ir_indicator(b, hit), axis);
+  return ir_div(b, ir_sum(b, ir_select(b, hit, x, ir_const(b, 0)), axis), count);
+}
+
+static Val einsum(Jets *j, const Inst *i) {
+  Val x = coefficient(j, i, 0), z = coefficient(j, i, 1), sum = VAL_NONE;
+  if (x.id) x = again(j, i, (Val[]){x, zero(j, i, 1)});
+  if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
+  if (moves(j, arg(j, i, 0)) && moves(j, arg(j, i, 1))) {
+    const DotShape d = ir_dot_shape(j->f, i);
+    Val a = jets_history(j, arg(j, i, 0)), b = jets_history(j, arg(j, i, 1));
+    sum = ir_cauchy(j->b, a, b, j->k, false, d.label[0], d.label[1], d.rank[2], d.label[2]);
+  }
+  return plus(j, sum, plus(j, x, z));
+}
+
+/* A y, by matrices at order 0, k or below: y is a vector or a matrix. */
+static Val applied(Jets *j, Val a, Val y) { return ir_matmul(j->b, a, y); }
+
+/* y = A^-1 x, of lu(A). */
+static Val system_of(Jets *j, Val v, const Inst *i) {
+  const Inst *lu = ir_inst(j->f, arg(j, i, 0));
+  if (lu->op != OP_lu || ir_solve_attr(j->f, i).trans) return VAL_NONE;
+  const Val matrix = ir_arg(j->f, lu, 0);
+  Val a = jets_coefficient(j, matrix), rest = coefficient(j, i, 1);
+  if (a.id) {
+    const int la[] = {0, 1}, ly[] = {1, 2}, lo[] = {0, 2}, rank = ir_type(j->f, v).rank;
+    rest = minus(j, rest, applied(j, a, jets_zero(j, v)));
+    Val h = jets_history(j, matrix), y = jets_history(j, v);
+    rest = minus(j, rest, ir_cauchy(j->b, h, y, j->k, false, la, ly, rank, lo));
+  }
+  return rest.id ? ir_lu_solve(j->b, zero(j, i, 0), rest, false) : rest;
+}
+
+static Val no_series(Jets *j, const Inst *i) {
+  if (!j->failed)
+    diag_help(diag_add(j->diag, CODE_no_series, i->at, "`taylor` knows no series of %s", ir_op[i->op].name),
+              "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
+  j->failed = true;
+  return VAL_NONE;
+}
+
+Val jets_rule(Jets *j, Val v, const Inst *i) {
+  switch (i->op) {
+  case OP_select: return chosen(j, i);
+  case OP_concat:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_spread:
+  case OP_barrier:
+  case OP_id: break;
+  case OP_powlog:
+  case OP_powlog2:
+  case OP_batch_sum:
+  case OP_scan: return no_series(j, i);
+  case OP_setrow: return set(j, i);
+  case OP_gather:
+  case OP_scatter: return linear(j, i, 1);
+  case OP_rmax:
+  case OP_rmin: return extremum(j, v, i);
+  case OP_dot: return ir_dot_attr(j->f, i).lanes ? no_series(j, i) : einsum(j, i);
+  case OP_solve: {
+    Val y = system_of(j, v, i);
+    return y.id ? y : no_series(j, i);
+  }
+  default:
+    if (ir_op[i->op].cls != OPC_STRUCT) return elementwise(j, v, i);
+    if (!ir_has(i->op, OPF_LINEAR)) return no_series(j, i);
+  }
+  return i->op == OP_id || i->op == OP_barrier || i->op == OP_spread ? coefficient(j, i, 0) : linear(j, i, i->nargs);
+}

@@ -1,0 +1,168 @@
+/* Series of solutions: coefficients are exactly those that derivatives along the flow give, and what has none is refused. */
+#include "tests/common/cunit_main.h"
+#include "tests/common/random_fn.h"
+
+#include "passes/derive/derive_priv.h"
+#include "passes/jets/jets.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ORDER = 4 };
+
+/* ---- rates ----------------------------------------------------------------------------------------------------------------- */
+
+/* s(x) x + t, s being the first value of f, the field `state` of f taken for x, a vector; all else is the same at all times. */
+static Fn *rates_of(const Fn *f, uint32_t state) {
+  Build b;
+  ir_build_init(&b, ir_fn_create("rates", f->f64));
+  Val *arg = base_zeroed(f->in.n, sizeof *arg), *out = base_zeroed(f->out.n, sizeof *out);
+  const Type own = f->in.at[state].type, flat = type_real(true, 1, (uint32_t[]){(uint32_t)type_count(own)});
+  Val x = ir_input(&b, "x", IN_STATE, 0, flat), t = ir_input(&b, "t", IN_SCALAR, 0, type_scalar(true));
+  for (uint32_t k = 0; k < f->in.n; k++)
+    arg[k] = k == state ? ir_reshape(&b, x, own.rank, own.dim) : ir_input(&b, "inv", IN_OTHER, k, f->in.at[k].type);
+  ir_inline(&b, f, arg, out);
+  Val push = ir_mul(&b, ir_expand_to(&b, ir_spread(&b, out[0]), flat), x);
+  ir_output(&b, ir_add(&b, push, ir_expand_to(&b, t, flat)), NULL);
+  ir_build_finish(&b);
+  base_free(arg), base_free(out);
+  return b.f;
+}
+
+/* The derivative of e along the flow. */
+static Val along(Build *b, Val e, Val x, Val t, Val rate) {
+  Region r;
+  Val out, one = ir_const(b, 1);
+  region_init(&r, b->f, b, NULL);
+  CU_ASSERT_FATAL(jvp_sweep(&r, (Val[]){x, t}, (Val[]){rate, ir_spread(b, one)}, 2, &e, 1, &out));
+  region_finish(&r);
+  return pass_value_or_zero(b, out, ir_type(b->f, e));
+}
+
+/* The coefficients by nested forward mode: x^(k) h^k/k!. */
+static Fn *nested(const Fn *rates) {
+  Build b;
+  ir_build_init(&b, ir_fn_create("nested", rates->f64));
+  Val *arg = base_zeroed(rates->in.n, sizeof *arg), rate, row[ORDER], by;
+  for (uint32_t k = 0; k < rates->in.n; k++) {
+    const Type t = k == 1 ? type_real(true, 1, (uint32_t[]){2}) : rates->in.at[k].type;
+    arg[k] = ir_input(&b, "in", rates->in.at[k].kind, k, t);
+  }
+  Val h = by = ir_index(&b, arg[1], 0, 1);
+  arg[1] = ir_index(&b, arg[1], 0, 0);
+  ir_inline(&b, rates, arg, &rate);
+  Val e = rate;
+  for (int k = 0; k < ORDER; k++) {
+    row[k] = ir_mul(&b, e, ir_expand_to(&b, by, ir_type(b.f, e)));
+    if (k == ORDER - 1) break;
+    e = along(&b, e, arg[0], arg[1], rate);
+    by = ir_div(&b, ir_mul(&b, by, h), ir_const(&b, k + 2));
+  }
+  ir_output(&b, ir_stack(&b, row, ORDER), NULL);
+  ir_build_finish(&b);
+  base_free(arg);
+  return b.f;
+}
+
+enum { B = 5 };
+
+/* The largest difference of two functions at random real points, relative to the larger value; of which `seen` are finite. */
+static double distance(const Fn *f, const Fn *g, uint64_t seed, int *seen) {
+  Tensor *in = base_zeroed(f->in.n, sizeof *in), x, y;
+  char err[128];
+  double most = 0;
+  random_inputs(f, B, seed, in);
+  CU_ASSERT_FATAL(ir_eval(f, B, in, &x, &(EvalEnv){0}, err, sizeof err) && ir_eval(g, B, in, &y, &(EvalEnv){0}, err, sizeof err));
+  for (int64_t e = 0; e < type_count(x.type) * B; e++) {
+    if (!isfinite(x.v[e]) || !isfinite(y.v[e])) continue;
+    most = fmax(most, fabs(x.v[e] - y.v[e]) / fmax(1, fabs(y.v[e])));
+    (*seen)++;
+  }
+  ir_tensors_free(&x, 1), ir_tensors_free(&y, 1), ir_tensors_free(in, f->in.n);
+  base_free(in);
+  return most;
+}
+
+/* What the field cannot tell (powers are not known by their logarithms there) the numbers must. */
+static FieldAnswer compared(const Fn *rates, uint64_t seed) {
+  FieldReport report = {0};
+  Diag *diag = diag_create(NULL);
+  Fn *series = jets_series(rates, 1, ORDER, diag);
+  if (!series) {
+    diag_destroy(diag);
+    return FIELD_UNDECIDED;
+  }
+  Fn *want = nested(rates);
+  FieldAnswer answer = ir_field_equal(series, want, 2, seed, &report);
+  if (answer != FIELD_EQUAL) {
+    int seen = 0;
+    double far = distance(series, want, seed, &seen);
+    CU_ASSERT(far < 1e-9);
+    if (report.differs && seen < 10) answer = FIELD_DIFFERENT;
+  }
+  ir_fn_destroy(series);
+  ir_fn_destroy(want);
+  diag_destroy(diag);
+  return answer;
+}
+
+static void test_random(void) {
+  int decided = 0;
+  for (uint64_t seed = 0; seed < 60; seed++) {
+    const RandomSpec spec = {
+      .seed = seed, .size = 6 + (int)(seed % 12), .f64 = true, .smooth = true, .scans = seed & 1, .fold = true};
+    Fn *f = random_fn(&spec);
+    for (uint32_t k = 0; k < f->in.n; k++) {
+      if (!f->in.at[k].type.lane || f->in.at[k].type.dt != DT_REAL) continue;
+      Fn *rates = rates_of(f, k), *simple = pass_simplify(NULL, rates);
+      FieldAnswer answer = compared(simple, seed);
+      if (answer == FIELD_DIFFERENT) printf("\nseed %llu, field %u\n", (unsigned long long)seed, k);
+      CU_ASSERT(answer != FIELD_DIFFERENT);
+      decided += answer == FIELD_EQUAL;
+      ir_fn_destroy(rates);
+      ir_fn_destroy(simple);
+      break;
+    }
+    ir_fn_destroy(f);
+  }
+  CU_ASSERT(decided >= 50);
+}
+
+/* ---- each operator ------------------------------------------------------------------------------------------------------------ */
+
+/* x' = op(z, w) with z, w smooth functions of x that lie inside of domains. */
+static Fn *rates_by(Op op) {
+  Build b;
+  const Type v = type_real(true, 1, (uint32_t[]){2});
+  ir_build_init(&b, ir_fn_create("rates", true));
+  Val x = ir_input(&b, "x", IN_STATE, 0, v), t = ir_input(&b, "t", IN_SCALAR, 0, type_scalar(true));
+  Val z = ir_add(&b, ir_mul(&b, x, ir_flip(&b, x, 0)), ir_expand_to(&b, t, v)), w = ir_add(&b, x, ir_const(&b, 2));
+  if (op == OP_pow) z = ir_exp(&b, z);
+  ir_output(&b, ir_emit(&b, op, (Val[]){z, w}, (uint32_t)ir_op[op].arity, NULL, 0, NULL), NULL);
+  ir_build_finish(&b);
+  return b.f;
+}
+
+static void test_rows(void) {
+  for (int op = OP_none + 1; op < OP_count; op++) {
+    if (ir_op[op].cls > OPC_EW2) continue;
+    Fn *rates = rates_by((Op)op);
+    Diag *diag = diag_create(NULL);
+    Fn *series = jets_series(rates, 1, ORDER, diag);
+    const bool bends = op == OP_abs || op == OP_sign || op == OP_relu || op == OP_floor || op == OP_ceil || op == OP_round ||
+                       op == OP_mod || op == OP_min || op == OP_max || op == OP_powlog || op == OP_powlog2;
+    CU_ASSERT_EQUAL(series == NULL, bends);
+    if (!series != bends) printf("\n%s", ir_op[op].name);
+    ir_fn_destroy(series);
+    diag_destroy(diag);
+    if (!bends && op != OP_stop && op != OP_fixed) {
+      FieldAnswer answer = compared(rates, (uint64_t)op);
+      if (answer != FIELD_EQUAL && op != OP_pow) printf("\n%s: %d", ir_op[op].name, answer);
+      CU_ASSERT(answer == FIELD_EQUAL || (op == OP_pow && answer != FIELD_DIFFERENT));
+    }
+    ir_fn_destroy(rates);
+  }
+}
+
+const Suite suite = {"jets", (CU_TestInfo[]){{"every row", test_rows}, {"random functions", test_random}, CU_TEST_INFO_NULL}};
