@@ -20,11 +20,13 @@ static int make_library(Session *s, const Glue *g, const char *path) {
   OutFile o;
   FILE *out = out_open(&o, path);
   if (!out) return cannot_write(s, path);
-  const bool ok = glue_write(g, out, err, sizeof err);
+  const bool ok = glue_write(g, out, err, sizeof err), wrote = !ferror(out);
+  const int cause = errno;
   const mode_t mask = umask(0);
   umask(mask);
   if (ok && strcmp(o.made, path)) (void)!chmod(o.made, 0777 & ~mask); /* else it is no regular file */
   if (!out_end(&o, ok) && ok) return cannot_write(s, path);
+  if (!wrote) return errno = cause, cannot_write(s, path);
   return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_library, (Span){0}, "%s", err);
 }
 
