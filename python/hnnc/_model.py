@@ -155,6 +155,7 @@ class Function:
         self._nargs, self._nresults = len(self.args), len(self.results)
         self._names = [n for n, _ in self.args]
         self._products: dict[int, Function] = {}
+        self._of: Function | None = None          # of a derivative: what it is one of
         self.__name__ = name
         self.__doc__ = "%s\n\n%s" % (self._line(), Function.__doc__)
         self.__signature__ = inspect.Signature([inspect.Parameter(n if n.isidentifier() and not keyword.iskeyword(n) else "arg%d" % k, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -224,7 +225,7 @@ class Function:
     def _arrays(self, args: tuple[Any, ...], out: Any, seed: int, named: Mapping[str, Any]) -> Any:
         values = [self._array(n, s, v) for (n, s), v in zip(self.args, self._bound(args, named))]
         leading = [v.shape[:v.ndim - len(s)] for v, (_, s) in zip(values, self.args)]
-        batch = leading[0] if leading and all(b == leading[0] for b in leading) else self._broadcast(leading)
+        batch = leading[0] if leading and all(b == leading[0] for b in leading) else self._batch(leading)
         n = 1
         for d in batch: n *= d
         given = [self._given(v, batch, b, s) for v, b, (_, s) in zip(values, leading, self.args)]
@@ -235,6 +236,23 @@ class Function:
         if out is not None: return out
         answers = [r if r.ndim else r[()] for r in results]
         return answers[0] if self._nresults == 1 else tuple(answers)
+
+    def _batch(self, leading: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """The leading shape of a call. Where samples belong to each other, they are not broadcast against each other: a cotangent or tangent has the
+        shape of the point, and the fields of a loss, or of another mean, have one; or none, which is the same for all."""
+        if self._of is not None:
+            at = self._of._nargs
+            want, why = self._of._batch(leading[:at]), "as the arguments of %s together have" % self._of.name
+            free = self._names[at:] if want or self.kind == "vjp" else []
+        elif not all(self._per_sample):
+            at = 0
+            first, want = next(((n, b) for n, b in zip(self._names, leading) if b), ("", ()))
+            free, why = self._names, "as `%s` has: all fields are of the same samples" % first
+        else: return self._broadcast(leading)
+        for n, b in zip(free, leading[at:]):
+            if b and b != want: raise ValueError("%s: the leading shape of `%s` should be %s, %s, or [], one for all; found %s" % (
+                self.name, n, list(want), why, list(b)))
+        return self._broadcast(leading)
 
     def _broadcast(self, leading: list[tuple[int, ...]]) -> tuple[int, ...]:
         try:
@@ -268,8 +286,9 @@ class Function:
         if status == USAGE: raise TypeError("%s has no %s: %s" % (self.name, word, "it takes a function with one result, a scalar" if kind > 1
                                                                    else "functions of the file have one, losses have gradients"))
         if status: self._model._fail(status)
-        self._products[kind] = self._model._function(number)
-        return self._products[kind]
+        made = self._products[kind] = self._model._function(number)
+        made._of = self
+        return made
 
     @property
     def vjp(self) -> Function:

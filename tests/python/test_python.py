@@ -109,6 +109,28 @@ def test_bad_arguments():
     raises(TypeError, "takes a function with one result", lambda: m.kick.hvp)
 
 
+def test_samples_together():
+    """What belongs to the same samples is never broadcast against each other."""
+    m = hnnc.compile(PENDULUM)
+    q, p = np.random.default_rng(8).normal(size=(2, 5, 1))
+    raises(ValueError, "learned_vjp: the leading shape of `%s` should be [5], as the arguments of learned together have, or [], one for all; found [5, 1]"
+           % m.learned.vjp._names[2], m.learned.vjp, q, p, np.ones((5, 1)))
+    raises(ValueError, "should be []", m.learned.vjp, q[0], p[0], np.ones(5))
+    one, many = m.learned.vjp(q, p, 2.0), m.learned.vjp(q, p, np.full(5, 2.0))
+    check(all(close(a, b) for a, b in zip(one, many)), "one cotangent for all")
+    check(m.learned.vjp(q[:, None], p, np.ones((5, 5)))[0].shape == (5, 5, 1), "of arguments that are broadcast")
+    raises(ValueError, "learned_jvp: the leading shape of", m.learned.jvp, q, p, q[:, None], p)
+    raises(ValueError, "quartic_hvp: the leading shape of", m.quartic.hvp, np.ones((5, 2)), np.ones((5, 1, 2)))
+    raises(ValueError, "the leading shape of", m.learned.vjp.vjp, q, p, np.ones((5, 1)), q, p)
+    check(m.quartic.jvp(np.ones(2), np.eye(2)).shape == (2,), "tangents of one point")
+    loss = m.losses["hnn"]
+    says = "hnn: the leading shape of `p` should be [5, 1], as `q` has: all fields are of the same samples, or [], one for all; found [5]"
+    raises(ValueError, says, loss.value_and_grad, q[:, None], p)
+    raises(ValueError, says, loss, q[:, None], p)
+    raises(ValueError, "found [5]", loss, q[:1], p)
+    check(close(loss(q, [0.5]), loss(q, np.full((5, 1), 0.5))), "one for all")
+
+
 def test_errors():
     e = raises(hnnc.CompileError, "`x` is not defined", hnnc.compile, "fn f(q: real) = q + x\nfn g(q: real) = y\n", "broken.hnn")
     check(len(e.diagnostics) == 2 and e.diagnostics[0].error and e.diagnostics[0].place.line == 1 and e.diagnostics[0].place.file == "broken.hnn", "places",
