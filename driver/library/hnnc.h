@@ -198,6 +198,13 @@ typedef struct hnnc_function {
 
 /* The named functions of the file whose argument types are known, its reports that take no statistics of others, and its losses. */
 HNNC_API size_t hnnc_functions(hnnc_model *m, const hnnc_function **out);
+
+typedef struct hnnc_left {
+  const char *name, *kind, *why; /* kind as of hnnc_function; why: in words, with what to write */
+} hnnc_left;
+/* The other functions of the file, and why they cannot be called. */
+HNNC_API size_t hnnc_left_out(hnnc_model *m, const hnnc_left **out);
+
 /* Calls function k on n samples, at least 1, with the parameters as they are: args[i] has [n][args[i].elems] numbers, results[i] takes
  * [n][results[i].elems]. The first call compiles it. What is not a number there is NaN, with HNNC_OK. HNNC_USAGE: no such function, or
  * one of the arrays is NULL; HNNC_IO: no memory for n samples. */

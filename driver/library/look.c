@@ -1,4 +1,4 @@
-/* What can be looked at in a model: messages, tree, claims. */
+/* What can be looked at in a model: messages, tree, claims, functions that are not there. */
 #include "driver/library/model.h"
 #include "ir/base/diag.h"
 
@@ -139,4 +139,22 @@ size_t hnnc_claims(hnnc_model *m, const hnnc_claim **out) {
   const bool there = library_call(m, list_claims, NULL) == HNNC_OK;
   if (out) *out = there ? m->claim : NULL;
   return there ? m->nclaim : 0;
+}
+
+/* ---- what is no function of the model ------------------------------------------------------------------------ */
+
+static hnnc_status list_left(hnnc_model *m, void *arg) {
+  (void)arg;
+  if (m->left || !m->s.model) return HNNC_OK;
+  const LeftOut *l = m->s.model->left_out;
+  m->nleft = m->s.model->nleft_out;
+  m->left = ARENA_ARRAY(m->mem, hnnc_left, m->nleft + 1);
+  for (size_t k = 0; k < m->nleft; k++) m->left[k] = (hnnc_left){l[k].name, l[k].kind, l[k].why};
+  return HNNC_OK;
+}
+
+size_t hnnc_left_out(hnnc_model *m, const hnnc_left **out) {
+  const bool there = library_call(m, list_left, NULL) == HNNC_OK;
+  if (out) *out = there ? m->left : NULL;
+  return there ? m->nleft : 0;
 }

@@ -33,11 +33,12 @@ struct hnnc_model {
   /* given out, NULL until asked for */
   hnnc_param *param;
   hnnc_function *function;
+  hnnc_left *left;
   hnnc_claim *claim;
   hnnc_node *node;
   hnnc_report *report;
   hnnc_expect *expect;
-  size_t nparam, nfunction, nclaim, nreport, nexpect;
+  size_t nparam, nfunction, nleft, nclaim, nreport, nexpect;
   Arena *said; /* messages as given out last */
   char *drawn; /* hnnc_messages_text; of the system */
 };

@@ -75,8 +75,10 @@ bool item_argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint3
 static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind) {
   const Formal *x = f->item->formals;
   while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
-  const char *why = !f->item->formals ? "it takes no arguments"
-                    : !x              ? "the shapes of its arguments are not known"
+  const char *why = !f->item->formals               ? "it takes no arguments"
+                    : !x && f->item->kind == IT_NET ? "the shapes of its arguments are not known"
+                    : !x       ? arena_printf(E->mem, "the shapes of its arguments are not known: write them, as in `%s: real[3]`",
+                                              f->item->formals->name)
                     : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
                                : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
   *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};

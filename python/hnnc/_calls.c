@@ -25,6 +25,13 @@ static PyObject *function(const void *all, size_t k) {
 
 LISTED(model_functions, hnnc_function, hnnc_functions, function)
 
+static PyObject *left(const void *all, size_t k) {
+  const hnnc_left *l = (const hnnc_left *)all + k;
+  return Py_BuildValue("(NNN)", to_text(l->name), to_text(l->kind), to_text(l->why));
+}
+
+LISTED(model_left_out, hnnc_left, hnnc_left_out, left)
+
 /* derive(kind, function) -> (status, number) */
 PyObject *model_derive(PyObject *self, PyObject *args) {
   Model *s = (Model *)self;

@@ -45,6 +45,7 @@ PyObject *to_list(size_t n, PyObject *(*make)(const void *all, size_t k), const 
 
 /* Methods of _calls.c. */
 PyObject *model_functions(PyObject *self, PyObject *none);
+PyObject *model_left_out(PyObject *self, PyObject *none);
 PyObject *model_derive(PyObject *self, PyObject *args);
 PyObject *model_call(PyObject *self, PyObject *args);
 PyObject *model_arrays(PyObject *self, PyObject *const *args, Py_ssize_t nargs);

@@ -1,6 +1,7 @@
 """Models: functions on arrays, parameters, losses, claims."""
 from __future__ import annotations
 
+import difflib
 import inspect
 import keyword
 import os
@@ -77,6 +78,12 @@ def _seen(value: Any) -> np.ndarray:
         raise TypeError("a tensor that is differentiated: take hnnc.torch.function(f), or write .detach()")
     if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"): return np.from_dlpack(value)
     return np.asarray(value)
+
+
+def _like(name: str, names: Iterable[str]) -> str:
+    """What is added to a message about a name that there is not."""
+    near = difflib.get_close_matches(name, list(names), 1)
+    return " (did you mean `%s`?)" % near[0] if near else ""
 
 
 def _overrides(options: Mapping[str, Any] | None, constants: Mapping[str, Any]) -> list[str]:
@@ -399,7 +406,8 @@ class Parameters(Mapping[str, np.ndarray]):
 
 
 class Model:
-    """A program that is compiled: see hnnc.load. Functions of the file are attributes, and in `functions` by name. One thread at a time is in a model; others wait.
+    """A program that is compiled: see hnnc.load. Functions of the file are attributes, and in `functions` by name; `left_out` says of the others why they
+    cannot be called. One thread at a time is in a model; others wait.
     `close()`, or the end of a `with`, gives its memory back; else that is done when nothing uses it any more."""
 
     def __init__(self, path: str, text: str | None, overrides: list[str], seed: int, threads: int, cpu: str | None, cache_dir: str | None,
@@ -422,6 +430,7 @@ class Model:
         self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
         slopes = {f.name: f for f in self._list if f.kind == "gradient"}
         self.losses = {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"}
+        self.left_out = {n: why for n, _, why in handle.left_out()}
         self.params = Parameters(self)
 
     def _more(self) -> None:
@@ -444,9 +453,12 @@ class Model:
         raise (OSError(text) if status == IO else CompileError(text, said) if status == ERRORS else ValueError(text) if status == USAGE else Error(text, said))
 
     def __getattr__(self, name: str) -> Function:
-        functions = self.__dict__.get("functions", {})
+        if name.startswith("__") or "functions" not in self.__dict__: raise AttributeError(name)
+        functions = self.functions
         if name in functions: return functions[name]
-        raise AttributeError("the model has no function `%s`; it has %s" % (name, ", ".join(functions) or "none whose argument types are known"))
+        if name in self.left_out: raise AttributeError("`%s` is in the file, but cannot be called: %s" % (name, self.left_out[name]))
+        raise AttributeError("the model has no function `%s`%s; it has %s" % (
+            name, _like(name, functions), ", ".join(functions) or "none whose argument types are known"))
 
     def __dir__(self) -> list[str]:
         return list(super().__dir__()) + list(self.functions)

@@ -667,7 +667,8 @@ static void test_null(void) {
   hnnc_model *m = open_it(program);
   const size_t k = function_number(m, "H", &(const hnnc_function *){0});
   CU_ASSERT(hnnc_functions(m, NULL) > 0 && hnnc_params(m, NULL) == 1 && hnnc_messages(m, NULL) == 0);
-  CU_ASSERT(hnnc_tree(m, NULL) == 0 && hnnc_claims(m, NULL) == 0 && hnnc_reports(m, NULL) == 0 && hnnc_expects(m, NULL) == 0);
+  CU_ASSERT(hnnc_tree(m, NULL) == 0 && hnnc_claims(m, NULL) == 0 && hnnc_left_out(m, NULL) == 0 && hnnc_reports(m, NULL) == 0 &&
+            hnnc_expects(m, NULL) == 0);
   CU_ASSERT(hnnc_call(m, k, 1, NULL, NULL) == HNNC_USAGE && hnnc_call(m, k, 1, args, results) == HNNC_USAGE);
   args[1] = x + 2;
   CU_ASSERT(hnnc_call(m, k, 1, args, NULL) == HNNC_USAGE && hnnc_call(m, k, 1, args, results) == HNNC_USAGE);

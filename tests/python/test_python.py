@@ -131,6 +131,15 @@ def test_samples_together():
     check(close(loss(q, [0.5]), loss(q, np.full((5, 1), 0.5))), "one for all")
 
 
+def test_left_out():
+    m = hnnc.compile("import \"std/nets\"\nfn f(x: real) = 2*x\nfn g(x) = sum(x^2)\nfn h(x: real[n], y: real) = sum(x)*y\nfn c() = 3\n")
+    check(list(m.functions) == ["f"] and list(m.left_out) == ["g", "h", "c"], "left out", m.left_out)
+    raises(AttributeError, "`g` is in the file, but cannot be called: its argument `x` has no type; `x: real` would be one", lambda: m.g)
+    raises(AttributeError, "`h` is in the file, but cannot be called: the shapes of its arguments are not known: write them, as in `x: real[3]`", lambda: m.h)
+    raises(AttributeError, "`c` is in the file, but cannot be called: it takes no arguments", lambda: m.c)
+    raises(AttributeError, "no function `lerned` (did you mean `learned`?)", lambda: hnnc.compile(PENDULUM).lerned)
+
+
 def test_errors():
     e = raises(hnnc.CompileError, "`x` is not defined", hnnc.compile, "fn f(q: real) = q + x\nfn g(q: real) = y\n", "broken.hnn")
     check(len(e.diagnostics) == 2 and e.diagnostics[0].error and e.diagnostics[0].place.line == 1 and e.diagnostics[0].place.file == "broken.hnn", "places",
