@@ -6,7 +6,7 @@ import inspect
 import keyword
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -223,10 +223,7 @@ class Function:
                                                                                                self._model.dtype.name))
             if a.dtype.kind not in "fiub": raise TypeError("%s: `%s` should be numbers, found %s" % (self.name, name, a.dtype))
             a = a.astype(self._model.dtype)
-        n = len(shape)
-        if a.ndim < n or a.shape[a.ndim - n:] != shape:
-            raise ValueError("%s: `%s` should be %s, found an array of the shape %s" % (self.name, name, "[" + ", ".join(["..."] + [str(d) for d in shape]) + "]",
-                                                                                       list(a.shape)))
+        self._ends(name, shape, a.shape)
         return a
 
     def _arrays(self, args: tuple[Any, ...], out: Any, seed: int, named: Mapping[str, Any]) -> Any:
@@ -243,6 +240,18 @@ class Function:
         if out is not None: return out
         answers = [r if r.ndim else r[()] for r in results]
         return answers[0] if self._nresults == 1 else tuple(answers)
+
+    def _shaped(self, args: Sequence[Any]) -> tuple[int, ...]:
+        """The leading shape of a call on these, which have a `shape`, or are numbers; errors as of a call."""
+        self._bound(tuple(args), {})
+        shapes = [tuple(getattr(a, "shape", ())) for a in args]
+        for (n, want), have in zip(self.args, shapes): self._ends(n, want, have)
+        return self._batch([s[:len(s) - len(want)] for s, (_, want) in zip(shapes, self.args)])
+
+    def _ends(self, name: str, want: tuple[int, ...], have: tuple[int, ...]) -> None:
+        n = len(want)
+        if len(have) < n or have[len(have) - n:] != want:
+            raise ValueError("%s: `%s` should be [%s], found an array of the shape %s" % (self.name, name, ", ".join(["..."] + [str(d) for d in want]), list(have)))
 
     def _batch(self, leading: list[tuple[int, ...]]) -> tuple[int, ...]:
         """The leading shape of a call. Where samples belong to each other, they are not broadcast against each other: a cotangent or tangent has the
@@ -324,6 +333,14 @@ class Function:
         if self._patterns[result] is None: raise TypeError("%s does not give the nonzeros of a matrix: write `nonzeros(...)` in the file" % self.name)
         rows, cols, row, col = self._patterns[result]
         return csr_matrix((values, col, row), shape=(rows, cols))
+
+
+def _is_function(f: Any, what: str) -> Function:
+    """f, or an error that says what `what` takes."""
+    if isinstance(f, Function): return f
+    found = "a model: take one of its functions (%s)" % (", ".join("m." + n for n in f.functions) or "it has none") if isinstance(f, Model) else \
+        "%r: a loss is trained by m.run(), or by the gradient that its value_and_grad gives" % f if isinstance(f, Loss) else repr(f)
+    raise TypeError("%s takes a function of a model, as m.functions has them, found %s" % (what, found))
 
 
 class Loss:

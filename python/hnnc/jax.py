@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._density import Density
-from ._model import Function
+from ._model import Function, _is_function
 
 __all__ = ["density", "function"]
 
@@ -52,12 +52,20 @@ def _made(f: Function) -> Any:
     return call
 
 
+def _numbers(f: Function, given: Any) -> list[Any]:
+    """Arrays of JAX in the model's precision, which it must have."""
+    if f._model.precision == "f64" and not jax.config.jax_enable_x64:
+        raise TypeError("%s is in f64, and JAX has no f64 as it is set: write jax.config.update(\"jax_enable_x64\", True) first, or `precision f32` in the file" % f.name)
+    return [jnp.asarray(a, f._model.dtype) for a in given]
+
+
 def function(f: Function) -> Callable[..., Any]:
     """f(array, ...) -> an array, or a tuple of them."""
+    _is_function(f, "hnnc.jax.function")
+
     def call(*given: Any) -> Any:
-        args = [jnp.asarray(a, f._model.dtype) for a in given]
-        if len(args) != f._nargs: raise TypeError("%s takes %d arguments (%s), found %d" % (f.name, f._nargs, ", ".join(f._names), len(args)))
-        leading = np.broadcast_shapes(*[a.shape[:a.ndim - len(s)] for a, (_, s) in zip(args, f.args)])
+        args = _numbers(f, given)
+        leading = f._shaped(args)
         results = _function(f)(*[jnp.broadcast_to(a, leading + s) for a, (_, s) in zip(args, f.args)])
         return results[0] if f._nresults == 1 else results
     call.__name__, call.__doc__ = f.name, f.__doc__
@@ -66,6 +74,7 @@ def function(f: Function) -> Callable[..., Any]:
 
 def density(d: Density) -> Callable[[Any], Any]:
     """An hnnc.Density as a function of one vector, as BlackJAX takes it: value and gradient are one call. For more than the gradient, take `function`."""
+    if not isinstance(d, Density): raise TypeError("hnnc.jax.density takes an hnnc.Density, found %r" % (d,))
     number = np.dtype(d._f._model.dtype)
 
     def ask(f: Callable[..., Any], theta: Any, *shapes: Any) -> Any:
@@ -80,4 +89,4 @@ def density(d: Density) -> Callable[[Any], Any]:
                    jax.ShapeDtypeStruct(theta.shape[:-1], number), jax.ShapeDtypeStruct(theta.shape, number))
 
     log_density.defvjp(forward, lambda slope, g: (g[..., None]*slope,))
-    return lambda theta: log_density(jnp.asarray(theta, number))
+    return lambda theta: log_density(*_numbers(d._f, [theta]))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._model import Function
+from ._model import Function, _is_function
 
 __all__ = ["Module", "function"]
 
@@ -82,14 +82,14 @@ class _Slope(torch.autograd.Function):
 
 def function(f: Function) -> Callable[..., Any]:
     """f(tensor, ...) -> a tensor, or a tuple of them; the parameters are the model's as they are."""
+    _is_function(f, "hnnc.torch.function")
     return lambda *tensors: _apply(f, None, tensors)
 
 
 def _apply(f: Function, params: Any, tensors: Any) -> Any:
     tensors = [torch.as_tensor(t, dtype=getattr(torch, f._model.dtype.name)) for t in tensors]
-    if len(tensors) != f._nargs: raise TypeError("%s takes %d arguments (%s), found %d" % (f.name, f._nargs, ", ".join(f._names), len(tensors)))
-    leading = torch.broadcast_shapes(*[t.shape[:t.dim() - len(s)] for t, (_, s) in zip(tensors, f.args)])
-    tensors = [t.expand(leading + torch.Size(s)) for t, (_, s) in zip(tensors, f.args)]
+    leading = f._shaped(tensors)
+    tensors = [t.expand(leading + s) for t, (_, s) in zip(tensors, f.args)]
     results = _Function.apply(f, params, *tensors)
     return results[0] if f._nresults == 1 else results
 
@@ -99,6 +99,7 @@ class Module(torch.nn.Module):
 
     def __init__(self, f: Function) -> None:
         super().__init__()
+        _is_function(f, "hnnc.torch.Module")
         self.f = f
         self.weights = torch.nn.Parameter(torch.from_numpy(f._model.params.flat.copy()))
 

@@ -8,6 +8,11 @@ import "std/nets"
 use energy = mlp([16, 16], 1)
 hamiltonian H(q: real[2], p: real[2]) = energy(concat(q, p))[0] + sum(q^4)
 fn two(x: real[2], t: real) = (sin(x)*t, sum(x^2) + t)
+fn flat(x: real[2]) = -sum(x^2)
+data points { yield q = uniform(-1, 1, 2), p = uniform(-1, 1, 2) }
+use seen = points(count = 10)
+loss fit(q, p) = H(q, p)^2
+train fit on seen { steps = 1 }
 """
 m = hnnc.compile(MODEL)
 rng = np.random.default_rng(1)
@@ -18,6 +23,15 @@ B = [m.params["energy/dense.%d/b" % k].copy() for k in range(3)]
 
 def close(a, b, tolerance=1e-11):
     assert np.allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance), (np.asarray(a), np.asarray(b))
+
+
+def refused(kind, says, f, *args):
+    try:
+        f(*args)
+    except kind as e:
+        assert says in str(e), (says, str(e))
+        return
+    assert False, "nothing was raised: " + says
 
 
 def with_torch():
@@ -74,6 +88,15 @@ def with_torch():
         assert False, "a tensor that is differentiated"
     except TypeError as e:
         assert "hnnc.torch.function" in str(e)
+    H, vjp = hnnc.torch.function(m.H), hnnc.torch.function(m.H.vjp)
+    refused(ValueError, "H: `p` should be [..., 2], found an array of the shape [9, 3]", H, raw, torch.ones(9, 3))
+    refused(ValueError, "H: the leading shapes of its arguments do not go together: q [9], p [4]", module, raw, torch.ones(4, 2))
+    refused(TypeError, "H lacks its argument `p`", H, raw)
+    refused(ValueError, "H_vjp: the leading shape of `g` should be [9]", vjp, raw, raw, torch.ones(9, 1))
+    for make, name in ((hnnc.torch.Module, "Module"), (hnnc.torch.function, "function")):
+        refused(TypeError, "hnnc.torch.%s takes a function of a model, as m.functions has them, found a model: take one of its functions (m.energy, m.H" % name, make, m)
+        refused(TypeError, "found <loss fit(q: f64[..., 2], p: f64[..., 2])>: a loss is trained by m.run()", make, m.losses["fit"])
+        refused(TypeError, "found 3", make, 3)
     return "torch %s: values, gradients of gradients by arguments and parameters, vmap, force matching, memory" % torch.__version__
 
 
@@ -81,6 +104,12 @@ def with_jax():
     import jax
     import jax.numpy as jnp
     import hnnc.jax
+    jax.config.update("jax_enable_x64", False)
+    says = 'is in f64, and JAX has no f64 as it is set: write jax.config.update("jax_enable_x64", True) first, or `precision f32` in the file'
+    refused(TypeError, "H " + says, hnnc.jax.function(m.H), q, p)
+    refused(TypeError, "flat " + says, hnnc.jax.density(hnnc.Density(m.flat)), q[0])
+    single = hnnc.jax.function(hnnc.compile("precision f32\nfn f(x: real) = 2*x\n").f)
+    assert single(3.0) == 6
     jax.config.update("jax_enable_x64", True)
 
     def plain(q, p):
@@ -101,6 +130,12 @@ def with_jax():
         assert False, "an array that cannot be written"
     except ValueError as e:
         assert "out should be a writable array" in str(e)
+    refused(ValueError, "H: `p` should be [..., 2], found an array of the shape [9, 3]", H, q, jnp.ones((9, 3)))
+    refused(ValueError, "H: the leading shapes of its arguments do not go together: q [9], p [4]", jax.jit(H), q, jnp.ones((4, 2)))
+    refused(TypeError, "H takes 2 arguments (q, p), found 3", H, q, q, q)
+    refused(ValueError, "H_vjp: the leading shape of `g` should be [9]", hnnc.jax.function(m.H.vjp), q, p, np.ones((9, 1)))
+    refused(TypeError, "hnnc.jax.function takes a function of a model, as m.functions has them, found a model", hnnc.jax.function, m)
+    refused(TypeError, "hnnc.jax.density takes an hnnc.Density, found", hnnc.jax.density, m.H)
     return "jax %s: values, gradients of gradients, jit, vmap, memory" % jax.__version__
 
 
