@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._model import Function
+from ._model import Function, _is_function
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
@@ -51,7 +51,8 @@ class Density:
     """
 
     def __init__(self, log_density: Function, through: Function | None = None, **given: Any) -> None:
-        f = log_density
+        f = _is_function(log_density, "hnnc.Density")
+        if through is not None: _is_function(through, "hnnc.Density(through=...)")
         if f._nresults != 1 or f.results[0] != () or not f._per_sample[0]:
             raise TypeError("hnnc.Density takes a function with one result, a scalar, found %r" % f)
         for k in given:

@@ -4,10 +4,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import keyword
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from . import _hnnc
 if TYPE_CHECKING:
     from ._run import Run, Step
 
+T = TypeVar("T")
 OK, ERRORS, USAGE, NUMBERS, IO, STOPPED, FAULT = 0, 1, 2, 3, 4, 5, 70
 
 
@@ -80,10 +82,31 @@ def _seen(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
+def _whole(name: str, value: Any, least: int = 0) -> int:
+    """A number that counts: `name` is what it is called."""
+    try:
+        n = operator.index(value)
+    except TypeError:
+        raise TypeError("%s should be a whole number, found %r" % (name, value)) from None
+    if not least <= n < 2**63: raise ValueError("%s should be %d or more%s, found %d" % (name, least, ", and below 2^63" if n > 0 else "", n))
+    return n
+
+
 def _like(name: str, names: Iterable[str]) -> str:
     """What is added to a message about a name that there is not."""
     near = difflib.get_close_matches(name, list(names), 1)
     return " (did you mean `%s`?)" % near[0] if near else ""
+
+
+class _Named(dict[str, T]):
+    """A dict whose KeyError says what there is; `what` is what its values are called."""
+
+    def __init__(self, what: str, items: Mapping[str, T]) -> None:
+        super().__init__(items)
+        self._what = what
+
+    def __missing__(self, name: str) -> T:
+        raise KeyError("there is no %s `%s`%s; there are %s" % (self._what, name, _like(str(name), self), ", ".join(self) or "none"))
 
 
 def _overrides(options: Mapping[str, Any] | None, constants: Mapping[str, Any]) -> list[str]:
@@ -100,13 +123,17 @@ def load(path: str | os.PathLike[str], *, options: Mapping[str, Any] | None = No
     path, as in `options={"train.optimizer.lr": 1e-3}`. seed changes every seed of the file together. threads: 0 is all cores; results do not depend on
     it. Raises CompileError if the file has errors, OSError if it cannot be read.
     """
-    return Model(os.fspath(path), None, _overrides(options, constants), seed, threads, cpu, cache_dir)
+    path = os.fspath(path)
+    if "\n" in path: raise ValueError("hnnc.load takes the path of a file; hnnc.compile(text) takes the text of a program")
+    return Model(path, None, _overrides(options, constants), seed, threads, cpu, cache_dir)
 
 
 def compile(text: str, name: str | os.PathLike[str] = "model.hnn", *, options: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0,
             cpu: str | None = None, cache_dir: str | None = None, **constants: Any) -> Model:
     """The model of a program that is a string; `name` is what messages call it, and its folder is where imports and data files lie."""
     if not isinstance(text, str): raise TypeError("hnnc.compile takes a program as a string, found %s; hnnc.load takes a file" % type(text).__name__)
+    if text.strip().endswith(".hnn") and "\n" not in text.strip():
+        raise ValueError("hnnc.compile takes the text of a program; of a file it is hnnc.load(%r)" % text.strip())
     return Model(os.fspath(name), text, _overrides(options, constants), seed, threads, cpu, cache_dir)
 
 
@@ -184,6 +211,7 @@ class Function:
         if self._scalar and len(args) == self._nargs and out is None and not seed:
             answer = self._numbers(self._number, self._nresults, *args)
             if answer is not NotImplemented: return answer
+        if type(seed) is not int or seed < 0: seed = _whole("%s: seed" % self.name, seed)
         if not named and len(args) == self._nargs and self._nargs:
             done = self._quick(args, out, seed)
             if done is not None: return done
@@ -196,7 +224,7 @@ class Function:
             if type(args[0]) is not np.ndarray: return None
             batch = args[0].shape[:args[0].ndim - len(self.args[0][1])]
             results = tuple([np.empty(batch + s if p else s, self._model.dtype) for s, p in zip(self.results, self._per_sample)])
-        else: results = (out,) if self._nresults == 1 and hasattr(out, "__dlpack__") else tuple(out)
+        else: results = self._outs(out)
         if not self._handle.arrays(self._number, seed, args, results): return None
         if out is not None: return out
         return (results[0] if results[0].ndim else results[0][()]) if self._nresults == 1 else tuple([r if r.ndim else r[()] for r in results])
@@ -284,8 +312,13 @@ class Function:
         if len(batch) == 1 and len(shape) == 1 and v.flags.f_contiguous: return v, v.shape[0]
         return np.ascontiguousarray(v), 0
 
+    def _outs(self, out: Any) -> tuple[Any, ...]:
+        if self._nresults == 1 and hasattr(out, "__dlpack__"): return (out,)
+        if isinstance(out, Iterable): return tuple(out)
+        raise TypeError("%s: out should be an array, or a tuple of one for each of several results, found %r" % (self.name, out))
+
     def _out(self, out: Any, shapes: list[tuple[int, ...]], values: list[np.ndarray]) -> list[np.ndarray]:
-        given = [out] if self._nresults == 1 and hasattr(out, "__dlpack__") else list(out)
+        given = self._outs(out)
         results = [_seen(r) for r in given if hasattr(r, "__dlpack__")]
         if len(results) != len(given): raise ValueError("%s: out should be an array, or several, that can be written" % self.name)
         if len(results) != self._nresults: raise ValueError("%s has %d results, out has %d" % (self.name, self._nresults, len(results)))
@@ -295,6 +328,10 @@ class Function:
         for k, r in enumerate(results):
             if any(np.may_share_memory(r, x) for x in values + results[:k]): raise ValueError("%s: out overlaps an argument or another result" % self.name)
         return results
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name if name.startswith("_") else "%s has no `%s`: its derivatives are %s" % (
+            self.name, name, "value_and_grad (value and gradient by its arguments), vjp, jvp and hvp"))
 
     def _derived(self, kind: int, word: str) -> Function:
         if kind in self._products: return self._products[kind]
@@ -377,26 +414,35 @@ class Parameters(Mapping[str, np.ndarray]):
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._array: dict[str, np.ndarray] = {}
+        self._array: dict[str, np.ndarray] = _Named("parameter", {})
         for path, shape, buffer in model._handle.params(): self._array[path] = np.frombuffer(buffer, model.dtype).reshape(shape)
 
+    def _all(self) -> dict[str, np.ndarray]:
+        if self._model._closed: raise ValueError("the model is closed")
+        return self._array
+
     def __getitem__(self, path: str) -> np.ndarray:
-        if path not in self._array: raise KeyError("there is no parameter `%s`; there are %s" % (path, ", ".join(self._array) or "none"))
-        return self._array[path]
+        return self._all()[path]
+
+    def __setitem__(self, path: str, value: Any) -> None:
+        """Writes its numbers in place, as `[path][...] = value` does, but of the same shape."""
+        a, v = self[path], np.asarray(value)
+        if v.shape != a.shape: raise ValueError("the parameter `%s` is %s, found %s" % (path, list(a.shape), list(v.shape)))
+        a[...] = v
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._array)
+        return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self._all())
 
     def __repr__(self) -> str:
-        return "{" + ", ".join("%r: %s%s" % (k, self._model.precision, list(v.shape)) for k, v in self._array.items()) + "}"
+        return "{" + ", ".join("%r: %s%s" % (k, self._model.precision, list(v.shape)) for k, v in self._all().items()) + "}"
 
     @property
     def flat(self) -> np.ndarray:
         """All of them end to end, a copy; setting it writes them all."""
-        return np.concatenate([v.ravel() for v in self._array.values()]) if self._array else np.empty(0, self._model.dtype)
+        return np.concatenate([v.ravel() for v in self._array.values()]) if self._all() else np.empty(0, self._model.dtype)
 
     @flat.setter
     def flat(self, values: Any) -> None:
@@ -405,7 +451,7 @@ class Parameters(Mapping[str, np.ndarray]):
     def unflatten(self, values: Any) -> dict[str, np.ndarray]:
         """A dict of views of one array that has all of them end to end, as a gradient has."""
         values = np.asarray(values)
-        n = sum(v.size for v in self._array.values())
+        n = sum(v.size for v in self._all().values())
         if values.shape != (n,): raise ValueError("all parameters together are [%d], found %s" % (n, list(values.shape)))
         out, at = {}, 0
         for k, v in self._array.items():
@@ -419,6 +465,8 @@ class Parameters(Mapping[str, np.ndarray]):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """As a .safetensors file."""
+        if os.path.splitext(path)[1] not in ("", ".safetensors"):
+            raise ValueError("parameters are saved as a .safetensors file, found `%s`: NumPy writes others, as in np.savez(path, **m.params)" % os.fspath(path))
         self._model._done(self._model._handle.save(os.fspath(path)))
 
 
@@ -429,8 +477,8 @@ class Model:
 
     def __init__(self, path: str, text: str | None, overrides: list[str], seed: int, threads: int, cpu: str | None, cache_dir: str | None,
                  run: bool = False) -> None:
-        handle = _hnnc.Model(path, text, run, overrides, seed, threads, cpu, cache_dir)
-        self._handle, self._runs, self._lock = handle, 0, threading.RLock()
+        handle = _hnnc.Model(path, text, run, overrides, _whole("seed", seed), _whole("threads", threads), cpu, cache_dir)
+        self._handle, self._runs, self._lock, self._closed = handle, 0, threading.RLock(), False
         state = handle.state()
         if state == IO: raise OSError(handle.messages()[0][2])
         if state == USAGE: raise ValueError(handle.messages()[0][2])
@@ -443,10 +491,10 @@ class Model:
         handle.forget()
         self._list: list[Function] = []
         self._more()
-        self.functions = {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")}
-        self.report_functions = {f.name: f for f in self._list if f.kind == "report"}
+        self.functions = _Named("function", {f.name: f for f in self._list if f.kind not in ("loss", "gradient", "report")})
+        self.report_functions = _Named("report", {f.name: f for f in self._list if f.kind == "report"})
         slopes = {f.name: f for f in self._list if f.kind == "gradient"}
-        self.losses = {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"}
+        self.losses = _Named("loss", {f.name: Loss(f, slopes.get(f.name)) for f in self._list if f.kind == "loss"})
         self.left_out = {n: why for n, _, why in handle.left_out()}
         self.params = Parameters(self)
 
@@ -466,7 +514,8 @@ class Model:
         """Raises what the messages say of a call that gave this status."""
         said, text = _diagnostics(self._handle), self._handle.messages_text(False).strip()
         if self._handle.state() != FAULT: self._handle.forget()
-        text = said[-1].message if said and status == IO else text or "the call makes no sense"
+        text = "\n".join([said[-1].message] + said[-1].helps) if said and status == IO else text or "the call makes no sense"
+        text = text.replace("with --out", "with `out`")      # the option's name here
         raise (OSError(text) if status == IO else CompileError(text, said) if status == ERRORS else ValueError(text) if status == USAGE else Error(text, said))
 
     def __getattr__(self, name: str) -> Function:
@@ -481,6 +530,7 @@ class Model:
         return list(super().__dir__()) + list(self.functions)
 
     def __repr__(self) -> str:
+        if self._closed: return "<hnnc model %s, closed>" % self.path
         lines = ["<hnnc model %s, %s, %d parameters" % (self.path, self.precision, sum(v.size for v in self.params.values()))]
         lines += ["  " + f._line() for f in self.functions.values()]
         lines += ["  " + repr(x)[1:-1] for x in self.losses.values()]
@@ -490,6 +540,7 @@ class Model:
     def close(self) -> None:
         """Gives its memory and threads back: it cannot be asked any more. Arrays of its parameters that are still in use keep theirs."""
         self._handle.close()
+        self._closed = True
         self.params._array.clear()
 
     def __enter__(self) -> Model:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from . import _hnnc
-from ._model import NUMBERS, OK, STOPPED, Diagnostic, Error, Model, _diagnostics, load, load_run
+from ._model import NUMBERS, OK, STOPPED, Diagnostic, Error, Model, _diagnostics, _Named, _overrides, _whole, load, load_run
 from ._table import as_html, as_image, as_text, paragraph
 
 
@@ -116,11 +116,11 @@ class Run:
     def __init__(self, directory: str | None, model: Model | None = None, status: int | None = None) -> None:
         self.dir, self._model, self._status = directory, model, status
         self._number = model._runs if model is not None else 0
-        self.reports: dict[str, Report] = {}
+        self.reports: dict[str, Report] = _Named("report", {})
         self.expects: list[Expect] = []
         self.diagnostics: list[Diagnostic] = []
         if model is not None:
-            self.reports = {r[0]: _report(*r) for r in model._handle.reports()}
+            self.reports.update({r[0]: _report(*r) for r in model._handle.reports()})
             self.expects = [Expect(*e) for e in model._handle.expects()]
             self.diagnostics = _diagnostics(model._handle)
         elif directory is not None:
@@ -172,7 +172,7 @@ class Run:
     def plots(self) -> dict[str, Plot]:
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        return {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)}
+        return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
 
     def arrays(self, name: str) -> dict[str, Any]:
         """What `save NAME` wrote: a dict of arrays."""
@@ -213,7 +213,7 @@ def run_model(model: Model, out: str | os.PathLike[str] | bool | None, progress:
             raised.append(e)
             return False
 
-    if out is True: raise TypeError("out is a folder, None or False")
+    if out is True or not isinstance(out, (str, os.PathLike, bool, type(None))): raise TypeError("out is a folder, None or False, found %r" % out)
     directory = None if out is False else "" if out is None else os.fspath(out)
     answer: list[int] = []
     over, interrupted = threading.Event(), False
@@ -263,10 +263,14 @@ def run(path: str | os.PathLike[str], out: str | os.PathLike[str] | bool | None 
 class Runs(list[dict[str, Any]]):
     """Runs, a list of dicts. It shows itself as a table, of text or HTML; `to_pandas()` makes a DataFrame of it."""
 
-    def _table(self) -> tuple[list[str], list[list[Any]]]:
-        rows = [self._row(r) for r in self]
-        heads = list(dict.fromkeys(k for r in rows for k in r))
-        return heads, [[r.get(k) for k in heads] for r in rows]
+    def _tables(self) -> list[tuple[list[str], list[list[Any]]]]:
+        """One for each model, in the order in which they come."""
+        tables = []
+        for model in dict.fromkeys(r.get("model") for r in self):
+            rows = [self._row(r) for r in self if r.get("model") == model]
+            heads = list(dict.fromkeys(k for r in rows for k in r))
+            tables.append((heads, [[r.get(k) for k in heads] for r in rows]))
+        return tables
 
     def to_pandas(self) -> Any:
         import pandas
@@ -282,10 +286,10 @@ class Runs(list[dict[str, Any]]):
         return row
 
     def __repr__(self) -> str:
-        return as_text(*self._table()) if self else "no runs"
+        return "\n\n".join(as_text(*t) for t in self._tables()) if self else "no runs"
 
     def _repr_html_(self) -> str:
-        return as_html(*self._table()) if self else paragraph("no runs")
+        return "".join(as_html(*t) for t in self._tables()) if self else paragraph("no runs")
 
 
 def runs(directory: str | os.PathLike[str] = "runs") -> Runs:
@@ -295,15 +299,38 @@ def runs(directory: str | os.PathLike[str] = "runs") -> Runs:
     return Runs(json.loads(text)["runs"])
 
 
+def _claim(out: str, what: dict[str, Any]) -> None:
+    """Makes the folder of a sweep, or finds it: grid.json says what its runs are."""
+    mine = os.path.join(out, "grid.json")
+    os.makedirs(out, exist_ok=True)
+    if os.path.exists(os.path.join(out, "sweep.json")):
+        raise FileExistsError("%s has a sweep of the command: `hnnc resume` goes on with that, another `out` makes a new one" % out)
+    if os.path.exists(mine):
+        if _json(mine) != what: raise FileExistsError("%s has another sweep: another `out` makes a new one" % out)
+    elif os.listdir(out): raise FileExistsError("%s holds other files: a sweep needs a folder of its own" % out)
+    with open(mine, "w", encoding="utf-8") as f: json.dump(what, f, indent=1)
+
+
 def sweep(path: str | os.PathLike[str], grid: Mapping[str, Iterable[Any]], *, seeds: Iterable[int] | int = (0,), jobs: int = 1,
           out: str | os.PathLike[str] | None = None, threads: int = 1, **constants: Any) -> Runs:
     """Runs a file for each point of a grid: sweep("kepler.hnn", {"noise": [0, 0.1], "train.optimizer.lr": [1e-2, 1e-3]}, seeds=range(5), jobs=2).
 
-    Each run has a directory of its own in `out` (default runs/sweep-TIME). A run that fails has its error in the table, and the others go on.
+    Each run has a directory of its own in `out` (default runs/sweep-TIME), which is for this grid alone. A run that fails has its error in the table, and
+    the others go on.
     """
-    out = os.fspath(out) if out is not None else os.path.join("runs", time.strftime("sweep-%Y%m%d-%H%M%S"))
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if out is None:
+        out = name = os.path.join("runs", time.strftime("sweep-%Y%m%d-%H%M%S"))
+        for k in itertools.count(2):
+            if not os.path.exists(out): break
+            out = "%s-%d" % (name, k)
+    out = os.fspath(out)
+    for name, values in grid.items():
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise TypeError("the grid should have a list of values for `%s`, found %r: write [%r]" % (name, values, values))
+    jobs, threads = _whole("jobs", jobs, 1), _whole("threads", threads)
+    seeds = [_whole("each of seeds", s) for s in seeds] if isinstance(seeds, Iterable) and not isinstance(seeds, (str, bytes)) else range(_whole("seeds", seeds))
     points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    _claim(out, {"model": os.path.abspath(path), "overrides": _overrides(None, constants), "grid": [_overrides(p, {}) for p in points], "seeds": list(seeds)})
     jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
     at_work: set[Model] = set()
     over: list[bool] = []
@@ -321,11 +348,13 @@ def sweep(path: str | os.PathLike[str], grid: Mapping[str, Iterable[Any]], *, se
             finally:
                 at_work.discard(m)
             row.update(run=r.dir, status=r.status, reports={n: x._asdict() for n, x in r.reports.items()})
+            wrong = ["expect %s: FAILS" % e.text for e in r.expects if not e.holds] or [d.message for d in r.diagnostics if d.error]
+            if r.status == "failed" and wrong: row["error"] = "; ".join(wrong)
         except Exception as e:
             row.update(status="failed", error=str(e).split("\n")[0])
         return row
 
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         rows = [pool.submit(one, j) for j in jobs_list]
         try:
             return Runs(r.result() for r in rows)

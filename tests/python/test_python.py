@@ -173,6 +173,14 @@ def test_parameters():
         m.params.load(d + "/w.safetensors")
         check(m.learned([0.3], [0.4]) == after, "saved")
         raises(OSError, "nowhere", m.params.load, d + "/nowhere.safetensors")
+        other = hnnc.compile(PENDULUM.replace("mlp([16], 1)", "mlp([8, 8], 1)"))
+        e = raises(OSError, "`energy/dense.0/W` is real[16, 2] there, and real[8, 2] in the model", other.params.load, d + "/w.safetensors")
+        check("do not fit the model" in str(e) and "`energy/dense.2/W`, real[1, 8] in the model, is missing there" in str(e), "which", str(e))
+        raises(ValueError, "np.savez(path, **m.params)", m.params.save, d + "/w.npz")
+    m.params["energy/dense.0/b"] = np.arange(16)
+    check((m.params["energy/dense.0/b"] == np.arange(16)).all(), "written")
+    raises(ValueError, "the parameter `energy/dense.0/b` is [16], found [3]", m.params.__setitem__, "energy/dense.0/b", [1, 2, 3])
+    raises(KeyError, "there is no parameter `energy/dense.0/B` (did you mean `energy/dense.0/b`?)", m.params.__setitem__, "energy/dense.0/B", 0)
     raises(KeyError, "there is no parameter `w`", lambda: m.params["w"])
     raises(ValueError, "all parameters together are", setattr, m.params, "flat", [1, 2])
     del m
@@ -575,6 +583,59 @@ def test_sweep():
         check(len(table) == 8 and sum(r["status"] == "done" for r in table) == 4, "a table", table)
         check(all("error" in r for r in table if r["train.steps"] == -1), "failures are kept apart", table)
         check("noise" in repr(table) and "error_" in repr(table), "shown", repr(table))
+
+
+def test_sweep_says():
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "m.hnn")
+        with open(path, "w") as f: f.write(PENDULUM.replace("error_ < 1", "error_ < 0"))
+        sweep = lambda grid={"noise": [0]}, **more: hnnc.sweep(path, grid, **{"out": d + "/s", **more})
+        table = sweep()
+        check(table[0]["status"] == "failed" and table[0]["error"] == "expect error_ < 0: FAILS" and "FAILS" in repr(table), "which expectation", table)
+        check(len(sweep()) == 1, "the same again")
+        raises(FileExistsError, "/s has another sweep: another `out` makes a new one", sweep, {"noise": [0, 1]})
+        raises(FileExistsError, "/s has another sweep", sweep, seeds=[1])
+        raises(FileExistsError, "holds other files: a sweep needs a folder of its own", sweep, out=d)
+        raises(ValueError, "jobs should be 1 or more, found -1", sweep, jobs=-1)
+        raises(ValueError, "each of seeds should be 0 or more, found -1", sweep, seeds=[-1])
+        raises(TypeError, "seeds should be a whole number, found 'a'", sweep, seeds="a")
+        raises(TypeError, "the grid should have a list of values for `noise`, found 0.1: write [0.1]", sweep, {"noise": 0.1})
+        with open(os.path.join(d, "n.hnn"), "w") as f: f.write("fn f(x: real) = 2*x\ndata one { yield x = uniform(0, 1) }\nuse o = one(count = 3)\nreport mean_ = x on o\n")
+        hnnc.run(os.path.join(d, "n.hnn"), d + "/r/n", progress=False)
+        hnnc.compile(PENDULUM).run(d + "/r/m", progress=False)
+        heads = [b.split("\n")[0] for b in repr(hnnc.runs(d + "/r")).split("\n\n")]
+        check(len(heads) == 2 and sum("mean_" in h for h in heads) == 1 and sum("error_" in h for h in heads) == 1, "a table for each model", heads)
+        check(hnnc.runs(d + "/r")._repr_html_().count("<table>") == 2, "as HTML")
+    raises(ValueError, "seed should be 0 or more, found -1", hnnc.compile, PENDULUM, seed=-1)
+    raises(TypeError, "seed should be a whole number, found 'a'", hnnc.compile, PENDULUM, seed="a")
+    raises(ValueError, "threads should be 0 or more, found -2", hnnc.compile, PENDULUM, threads=-2)
+    m = hnnc.compile(PENDULUM)
+    raises(ValueError, "truth: seed should be 0 or more, found -1", m.truth, [0.0], [0.0], seed=-1)
+    raises(TypeError, "truth: seed should be a whole number, found 'a'", m.truth, [0.0], [0.0], seed="a")
+
+
+def test_slips():
+    """Small mistakes, each with what to write."""
+    m = hnnc.compile(PENDULUM)
+    raises(ValueError, "of a file it is hnnc.load('pend.hnn')", hnnc.compile, "pend.hnn")
+    raises(ValueError, "hnnc.compile(text) takes the text of a program", hnnc.load, PENDULUM)
+    raises(KeyError, "there is no loss `hn` (did you mean `hnn`?); there are hnn", lambda: m.losses["hn"])
+    raises(KeyError, "there is no function `lerned` (did you mean `learned`?)", lambda: m.functions["lerned"])
+    raises(TypeError, "truth: out should be an array, or a tuple of one for each of several results, found 3", m.truth, np.zeros((2, 1)), np.zeros((2, 1)), out=3)
+    raises(TypeError, "out is a folder, None or False, found 3", m.run, 3)
+    raises(TypeError, "hnnc.Density takes a function of a model, as m.functions has them, found 'H'", hnnc.Density, "H")
+    raises(TypeError, "hnnc.Density takes a function of a model, as m.functions has them, found a model", hnnc.Density, m)
+    raises(AttributeError, "truth has no `grad`: its derivatives are value_and_grad", lambda: m.truth.grad)
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/mine.txt", "w") as f: f.write("mine")
+        e = raises(OSError, "choose a new directory with `out`", m.run, d, progress=False)
+        check("--out" not in str(e), "the option's name here", str(e))
+        run = m.run(d + "/r", progress=False)
+        raises(KeyError, "there is no report `error` (did you mean `error_`?)", lambda: run.reports["error"])
+    m.close()
+    for f in (lambda: m.params["energy/dense.0/W"], lambda: m.params.flat, lambda: setattr(m.params, "flat", [1.0]), lambda: len(m.params)):
+        raises(ValueError, "the model is closed", f)
+    check(repr(m) == "<hnnc model model.hnn, closed>", repr(m))
 
 
 def test_single():
