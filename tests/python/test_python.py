@@ -656,10 +656,9 @@ def test_document():
     wrong = notebook.compare(text, stored, space)
     check(not wrong, "the notebook", *wrong)
     check(space["run"].ok and len(space["table"]) == 8 and space["where"].line == 1, "what it makes")
-    lacking = set()
-    for source, lack in notebook.programs(text):
-        if not lack: notebook.run([source], space)
-        lacking.update(lack)
+    programs = notebook.programs(text)
+    notebook.run([source for source, lack in programs if not lack], space)
+    lacking = {name for _, lack in programs for name in lack}
     if lacking: print("     programs that need %s are skipped" % ", ".join(sorted(lacking)))
 
 
