@@ -383,7 +383,7 @@ def _is_function(f: Any, what: str) -> Function:
 class Loss:
     """The mean of a loss over its samples: call it with the fields, or with a dict of them. `gradient` gives the gradient by the parameters, end to end."""
 
-    def __init__(self, value: Function, slope: Function) -> None:
+    def __init__(self, value: Function, slope: Function | None) -> None:
         self._value, self._slope, self.name = value, slope, value.name
         self.args = value.args
 
@@ -552,9 +552,9 @@ class Model:
     def export_onnx(self, path: str | os.PathLike[str], functions: Iterable[Function | Loss | str] | Function | Loss | str | None = None) -> None:
         """Functions as an ONNX file, with the parameters as they are: of the file by their names, derivatives and losses as they are (`m.force.vjp`,
         `m.losses["hnn"]`). None: each function of the file that can be as a file of its own, in the folder `path`."""
-        if isinstance(functions, (Function, Loss, str)): functions = [functions]
+        given: Iterable[Function | Loss | str] = [functions] if isinstance(functions, (Function, Loss, str)) else functions or ()
         numbers = []
-        for f in functions or ():
+        for f in given:
             if isinstance(f, Loss): f = f._value
             if isinstance(f, str): f = next((x for x in self._list if x.name == f and x.kind not in ("loss", "gradient")), None) or self.__getattr__(f)
             if f._model is not self: raise ValueError("%r is a function of another model" % f)

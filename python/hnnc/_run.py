@@ -214,7 +214,7 @@ def run_model(model: Model, out: str | os.PathLike[str] | bool | None, progress:
             return False
 
     if out is True or not isinstance(out, (str, os.PathLike, bool, type(None))): raise TypeError("out is a folder, None or False, found %r" % out)
-    directory = None if out is False else "" if out is None else os.fspath(out)
+    directory = os.fspath(out) if isinstance(out, (str, os.PathLike)) else "" if out is None else None
     answer: list[int] = []
     over, interrupted = threading.Event(), False
 

@@ -23,10 +23,9 @@ def with_document():
     text, space = read("docs/python.md"), {}
     wrong = notebook.compare(text, json.loads(read("docs/notebooks/ten_minutes.ipynb")), space)
     assert not wrong, wrong
-    lacking = set()
-    for source, lack in notebook.programs(text):
-        if not lack: notebook.run([source], space)
-        lacking.update(lack)
+    programs = notebook.programs(text)
+    notebook.run([source for source, lack in programs if not lack], space)
+    lacking = {name for _, lack in programs for name in lack}
     return "the programs of docs/python.md" + (", but for those that need %s" % ", ".join(sorted(lacking)) if lacking else "")
 
 
