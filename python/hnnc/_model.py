@@ -391,7 +391,7 @@ class Loss:
         return "<loss %s(%s)>" % (self.name, ", ".join("%s: %s" % (n, self._value._type(s)) for n, s in self.args))
 
     def _fields(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if len(args) == 1 and isinstance(args[0], Mapping) and not named: return (), {n: args[0][n] for n, _ in self.args}
+        if len(args) == 1 and isinstance(args[0], Mapping) and not named: return (), {n: args[0][n] for n, _ in self.args if n in args[0]}
         return args, named
 
     def __call__(self, *args: Any, seed: int = 0, **named: Any) -> float:

@@ -620,6 +620,7 @@ def test_slips():
     raises(ValueError, "of a file it is hnnc.load('pend.hnn')", hnnc.compile, "pend.hnn")
     raises(ValueError, "hnnc.compile(text) takes the text of a program", hnnc.load, PENDULUM)
     raises(KeyError, "there is no loss `hn` (did you mean `hnn`?); there are hnn", lambda: m.losses["hn"])
+    raises(TypeError, "hnn lacks its argument `p`", m.losses["hnn"], {"q": np.zeros((3, 1))})
     raises(KeyError, "there is no function `lerned` (did you mean `learned`?)", lambda: m.functions["lerned"])
     raises(TypeError, "truth: out should be an array, or a tuple of one for each of several results, found 3", m.truth, np.zeros((2, 1)), np.zeros((2, 1)), out=3)
     raises(TypeError, "out is a folder, None or False, found 3", m.run, 3)
