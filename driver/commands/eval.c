@@ -3,7 +3,6 @@
 #include "driver/run/eval.h"
 #include "driver/run/recorded.h"
 #include "driver/run/runner.h"
-#include "driver/session/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static int evaluate(Session *s, const RtRun *run, EvalData *d, const Options *o)
 static int of_file(const Options *o, EvalData *d) {
   Session s;
   int code = session_open(&s, o);
-  if (!code && o->params) code = weights_load(&s, o->params);
+  if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = evaluate(&s, NULL, d, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
