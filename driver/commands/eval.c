@@ -85,6 +85,7 @@ int command_eval(const Options *o) {
   if (!eval_open(&d, o->function, o->data, &err)) return eval_close(&d), refuse(CODE_file, err.text);
   with.ask = &d.ask;
   memset(with.no_warn, true, sizeof with.no_warn); /* they were said when it was trained */
+  with.no_warn[CODE_saved] = false;
   const int code = is_model(o->file) ? of_file(&with, &d) : of_run(&with, &d);
   eval_close(&d);
   return code;
