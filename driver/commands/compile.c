@@ -3,8 +3,8 @@
 #include "driver/run/units.h"
 #include "frontend/syntax/ast.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/run/recorded.h"
 #include "driver/session/process.h"
-#include "driver/session/weights.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -143,7 +143,7 @@ int command_compile(const Options *o) {
   Session s;
   if (o->emit && !strcmp(o->emit, "ast")) return emit_ast(o);
   int code = session_open(&s, o);
-  if (!code && o->params) code = weights_load(&s, o->params);
+  if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = o->emit ? emit_kind(&s, o->emit) : export_library(&s, true, true);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);

@@ -3,7 +3,6 @@
 #include "driver/run/eval.h"
 #include "driver/run/recorded.h"
 #include "driver/run/runner.h"
-#include "driver/session/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static int evaluate(Session *s, const RtRun *run, EvalData *d, const Options *o)
 static int of_file(const Options *o, EvalData *d) {
   Session s;
   int code = session_open(&s, o);
-  if (!code && o->params) code = weights_load(&s, o->params);
+  if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = evaluate(&s, NULL, d, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
@@ -86,6 +85,7 @@ int command_eval(const Options *o) {
   if (!eval_open(&d, o->function, o->data, &err)) return eval_close(&d), refuse(CODE_file, err.text);
   with.ask = &d.ask;
   memset(with.no_warn, true, sizeof with.no_warn); /* they were said when it was trained */
+  with.no_warn[CODE_saved] = false;
   const int code = is_model(o->file) ? of_file(&with, &d) : of_run(&with, &d);
   eval_close(&d);
   return code;

@@ -3,7 +3,6 @@
 #include "driver/commands/commands_priv.h"
 #include "driver/commands/terminal_priv.h"
 #include "driver/run/recorded.h"
-#include "driver/session/data.h"
 #include "driver/session/weights.h"
 
 #include <stdlib.h>
@@ -69,20 +68,16 @@ static int same_as_started(Runner *r) {
   Session *s = r->s;
   const CgName host = cg_host_cpu();
   const char *dir = rt_run_dir(r->run), *cpu = s->opt->cpu ? s->opt->cpu : host.text;
-  char data[40], build[BUILD_TEXT];
-  data_fingerprint(s, data);
+  char build[BUILD_TEXT];
   runner_build(build);
   if (strcmp(text_of(r, "build"), build))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0},
                         "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
                         "that one, or start a new run",
                         dir, text_of(r, "hnnc"));
+  const int code = recorded_data(s, r->run, CODE_resume, "or start a new run"); /* a network of a file is of both kinds */
+  if (code) return code;
   if (strcmp(text_of(r, "model_hash"), r->hash)) return changed_model(r);
-  if (strcmp(text_of(r, "data_hash"), data))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0},
-                        "the data that `%s` reads are not what the run was started with: put them "
-                        "back, or start a new run",
-                        s->model->path);
   if (strcmp(text_of(r, "cpu"), cpu))
     fprintf(stderr,
             "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "

@@ -4,8 +4,8 @@
 #include "driver/session/proofs.h"
 #include "runtime/train/progress.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/run/recorded.h"
 #include "driver/session/process.h"
-#include "driver/session/weights.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -212,7 +212,7 @@ int command_run(const Options *o) {
   Session s;
   if (o->sweep.n || o->seeds) return sweep_run(o);
   int code = session_open(&s, o);
-  if (!code && o->params) code = weights_load(&s, o->params);
+  if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = run(&s, o);
   if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);

@@ -129,7 +129,7 @@ int eval_run(Session *s, EvalData *d, const ReportResult *results, uint64_t seed
   int code = !data ? 0 : data->kind == DATA_GIVEN ? make_set(s, d, a, n) : data_make(s, data);
   if (!code && data && data->kind != DATA_GIVEN) a->nlead = 1, a->lead[0] = (uint32_t)data_set(s, data)->n;
   RtArray *lanes = base_zeroed(nout, sizeof *lanes);
-  if (!code) code = save_evaluate(s, a->save, results, seed, lanes);
+  if (!code) code = save_evaluate(s, a->save, results, seed, (Span){0}, lanes);
   if (!code) code = finish(s, a, lanes, out);
   for (uint32_t k = 0; k < nout; k++) rt_array_finish(&lanes[k]);
   base_free(lanes);

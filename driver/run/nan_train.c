@@ -29,6 +29,7 @@ static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const
   enum { FEW = 32 };
   for (int64_t at = 0; n > FEW && at < n; at += FEW)
     if (nan_find(f, t->param, set, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
+    else if (ir_origin_ended(out)) return false;
   return nan_find(f, t->param, set, sample, n, seed, 0, out);
 }
 
@@ -44,9 +45,15 @@ static bool find_in_step(const Trainer *t, uint32_t k, Origin *out) {
 int nan_hunt(Session *s, Trainer *t, const char *said) {
   const int64_t step = t->rt.step;
   char text[256];
-  Origin o;
+  Origin o = {0};
   uint32_t k = 0;
-  while (k < t->spec->nsum && !find_in_step(t, k, &o)) k++;
+  nan_begins(t->spec->name);
+  while (k < t->spec->nsum && !ir_origin_ended(&o) && !find_in_step(t, k, &o)) k++;
+  nan_ends();
+  if (ir_origin_ended(&o)) {
+    nan_ended(diag_add(s->diag, CODE_not_finite, (Span){0}, "`%s`: %s", t->spec->name, said), &o);
+    return session_render(s), EXIT_NUMBERS;
+  }
   if (k == t->spec->nsum)
     return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
   DiagMsg *m =
@@ -83,11 +90,14 @@ void nan_test(Session *s, const Trainer *t, int64_t step) {
   char text[256];
   Origin o = {0};
   uint32_t k = 0;
-  while (k < t->spec->nsum && !find_in_test(t, k, &o)) k++;
-  const bool found = k < t->spec->nsum;
+  nan_begins(t->spec->name);
+  while (k < t->spec->nsum && !ir_origin_ended(&o) && !find_in_test(t, k, &o)) k++;
+  nan_ends();
+  const bool found = k < t->spec->nsum && !ir_origin_ended(&o);
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? ir_origin_place(&o) : (Span){0},
                "the test loss of `%s` is not finite after %" PRId64 " steps", found ? t->spec->sum[k].label : t->spec->name, step);
   if (found) diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text)), nan_advise(s, m, &o);
+  else nan_ended(m, &o);
   session_render(s);
 }

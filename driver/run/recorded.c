@@ -1,6 +1,7 @@
 /* See recorded.h. */
 #include "driver/run/recorded.h"
 #include "driver/run/runner.h"
+#include "driver/session/data.h"
 #include "driver/session/weights.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ static bool manifest_fits(const RtRun *run, RtError *err) {
   } want[] = {{"model", JSON_STRING, true},    {"model_hash", JSON_STRING, true}, {"data_hash", JSON_STRING, true},
               {"build", JSON_STRING, true},    {"hnnc", JSON_STRING, true},       {"cpu", JSON_STRING, true},
               {"overrides", JSON_ARRAY, true}, {"seed", JSON_INTEGER, true},      {"plots", JSON_ARRAY, false},
-              {"sources", JSON_OBJECT, false}, {"params", JSON_STRING, false}};
+              {"sources", JSON_OBJECT, false}, {"files", JSON_OBJECT, false},     {"params", JSON_STRING, false}};
   static const char *const kind[] = {"be an object", "be a list", "be a text", "be a whole number"};
   size_t k;
   const char *name;
@@ -38,6 +39,8 @@ static bool manifest_fits(const RtRun *run, RtError *err) {
   }
   json_object_foreach((json_t *)rt_run_get(run, "sources"), name, x) if (!json_is_string(x)) return damaged(run, err, "sources",
                                                                                                             "hold texts", "");
+  json_object_foreach((json_t *)rt_run_get(run, "files"), name, x) if (!json_is_string(x)) return damaged(run, err, "files",
+                                                                                                          "hold texts", "");
   json_array_foreach((json_t *)rt_run_get(run, "overrides"), k, x) if (!json_is_string(x)) break;
   if (k < json_array_size(rt_run_get(run, "overrides"))) return damaged(run, err, "overrides", "hold texts", "");
   json_array_foreach((json_t *)rt_run_get(run, "plots"), k, x) if (!json_is_object(x)) break;
@@ -97,6 +100,34 @@ void recorded_imports(Recorded *r) {
   if (json_object_size(rt_run_get(r->run, "sources"))) r->opt.text = import, r->opt.text_ctx = r;
 }
 
+/* ---- data -------------------------------------------------------------------------------------------------------- */
+
+/* The first file that does not hold what it held. */
+static const char *changed_file(const RtRun *run) {
+  char hash[DATA_HASH];
+  const char *path, *then;
+  json_t *x;
+  json_object_foreach((json_t *)rt_run_get(run, "files"), path, x) {
+    data_file_fingerprint(path, hash);
+    if ((then = json_string_value(x)) && strcmp(then, hash) != 0) return path;
+  }
+  return NULL;
+}
+
+/* Runs of earlier versions have the hash of all files alone, which says nothing where a question reads files of its own. */
+int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_else) {
+  char data[DATA_HASH];
+  const char *path = changed_file(run);
+  if (path)
+    return session_fail(s, EXIT_IO, kind, (Span){0},
+                        "`%s`, which `%s` reads, is not what the run was started with: put it back, %s", path, s->model->path,
+                        or_else);
+  data_fingerprint(s, data);
+  if (s->opt->ask || !strcmp(recorded_text(run, "data_hash"), data)) return 0;
+  return session_fail(s, EXIT_IO, kind, (Span){0},
+                      "the data that `%s` reads are not what the run was started with: put them back, %s", s->model->path, or_else);
+}
+
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
 
 static bool trains(const Model *m) {
@@ -125,7 +156,12 @@ int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said
   const char *status = recorded_text(r->run, "status");
   RtError err = {{0}};
   char *path;
-  int code = same_model(s, r, said);
+  int code = recorded_data(s, r->run, CODE_weights,
+                           arena_printf(s->model->mem,
+                                        "run again, or name the file of the model, `%s`, and the run as its "
+                                        "parameters, to compute with what is there now",
+                                        s->model->path));
+  if (!code) code = same_model(s, r, said);
   if (code || !trains(s->model)) return code;
   RtCheckpoint *c = rt_weights_read(from, &path, &err);
   code = c ? weights_take(s, c, path) : session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s", err.text);
@@ -133,6 +169,23 @@ int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said
     fprintf(said, "%s: the run is %s; its parameters are those of %s\n", rt_run_dir(r->run), status, path);
   rt_checkpoint_finish(c);
   free(path);
+  return code;
+}
+
+/* A model that is not the run's has files of its own. */
+static void tell_changed(const Session *s, const char *from, FILE *said) {
+  RtError err;
+  RtRun *run = rt_run_look(from, &err);
+  const char *model = run ? recorded_text(run, "model") : NULL;
+  const char *path = model && !strcmp(model, s->model->path) ? changed_file(run) : NULL;
+  if (path)
+    fprintf(said, "warning: `%s`, which `%s` reads, is not what it was when the parameters of `%s` were made\n", path, model, from);
+  rt_run_destroy(run);
+}
+
+int recorded_load(Session *s, const char *from, FILE *said) {
+  const int code = weights_load(s, from);
+  if (!code && said) tell_changed(s, from, said);
   return code;
 }
 

@@ -21,6 +21,11 @@ void recorded_imports(Recorded *r);
 /* The parameters that `from` has, the run, one of its checkpoints or another file, for the session of the record; a run that trains
  * nothing has none. 0, or the exit code after messages; `said`: where it is told what may be unexpected, or NULL. */
 int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said);
+/* The parameters of `from`, a run or a file, for a model that is read anew; a file of it that has changed since the run is told. */
+int recorded_load(Session *s, const char *from, FILE *said);
+/* Whether the files that the model reads hold what they held: 0, or the exit code after a message of that kind; or_else: what may be
+ * done but to put them back. */
+int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_else);
 const char *recorded_text(const RtRun *run, const char *key); /* of the manifest */
 /* The reports above `action` as reports.json has them; the name of one that is not there, or NULL. */
 const char *recorded_reports(const RtRun *run, const Model *m, int action, ReportResult *result);

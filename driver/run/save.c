@@ -1,6 +1,7 @@
 /* See save.h. */
 #include "driver/run/save.h"
 #include "driver/session/data.h"
+#include "driver/session/nan.h"
 #include "driver/session/native.h"
 
 #include <inttypes.h>
@@ -27,17 +28,50 @@ static void evaluate(Session *s, const Save *w, const Native *native, const RtAr
   base_free(to);
 }
 
-static void count(Session *s, const Save *w, const RtArray *a, Span at) {
-  const int64_t rows = a->n ? a->n : 1;
-  int64_t lost = 0;
-  for (int64_t e = 0; e < a->elems; e++)
-    for (int64_t i = 0; i < rows; i++) lost += !isfinite(rt_real(a->v, a->n ? e * a->ld + i : e, a->f64));
-  if (lost)
-    diag_add(s->diag, CODE_saved, at, "`%s` of the arrays `%s` has %" PRId64 " number%s that %s not finite, of %" PRId64, a->name,
-             w->name, lost, lost == 1 ? "" : "s", lost == 1 ? "is" : "are", rows * a->elems);
+/* Whether what a sample is computed with is finite: of a gap nobody asks the cause. */
+static bool whole(const RtSet *set, int64_t sample) {
+  for (int k = 0; set && k < set->nfield; k++)
+    for (int64_t e = 0; e < set->field[k].elems; e++)
+      if (!isfinite(rt_real(set->field[k].v, e * set->field[k].ld + sample, set->field[k].f64))) return false;
+  return true;
 }
 
-int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, RtArray *out) {
+typedef struct Lost {
+  int64_t n, first; /* numbers that are not finite, and the first sample that made one; -1: none */
+} Lost;
+
+/* asked: what is not finite in a question is not told of again in its answer. */
+static Lost count(const RtArray *a, const RtSet *set, bool asked) {
+  Lost lost = {.first = -1};
+  for (int64_t i = 0; i < (a->n ? a->n : 1); i++) {
+    int64_t n = 0;
+    for (int64_t e = 0; e < a->elems; e++) n += !isfinite(rt_real(a->v, a->n ? e * a->ld + i : e, a->f64));
+    const bool made = n && whole(a->n ? set : NULL, i);
+    if (made && lost.first < 0) lost.first = i;
+    if (made || !asked) lost.n += n;
+  }
+  return lost;
+}
+
+/* Of several arrays the first is told the cause of. */
+static void tell_lost(Session *s, const Save *w, const Native *native, const RtArray *stats, uint64_t seed, Span at,
+                      const RtArray *out) {
+  const RtSet *set = w->data ? data_native(s, w->data) : NULL;
+  const bool asked = s->model->asked && s->model->asked->save == w;
+  bool told = false;
+  for (uint32_t k = 0; k < w->fn->out.n; k++) {
+    const RtArray *a = &out[k];
+    const Lost lost = count(a, set, asked);
+    if (!lost.n) continue;
+    const char *of = asked ? "" : arena_printf(s->model->mem, " of the arrays `%s`", w->name);
+    DiagMsg *m = diag_add(s->diag, CODE_saved, at, "`%s`%s has %" PRId64 " number%s that %s not finite, of %" PRId64, a->name, of,
+                          lost.n, lost.n == 1 ? "" : "s", lost.n == 1 ? "is" : "are", (a->n ? a->n : 1) * a->elems);
+    if (!told && lost.first >= 0) nan_cause(s, m, a->name, native->fn, stats, set, lost.first, seed), told = true;
+  }
+  session_render(s);
+}
+
+int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, Span at, RtArray *out) {
   int code = w->data ? data_make(s, w->data) : 0;
   if (code) return code;
   Native native;
@@ -45,6 +79,7 @@ int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64
   if ((code = native_build(s, &job, 1))) return code;
   RtArray stats = report_inputs(s, w->use, w->nuse, results);
   evaluate(s, w, &native, &stats, seed, out);
+  tell_lost(s, w, &native, &stats, seed, at, out);
   rt_array_finish(&stats);
   native_finish(&native);
   return 0;
@@ -53,10 +88,8 @@ int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64
 int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at) {
   RtArray *out = base_zeroed(w->fn->out.n, sizeof *out);
   RtError err = {{0}};
-  int code = save_evaluate(s, w, results, session_seed(s, 0), out);
+  int code = save_evaluate(s, w, results, session_seed(s, 0), at, out);
   if (code) return base_free(out), code;
-  for (uint32_t k = 0; k < w->fn->out.n; k++) count(s, w, &out[k], at);
-  session_render(s);
   if (!rt_run_arrays(run, w->name, out, (int)w->fn->out.n, &err)) code = session_fail(s, EXIT_IO, CODE_output, at, "%s", err.text);
   for (uint32_t k = 0; k < w->fn->out.n; k++) rt_array_finish(&out[k]);
   base_free(out);

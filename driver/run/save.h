@@ -5,9 +5,9 @@
 #include "driver/run/report.h"
 #include "runtime/rundir/rundir.h"
 
-/* 0 or the exit code. What is not finite is written, and a warning says how much there is of it. */
-/* Its arrays, samples as lanes: out[w->fn->out.n]; seed: of draws. 0 or the exit code. */
-int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, RtArray *out);
+/* Its arrays, samples as lanes: out[w->fn->out.n]; seed: of draws; at: where it is asked for. 0 or the exit code. What is not finite is
+ * there, and a warning says how much there is of it, and the cause. */
+int save_evaluate(Session *s, const Save *w, const ReportResult *results, uint64_t seed, Span at, RtArray *out);
 int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at);
 
 #endif

@@ -384,14 +384,31 @@ bool data_hash_file(struct XXH3_state_s *state, const char *path) {
   return ok;
 }
 
-/* A file that cannot be read counts as empty: making its set will say so. */
-void data_fingerprint(const Session *s, char *out) {
-  XXH3_state_t *state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  for (uint32_t i = 0; i < s->model->ndata; i++)
-    if (s->model->data[i]->kind == DATA_READ) (void)data_hash_file(state, s->model->data[i]->path);
-  for (uint32_t i = 0; i < s->model->nfile; i++) (void)data_hash_file(state, s->model->file[i]);
+static void digest(XXH3_state_t *state, char out[DATA_HASH]) {
   XXH128_hash_t h = XXH3_128bits_digest(state);
   XXH3_freeState(state);
-  snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+  snprintf(out, DATA_HASH, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}
+
+const char *data_file(const Session *s, uint32_t k) {
+  const Model *m = s->model;
+  for (uint32_t i = 0; i < m->ndata; i++)
+    if (m->data[i]->kind == DATA_READ && !k--) return m->data[i]->path;
+  return k < m->nfile ? m->file[k] : NULL;
+}
+
+/* A file that cannot be read counts as empty: making its set will say so. */
+void data_fingerprint(const Session *s, char out[DATA_HASH]) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  const char *path;
+  for (uint32_t k = 0; (path = data_file(s, k)); k++) (void)data_hash_file(state, path);
+  digest(state, out);
+}
+
+void data_file_fingerprint(const char *path, char out[DATA_HASH]) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  (void)data_hash_file(state, path);
+  digest(state, out);
 }

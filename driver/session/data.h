@@ -10,8 +10,12 @@ const RtSet *data_native(Session *s, const Data *d); /* in the model's precision
 
 RtSet *data_empty(Session *s, const Data *d, int64_t n); /* room for n samples, to be filled: it is then made; NULL: no memory */
 
-/* Of the contents of every file that the model reads, into out[40]. */
-void data_fingerprint(const Session *s, char *out);
+enum { DATA_HASH = 40 };
+/* Of the contents of every file that the model reads, into out. */
+void data_fingerprint(const Session *s, char out[DATA_HASH]);
+/* The same of one file; and the files that the model reads, in a run's order: NULL past the last. */
+void data_file_fingerprint(const char *path, char out[DATA_HASH]);
+const char *data_file(const Session *s, uint32_t k);
 struct XXH3_state_s;
 bool data_hash_file(struct XXH3_state_s *state, const char *path); /* false: it cannot be read whole */
 

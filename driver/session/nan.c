@@ -2,6 +2,7 @@
 #include "driver/session/nan.h"
 #include "ir/eval/origin.h"
 #include "driver/session/data.h"
+#include "driver/session/process.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -53,27 +54,57 @@ void nan_advise(const Session *s, DiagMsg *m, const Origin *o) {
   if (advice) diag_help(m, "%s", advice);
 }
 
+bool nan_ended(DiagMsg *m, const Origin *o) {
+  if (!ir_origin_ended(o)) return false;
+  diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
+            ORIGIN_MOST);
+  return true;
+}
+
+void nan_begins(const char *name) { waiting_run("the search for what is not finite in", name, (Span){0}); }
+
+void nan_ends(void) { waiting_run("", NULL, (Span){0}); }
+
+/* What was found, or why nothing was. */
+static void tell(const Session *s, DiagMsg *m, const Origin *o, bool found, bool sampled, int64_t sample) {
+  char text[256];
+  if (found) ir_origin_text(s->src, o, text, sizeof text);
+  if (found && sampled) diag_help(m, "in sample %" PRId64 " %s", sample, text);
+  else if (found) diag_help(m, "%s", text);
+  if (found) nan_advise(s, m, o);
+  else if (!nan_ended(m, o) && !s->model->f64)
+    diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
+}
+
 void nan_report(Session *s, const Report *report, const Fn *derived, const RtArray *stats, int64_t sample) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
-  char text[256];
   Origin o = {0};
-  bool found = find(derived, s->param, stats, set, &sample, 1, session_seed(s, 0), sample, &o);
+  nan_begins(report->name);
+  const bool found = find(derived, s->param, stats, set, &sample, 1, session_seed(s, 0), sample, &o);
+  nan_ends();
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? ir_origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
-  if (found) ir_origin_text(s->src, &o, text, sizeof text);
-  if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
-  else if (found) diag_help(m, "%s", text);
-  if (found) nan_advise(s, m, &o);
-  else if (!s->model->f64)
-    diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
+  tell(s, m, &o, found, set != NULL, sample);
   session_render(s);
+}
+
+void nan_cause(const Session *s, DiagMsg *m, const char *name, const Fn *f, const RtArray *stats, const RtSet *set, int64_t sample,
+               uint64_t seed) {
+  Origin o = {0};
+  nan_begins(name);
+  const bool found = find(f, s->param, stats, set, &sample, 1, seed, sample, &o);
+  nan_ends();
+  if (found) diag_label(m, ir_origin_place(&o), "here");
+  tell(s, m, &o, found, set != NULL, sample);
 }
 
 int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, const char *field, int64_t sample) {
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   char text[256];
   Origin o = {0};
+  nan_begins(d->name);
   bool found = nan_find(derived, s->param, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  nan_ends();
   DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
                                 field, d->name, sample)
                      : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,
@@ -82,7 +113,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
     diag_label(m, ir_origin_place(&o), "here");
     diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text));
     nan_advise(s, m, &o);
-  } else diag_help(m, "a failed integration, or an operation without a result");
+  } else if (!nan_ended(m, &o)) diag_help(m, "a failed integration, or an operation without a result");
   session_render(s);
   return EXIT_NUMBERS;
 }

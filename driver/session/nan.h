@@ -13,6 +13,14 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw, const c
 /* The origin of what is not finite in f on n samples of a set, numbered from `first`. */
 bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
               Origin *out);
+/* What made outputs of f not finite in one sample, said below m. */
+void nan_cause(const Session *s, DiagMsg *m, const char *name, const Fn *f, const RtArray *stats, const RtSet *set, int64_t sample,
+               uint64_t seed);
+/* Says that the search ended before it found anything, if it did. */
+bool nan_ended(DiagMsg *m, const Origin *o);
+/* Between these two, whoever waits is told. */
+void nan_begins(const char *name);
+void nan_ends(void);
 void nan_advise(const Session *s, DiagMsg *m, const Origin *o);
 
 #endif

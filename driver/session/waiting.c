@@ -1,6 +1,7 @@
 /* Whoever waits for the compiler for more than a second is told what it is at: a thread looks at the clock, and says what
  * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on.
- * The clock stands still while nobody is to wait: a training between two parts of the compiler's work does not count. */
+ * The clock stands still while nobody is to wait: a training between two parts of the compiler's work does not count. It begins
+ * anew where the program is waited for. */
 #include "driver/session/process.h"
 #include "passes/passes.h"
 
@@ -17,9 +18,10 @@ static struct {
   Source *const *src; /* a kept model comes with one of its own */
   const char *command;
   const uint64_t *written;
-  double waited, since, patience; /* seconds waited up to `since`, where the wait that lasts began; 0: none lasts */
-  bool running_it;                /* what is waited for is the program, not the compiler */
-  char what[320];                 /* "" where nobody is to wait */
+  double waited, since;  /* seconds waited up to `since`, where the wait that lasts began; 0: none lasts */
+  double patience, next; /* seconds waited after which it is told first, and next */
+  bool running_it;       /* what is waited for is the program, not the compiler */
+  char what[320];        /* "" where nobody is to wait */
 } w = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* $HNNC_PATIENCE, in seconds. */
@@ -40,12 +42,12 @@ static void say(void) {
 static void *watch(void *unused) {
   (void)unused;
   pthread_mutex_lock(&w.lock);
-  for (double wait = w.patience; !w.over;) {
-    const double until = w.since + wait - w.waited;
+  while (!w.over) {
+    const double until = w.since + w.next - w.waited;
     struct timespec t = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
     if (w.since == 0) pthread_cond_wait(&w.changed, &w.lock);
     else if (pass_now() < until) pthread_cond_timedwait(&w.changed, &w.lock, &t);
-    else say(), wait *= 4;
+    else say(), w.next *= 4;
   }
   pthread_mutex_unlock(&w.lock);
   return NULL;
@@ -54,8 +56,8 @@ static void *watch(void *unused) {
 void waiting_begin(const char *command, Source *const *src) {
   pthread_condattr_t clock;
   if (w.running) return;
-  w.src = src, w.command = command, w.written = ir_written_here(), w.waited = w.since = 0, w.patience = patience(), w.over = false,
-  *w.what = 0;
+  w.src = src, w.command = command, w.written = ir_written_here(), w.waited = w.since = 0, w.patience = w.next = patience(),
+  w.over = false, *w.what = 0;
   pthread_condattr_init(&clock);
   pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
   pthread_cond_init(&w.changed, &clock);
@@ -71,6 +73,7 @@ static void set(bool running_it, const char *what, const char *name, Span at) {
   const bool placed = at.file && at.file <= (*w.src)->files.n;
   if (!*what != (w.since == 0)) {
     const double now = pass_now();
+    if (*what && running_it) w.waited = 0, w.next = w.patience;
     w.waited += *what ? 0 : now - w.since, w.since = *what ? now : 0;
     pthread_cond_signal(&w.changed);
   }

@@ -420,7 +420,7 @@ static bool has_nan(const Tensor *t) {
 
 /* What made a number that is none of numbers; of a constant that is none was said where it was made. */
 static void tell_nan(Elab *E, const Fn *f) {
-  Origin o;
+  Origin o = {0};
   char text[256];
   if (!ir_origin_find(f, 1, NULL, &(EvalEnv){0}, INFINITY, &o) || ir_literal(ir_inst(f, o.v)->op)) return;
   elab_warn(E, CODE_nan, ir_origin_place(&o), "%s", ir_origin_text(E->src, &o, text, sizeof text));

@@ -20,6 +20,7 @@ struct Flow { /* one function, the whole or a body */
 typedef struct Hunt {
   double limit;
   int64_t samples;
+  uint64_t looked;
   VEC(Flow *) flow;
   VEC(Origin) origin; /* source k is origin.at[k - 1] */
 } Hunt;
@@ -160,10 +161,21 @@ static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t
   return 0;
 }
 
+enum { FEW = 16 }; /* numbers take about as long as the call of an operation */
+
+static uint64_t numbers(const Hunt *h, const Tensor *t, const Tensor *const *args, uint32_t nargs) {
+  uint64_t n = (uint64_t)(type_count(t->type) * (t->type.lane ? h->samples : 1));
+  for (uint32_t k = 0; args && k < nargs; k++)
+    if (args[k]->v) n += (uint64_t)(type_count(args[k]->type) * (args[k]->type.lane ? h->samples : 1));
+  return n;
+}
+
 static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
   Hunt *h = ctx;
   Flow *w = flow_of(h, f);
   const Inst *i = ir_inst(f, v);
+  h->looked += 1 + numbers(h, t, args, i->nargs) / FEW;
+  if (h->looked > ORIGIN_MOST) return false;
   if (!w || i->type.dt != DT_REAL) return true;
   int64_t at = first_lost(h, t);
   uint32_t from = 0;
@@ -186,7 +198,7 @@ static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
 }
 
 bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
-  Hunt h = {.limit = limit, .samples = n};
+  Hunt h = {.limit = limit, .samples = n, .looked = out->looked};
   EvalEnv e = *env;
   char err[256];
   uint32_t source = 0;
@@ -197,7 +209,8 @@ bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env
     for (uint32_t k = 0; k < f->out.n && !source; k++) source = h.flow.at[0]->now[f->out.at[k].id];
     ir_tensors_free(result, f->out.n);
   }
-  if (source) *out = h.origin.at[source - 1];
+  *out = source ? h.origin.at[source - 1] : (Origin){0};
+  out->looked = h.looked;
   for (uint32_t k = 0; k < h.flow.n; k++) {
     Flow *w = h.flow.at[k];
     base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w);
@@ -207,6 +220,8 @@ bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env
   base_free(result);
   return source != 0;
 }
+
+bool ir_origin_ended(const Origin *o) { return o->looked > ORIGIN_MOST; }
 
 /* ---- words ------------------------------------------------------------------------------------------- */
 

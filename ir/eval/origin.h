@@ -11,11 +11,17 @@ typedef struct Origin {
   bool outside;          /* arg: an index that is no row, and how many rows there are */
   HnnOdeFailure failure; /* of an `ode`, 0 if none */
   double time;
+  uint64_t looked; /* operations that were evaluated in search of it so far */
 } Origin;
 
+/* A search ends after so many operations, each on a few numbers (some 5 s): a program may run for hours. */
+enum { ORIGIN_MOST = 100000000 };
+
 /* Evaluates f on n samples and follows what is not finite in its outputs, or is beyond `limit`, back to its origin. env:
- * the generators. False: the outputs are finite, or f cannot be evaluated. */
+ * the generators. out->looked is that of earlier searches, 0 at first. False: the outputs are finite, f cannot be evaluated, or the
+ * search ended. */
 bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
+bool ir_origin_ended(const Origin *o); /* before anything was found */
 Span ir_origin_place(const Origin *o);
 /* Of what the model states; else NULL. */
 const SourceStated *ir_origin_stated(const Source *src, const Origin *o);

@@ -226,6 +226,24 @@ def test_single_precision():
     hnnc("eval", "r", "H", "n.npz", code=3, says="f32 does not hold")
 
 
+def test_cause_of_nan():
+    """What is not finite in an answer is told with its cause; what is not so in the question is not told of again."""
+    write("n.hnn", """\
+precision f64
+fn rate(x: real) = -1000*x
+fn far(x: real) = integrate(rate, x, times = [0, 3000], method = tsit5(max_steps = 100))[-1]
+fn root(x: real) = sqrt(x)
+""")
+    r = hnnc("eval", "n.hnn", "far(1)", says=["warning[saved]: `result` has 1 number that is not finite, of 1", "n.hnn:3:19",
+                                              "`tsit5` used up its `max_steps` = 100 at t ="])
+    check("nan" in r.out, "the number", r)
+    npz("x.npz", x=((4,), [math.nan, 4, -1, math.inf]))
+    r = hnnc("eval", "n.hnn", "root", "x.npz", says=["has 1 number that is not finite, of 4", "in sample 2 `sqrt` gave nan: sqrt(-1)"])
+    npz("x.npz", x=((3,), [math.nan, 4, math.inf]))
+    r = hnnc("eval", "n.hnn", "root", "x.npz")
+    check(not r.err, "nothing is told of gaps", r)
+
+
 def test_data_sets():
     """A data set of the model, by its name, is what it was for the run."""
     trained()

@@ -105,8 +105,65 @@ train z on d { steps = 5 }
     hnnc("resume", "rc", "-q")
     before = tensors(last("rc"))
     write("c.csv", "x\n7\n8\n9\n")
-    hnnc("resume", "rc", "-q", code=4, says=["the data that `c.hnn` reads", "start a new run"])
+    hnnc("resume", "rc", "-q", code=4, says=["`c.csv`, which `c.hnn` reads, is not what", "start a new run"])
     check(tensors(last("rc")) == before, "the same checkpoint")
+
+
+def files_changed(model, change, question):
+    """A run is not asked with a file that has changed; its parameters are taken for the model as it is now, and that is told."""
+    write("m.hnn", model)
+    hnnc("run", "m.hnn", "--out", "r", "-q")
+    then = hnnc("eval", "r", question).out
+    name = change()
+    says = [f"`{name}`, which `m.hnn` reads, is not what", "put it back"]
+    for more in ([], ["--params", "r"]):
+        hnnc("eval", "r", question, *more, code=4, says=[*says, "run again"])
+    hnnc("resume", "r", "-q", code=4, says=says)
+    warns = [f"warning: `{name}`, which `m.hnn` reads, is not what it was", "parameters of `r`"]
+    check(hnnc("eval", "m.hnn", question, "--params", "r", says=warns).out != then, "other numbers")
+    hnnc("compile", "m.hnn", "--params", "r", "--emit", "header", "-o", "m.h", says=warns)
+    hnnc("run", "m.hnn", "--params", "r", "--out", "r2", says=warns)
+    check("warning" not in hnnc("eval", "r2", question).err, "that run is of the file as it is now")
+
+
+READS = """\
+READ
+net f(x: real) {
+  param a: real = 1
+  return a*x
+}
+fn of(x: real) = VALUE
+data d {
+  yield x = normal(0, 1)
+}
+loss l(x) = (f(x) - 1)^2
+use s = d(count = 9)
+train l on s { steps = 2 }
+"""
+
+
+def test_eval_of_changed_array():
+    write("a.csv", "x\n1\n2\n3\n")
+
+    def change():
+        write("a.csv", "x\n1\n2\n4\n")
+        return "a.csv"
+    files_changed(READS.replace("READ", 'const A = read("a.csv", x)').replace("VALUE", "f(x)*sum(A)"), change, "of(2)")
+
+
+def test_eval_of_changed_network():
+    """The numbers of an ONNX file that are no parameters."""
+    made = "fn g(x: real[1]) = %s*x\n"
+
+    def network(a):
+        write("o.hnn", made % a)
+        hnnc("compile", "o.hnn", "--emit=onnx", "g", "-o", "g.onnx")
+
+    def change():
+        network(5)
+        return "g.onnx"
+    network(3)
+    files_changed(READS.replace("READ", 'use g = onnx("g.onnx")').replace("VALUE", "f(x)*g([x])[0]"), change, "of(2)")
 
 
 def test_resume_second_training():

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-from driver_util import check, environment, HNNC, hnnc, load, main, write
+from driver_util import check, environment, HNNC, hnnc, load, main, SLOWER, write
 
 # Meson has malloc write over what is freed: ten times as long for functions of a million operations.
 SECONDS = 60
@@ -213,6 +213,22 @@ report r = x on made
     check("run: still at the first draws of the data `made` (m.hnn:8:12) after " in r.err, "who waits is not told", r)
     said, m = re.findall(r"still at .* after (\d+) s", r.err), load("m/manifest.json")
     check(int(said[-1]) <= m["seconds_compiling"] + m["seconds_making_data"] + 1, "the training has counted", r, m)
+
+
+def test_search_for_nan():
+    """The search for the cause of a NaN takes longer than what made it: whoever waits is told, and it ends."""
+    text = """\
+precision f64
+fn step(x: real) = where(x > LAST, sqrt(-x), x + 1)
+report a = iterate(step, 0, steps = STEPS)[-1]
+"""
+    write("m.hnn", text.replace("LAST", "5e5").replace("STEPS", "6*10^5"))
+    r = hnnc("run", "m.hnn", "--out", "m", code=3, env=environment(HNNC_PATIENCE="0.01"))
+    check("run: still at the search for what is not finite in `a` after 0 s" in r.err and "`sqrt` gave nan" in r.err, "the search", r)
+    if SLOWER > 1: return                        # 10^8 operations, one by one
+    write("m.hnn", text.replace("LAST", "2e7").replace("STEPS", "3*10^7"))
+    r = hnnc("run", "m.hnn", "--out", "n", code=3, timeout_=600)
+    check("the cause was not looked for beyond the first 100000000 operations" in r.err and "sqrt" not in r.err, "it ends", r)
 
 
 if __name__ == "__main__":

@@ -292,6 +292,15 @@ def test_run():
     raises(hnnc.Error, "stopped being finite", hnnc.compile(PENDULUM.replace("noise*0", "log(-1 - q[0]^2)")).run, False, progress=False)
 
 
+def test_run_of_changed_file():
+    with tempfile.TemporaryDirectory() as d:
+        np.save(d + "/A.npy", [1.0, 2.0])
+        hnnc.compile('const A = read("%s/A.npy")\nfn of(x: real) = x*sum(A)\nreport r = of(1)\n' % d).run(d + "/r", progress=False)
+        check(hnnc.load_run(d + "/r").of(2.0) == 6, "the run")
+        np.save(d + "/A.npy", [1.0, 3.0])
+        raises(OSError, "A.npy`, which `model.hnn` reads, is not what the run was started with", hnnc.load_run, d + "/r")
+
+
 def test_interrupt():
     """Ctrl-C ends a training after its step, and the run is there."""
     program = """
