@@ -22,7 +22,7 @@ void glue_abi_header(FILE *out, const Glue *g) {
           "/* What the library has, and the calls below as functions of any model. */\n"
           "const hnn_library *%s_library(void);\n\n"
           "/* A model with its parameters at their start values; NULL without memory, or on a processor that lacks what the code\n"
-          " * needs%s%s%s error(0) says why. Of share, threads, load, save and error model.h above says more. */\n"
+          " * needs%s%s%s error(0) says why. Of share, threads, load, save and error hnn_library above says more. */\n"
           "%s *%s_create(void);\nvoid %s_destroy(%s *m);\n%s *%s_share(const %s *m);\nint %s_threads(%s *m, int threads);\n"
           "int %s_load(%s *m, const char *path);\nint %s_save(const %s *m, const char *path);\nconst char *%s_error(int code);\n\n"
           "/* Parameters, in and out: arrays to read and to write in place.\n",

@@ -127,7 +127,8 @@ typedef struct OptionRow {
   Optim optim;        /* what an optimizer has where nothing is given */
 } OptionRow;
 const OptionRow *option_row(const char *name);
-void option_names(Elab *E, Span at); /* defines all in the innermost frame */
+const char *option_within(const char *name); /* the option of `train` whose calls have one of this name; NULL: none */
+void option_names(Elab *E, Span at);         /* defines all in the innermost frame */
 Value option_apply(Elab *E, const Func *f, const Actuals *a);
 /* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
 Value method_apply(Elab *E, const Func *f, const Actuals *a);

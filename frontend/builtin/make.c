@@ -126,6 +126,7 @@ static bool draw(Elab *E, int kind, Type t, Span at, Val *out) {
   Val c;
   t.lane = 1;
   if (!counter(E, at, &c)) return false;
+  if (!E->now->root->sites) E->now->root->drawn = at;
   *out = ir_rand(elab_at(E, at), kind, E->now->root->sites++, c, t);
   return true;
 }

@@ -33,6 +33,14 @@ const OptionRow *option_row(const char *name) {
   return NULL;
 }
 
+const char *option_within(const char *name) {
+  const size_t n = strlen(name);
+  for (int i = 0; i < NROWS; i++)
+    for (const char *w = rows[i].params; *w; w += strcspn(w, " "), w += *w == ' ')
+      if (strcspn(w, " ") == n && !strncmp(w, name, n)) return rows[i].kind == OPTION_OPTIMIZER ? "optimizer" : "schedule";
+  return NULL;
+}
+
 bool option_near(const char *name) {
   const char *known[NROWS];
   for (int i = 0; i < NROWS; i++) known[i] = rows[i].name;

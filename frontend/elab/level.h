@@ -59,6 +59,7 @@ typedef struct Root {
   params;
   Index param_of; /* in params, by its number in the model + 1 */
   uint32_t sites;
+  Span drawn; /* the first of them */
   bool stats; /* reports above may be named */
   VEC(ReportUse) uses;
   VEC(Val) used; /* their inputs */

@@ -33,9 +33,18 @@ static const Pattern **patterns(Elab *E, const Root *root) {
   return p;
 }
 
-/* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
+/* A library's functions give the same for the same arguments. */
+static const char *draws(Elab *E, Span at) {
+  char place[512];
+  source_where(E->src, at, place, sizeof place);
+  return arena_printf(E->mem, "it draws, at %s, and a function of a library draws nothing: what is drawn can be an argument",
+                      place);
+}
+
+/* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. *why: of the
+ * first two. */
 static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n,
-                      const Pattern ***pattern) {
+                      const Pattern ***pattern, const char **why) {
   Context c;
   Root root;
   Fn *fn = NULL;
@@ -53,8 +62,10 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   Actuals a = actuals_of(E, v, n, f->item->name_at);
   Value r = elab_apply(E, callee, &a);
   const bool loss = f->item->kind == IT_LOSS;
-  if (r.kind != V_POISON && (loss ? loss_result : result)(E, r, f->item->name_at) && (loss || !root.sites))
-    *pattern = patterns(E, &root), fn = root_end(E, &root);
+  const bool gives = r.kind != V_POISON && (loss ? loss_result : result)(E, r, f->item->name_at);
+  if (root.sites && !loss) *why = draws(E, root.drawn);
+  else if (r.kind != V_POISON && !gives) *why = arena_printf(E->mem, "it gives %s, and no numbers", value_kind(E, r));
+  if (gives && (loss || !root.sites)) *pattern = patterns(E, &root), fn = root_end(E, &root);
   else root_drop(E, &root);
   context_pop(E, &c);
   return fn;
@@ -72,15 +83,17 @@ bool item_argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint3
   return true;
 }
 
-static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind) {
+/* why: NULL, where its arguments say it */
+static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind, const char *why) {
   const Formal *x = f->item->formals;
   while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
-  const char *why = !f->item->formals               ? "it takes no arguments"
-                    : !x && f->item->kind == IT_NET ? "the shapes of its arguments are not known"
-                    : !x       ? arena_printf(E->mem, "the shapes of its arguments are not known: write them, as in `%s: real[3]`",
-                                              f->item->formals->name)
-                    : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
-                               : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
+  if (!why)
+    why = !f->item->formals               ? "it takes no arguments"
+          : !x && f->item->kind == IT_NET ? "the shapes of its arguments are not known"
+          : !x       ? arena_printf(E->mem, "the shapes of its arguments are not known: write them, as in `%s: real[3]`",
+                                    f->item->formals->name)
+          : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
+                     : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
   *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};
 }
 
@@ -105,18 +118,19 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
   bool declared;
   const bool main_part = callee == f, loss = f->item->kind == IT_LOSS; /* an inverse is told by its flow */
   if (!item_argument_types(E, g, f, t, &n, &declared)) {
-    if (main_part) leave_out(E, g, f, kind);
+    if (main_part) leave_out(E, g, f, kind, NULL);
     return;
   }
   bool failed = false;
+  const char *why = NULL;
   const Pattern **pattern;
   Context c;
   context_push(E, &c);
   c.failed = declared ? NULL : &failed;
-  Fn *fn = standalone(E, f, callee, name, t, n, &pattern);
+  Fn *fn = standalone(E, f, callee, name, t, n, &pattern, &why);
   context_pop(E, &c);
   const bool none = !fn || (n == 0 && !loss) || failed;
-  if (none && main_part) leave_out(E, g, f, kind);
+  if (none && main_part) leave_out(E, g, f, kind, why);
   if (none) {
     ir_fn_destroy(fn);
     return;

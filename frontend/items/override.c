@@ -8,12 +8,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct Override {
   const char *name, *value; /* "n" and "5" */
   Expr *expr;
   Span name_at;
 } Override;
+
+/* "nan", "-NaN" */
+static bool is_nan(const char *value) { return !strcasecmp(value + strspn(value, "+- "), "nan"); }
 
 static bool parse_value(Elab *E, Override *o) {
   const char *text = arena_printf(E->mem, "%s=%s", o->name, o->value), *dot = strrchr(o->name, '.');
@@ -25,6 +29,8 @@ static bool parse_value(Elab *E, Override *o) {
   E->modules = m;
   o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, (uint32_t)strlen(o->name)};
   if (diag_errors(E->diag) > before) return false;
+  if (is_nan(o->value))
+    return elab_error(E, CODE_override, o->name_at, "`%s=%s`: a value is a number, and NaN is none", o->name, o->value), false;
   if (!m->ast->first || m->ast->first->kind != IT_CONST || m->ast->first->next) {
     elab_error(E, CODE_override, o->name_at, "`%s=%s` is no single value", o->name, o->value);
     return false;
@@ -52,6 +58,13 @@ static bool split(Elab *E, const char *text, Override *o) {
 /* ---- constants --------------------------------------------------------------------------------------------
  */
 
+/* An option of `train`, or of what stands at one: said with its path. */
+static bool mean_train(DiagMsg *m, const Override *o, const char *name) {
+  const char *in = train_option(name) ? "" : option_within(name);
+  if (in) elab_help(m, "did you mean `train.%s%s%s=%s`?", in, *in ? "." : "", name, o->value);
+  return in != NULL;
+}
+
 static void override_const(Elab *E, const Override *o) {
   for (Item *it = E->main->ast->first; it; it = it->next) {
     if (it->kind != IT_CONST || strcmp(it->name, o->name) != 0) continue;
@@ -59,8 +72,7 @@ static void override_const(Elab *E, const Override *o) {
     return;
   }
   DiagMsg *m = elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name);
-  if (train_option(o->name)) elab_help(m, "did you mean `train.%s=%s`?", o->name, o->value);
-  else elab_suggest_item(E, m, o->name, 1u << IT_CONST);
+  if (!mean_train(m, o, o->name)) elab_suggest_item(E, m, o->name, 1u << IT_CONST);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------ */
@@ -179,6 +191,8 @@ static void override_train(Elab *E, const Override *o) {
       if (s->name) known[n++] = s->name;
   }
   if (!any) elab_error(E, CODE_override, o->name_at, "`%s`: the file trains nothing", o->name);
+  else if (!first && !train_option(rest) && option_within(rest))
+    mean_train(elab_error(E, CODE_override, o->name_at, "`train` has no option `%s`", rest), o, rest);
   else if (first && !of_loss && !train_option(first)) {
     DiagMsg *m = elab_error(E, CODE_override, o->name_at, "the file trains no `%s`, and `train` has no such option", first);
     elab_suggest(m, first, known, n);
@@ -191,7 +205,8 @@ static void override_train(Elab *E, const Override *o) {
 /* ---- what else has a name ------------------------------------------------------------------------------------------ */
 
 static void override_item(Elab *E, const Override *o) {
-  const char *dot = strchr(o->name, '.'), *name = arena_strndup(E->mem, o->name, (size_t)(dot - o->name)), *where = name;
+  const char *dot = strchr(o->name, '.'), *name = arena_strndup(E->mem, o->name, (size_t)(dot - o->name)), *where = name,
+             *train = "train";
   for (Item *it = E->main->ast->first; it; it = it->next) {
     if (!it->name || strcmp(it->name, name) != 0) continue;
     if (it->kind == IT_PLOT) return set_option(E, it, dot + 1, o);
@@ -202,6 +217,7 @@ static void override_item(Elab *E, const Override *o) {
   DiagMsg *m =
       elab_error(E, CODE_override, o->name_at, "`%s`: the file has no `use`, `data` or `plot` of the name `%s`", o->name, name);
   if (train_option(name)) elab_help(m, "did you mean `train.%s=%s`?", o->name, o->value);
+  else if (diag_nearest(name, &train, 1)) elab_help(m, "did you mean `train%s=%s`?", dot, o->value);
   else elab_suggest_item(E, m, name, 1u << IT_USE | 1u << IT_DATA | 1u << IT_PLOT);
 }
 

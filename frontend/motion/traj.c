@@ -108,7 +108,8 @@ static void other_count(Elab *E, const Plan *p) {
         m, "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
         p->given->name, p->given->name, p->given->name);
   else if (p->n > 2 && trajectory)
-    elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
+    elab_help(m,
+              "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100, method = leapfrog)`; `integrate` takes any states");
   else if (p->any_states) elab_help(m, "%s", p->any_states);
 }
 
@@ -391,6 +392,8 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
     elab_error(E, CODE_not_scalar, p->dt->at, "`dt` is a scalar, found %s", value_text(E, p->dt->v));
     return false;
   }
+  if (p->dt->v.kind == V_NUM && !(p->dt->v.num.v != 0 && isfinite(p->dt->v.num.v)))
+    return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` is finite and not 0, found %g", p->dt->v.num.v), false;
   *dt = elab_tensor(E, p->dt->v, p->dt->at);
   return true;
 }
@@ -415,9 +418,9 @@ static bool grid_times(Elab *E, const Plan *p, Value *out, uint32_t *points) {
   if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every)) return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
   if (p->start && !need_number(E, p->start, "`start` with an adaptive method", &start)) return false;
-  if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
-    elab_error(E, CODE_out_of_range, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d",
-               (int)ELAB_ELEMENTS);
+  if (dt == 0 || !isfinite(dt)) return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` is finite and not 0, found %g", dt), false;
+  if (steps % every || steps / every >= ELAB_ELEMENTS) {
+    elab_error(E, CODE_out_of_range, p->call, "`every` divides `steps`, of which there are at most %d", (int)ELAB_ELEMENTS);
     return false;
   }
   uint32_t n = (uint32_t)(steps / every) + 1;

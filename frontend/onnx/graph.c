@@ -1,6 +1,7 @@
 /* A graph, node by node; and which of its weights are parameters. */
 #include "frontend/onnx/net_priv.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,26 @@ static void without_first(const OnnxNet *n, uint32_t count) {
     if (n->param[k]) n->param[k] += len + 1;
 }
 
+static void warn_nan(Elab *E, const OnnxNet *n, const OnnxTensor *t, const char *what, Span at) {
+  int64_t k = 0, bad = 0;
+  for (int64_t i = 0; t->real && i < t->count; i++)
+    if (isnan(t->real[i]) && !bad++) k = i;
+  if (!bad) return;
+  DiagMsg *m = elab_warn(E, CODE_nan, at, "%s `%s` has %lld NaN among its %lld numbers, the first is number %lld", what, t->name,
+                         (long long)bad, (long long)t->count, (long long)k);
+  elab_label(m, n->use, "in this network");
+}
+
+static void warn_nans(Elab *E, const OnnxNet *n, const OnnxGraph *g) {
+  for (uint32_t k = 0; k < g->nweight; k++) warn_nan(E, n, &g->weight[k], "the weight", g->weight_at[k]);
+  for (uint32_t k = 0; k < g->nnode; k++)
+    for (uint32_t i = 0; i < g->node[k].nattr; i++) {
+      const OnnxAttr *a = &g->node[k].attr[i];
+      if (a->t) warn_nan(E, n, a->t, "the constant", g->node[k].at);
+      if (a->g) warn_nans(E, n, a->g);
+    }
+}
+
 void onnx_net_weights(Elab *E, OnnxNet *n, const char *const *learned, uint32_t nlearned) {
   const OnnxGraph *g = &n->file->graph;
   Index taken = {0};
@@ -86,6 +107,7 @@ void onnx_net_weights(Elab *E, OnnxNet *n, const char *const *learned, uint32_t 
   }
   index_free(&taken);
   without_first(n, g->nweight);
+  warn_nans(E, n, g);
 }
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------ */

@@ -141,6 +141,38 @@ static void not_there(Elab *E, const char *path, const char *err, Span at) {
   else elab_help(m, "a path is relative to the model's file, then to the working directory");
 }
 
+static bool begins(const unsigned char *bytes, size_t size, const char *with, size_t n) {
+  return size >= n && !memcmp(bytes, with, n);
+}
+
+static bool printable(const unsigned char *bytes, size_t size) {
+  for (size_t k = 0; k < size && k < 512; k++)
+    if (bytes[k] < ' ' && !(bytes[k] >= '\t' && bytes[k] <= '\r')) return false;
+  return true;
+}
+
+/* What a file is that is no ONNX file; NULL: not known. */
+static const char *other_kind(const unsigned char *bytes, size_t size, bool *torch) {
+  const bool zip = begins(bytes, size, "PK", 2),
+             safe = size > 9 && bytes[8] == '{' && !memchr(bytes + 8, 0, size < 64 ? size - 8 : 56);
+  *torch = safe || begins(bytes, size, "\x80", 1) || (zip && memmem(bytes, size, "/data.pkl", 9));
+  if (!size) return "it is empty";
+  if (safe) return "it is a safetensors file: weights alone, without the network";
+  if (*torch) return "it is a file of `torch.save`, no ONNX file";
+  if (zip) return "it is a zip archive, such as an .npz, and no ONNX file";
+  if (begins(bytes, size, "\x93NUMPY", 6)) return "it is an array of NumPy, and no ONNX file";
+  if (begins(bytes, size, "\x89HDF", 4)) return "it is an HDF5 file, and no ONNX file";
+  return printable(bytes, size) ? "it is text, and no ONNX file" : NULL;
+}
+
+static void not_read(Elab *E, const char *path, const char *err, const unsigned char *bytes, size_t size, Span at) {
+  bool torch;
+  const char *kind = other_kind(bytes, size, &torch);
+  DiagMsg *m = elab_error(E, CODE_network, at, "cannot read `%s`: %s", path, kind ? kind : err);
+  if (torch || (!kind && *bytes != MODEL_IR << 3))
+    elab_help(m, "of PyTorch's own files, `torch.onnx.export(model.eval(), ...)` makes one of this kind");
+}
+
 OnnxFile *onnx_net_file(Elab *E, const char *given, Span at) {
   char err[640] = "it cannot be opened";
   const char *path = elab_file(E, given);
@@ -157,8 +189,6 @@ OnnxFile *onnx_net_file(Elab *E, const char *given, Span at) {
   const OnnxSource source = {.mem = E->mem, .names = E->m->names, .beside = beside, .ctx = &folder};
   l->file = onnx_file_read(&source, bytes, size, err, sizeof err);
   if (l->file) list(E, l->file, path);
-  else
-    elab_help(elab_error(E, CODE_network, at, "cannot read `%s`: %s", path, err),
-              "of PyTorch's own files, `torch.onnx.export(model.eval(), ...)` makes one of this kind");
+  else not_read(E, path, err, bytes, size, at);
   return l->file;
 }

@@ -258,6 +258,10 @@ OnnxFile *onnx_file_read(const OnnxSource *s, const void *bytes, size_t size, ch
   *err = 0;
   *m = (OnnxFile){.producer = "", .version = "", .opset = 1};
   while (good && wire_next(&in, &f)) good = model_field(&r, &f, m, &graph);
+  /* The number of its version stands first. */
+  const bool begins = size && *r.begin == (MODEL_IR << 3 | WIRE_VARINT);
+  if (good && begins && (in.bad || !graph))
+    good = onnx_file_fault(&r, in.end, "it is cut off, or damaged: it ends before its graph does");
   good = good && onnx_file_done(&r, &in, "a part of it");
   if (good && !graph) good = onnx_file_fault(&r, in.at, "it holds no graph: it is no ONNX file");
   if (!good && !*err) snprintf(err, errsize, "it is no ONNX file");

@@ -98,14 +98,20 @@ static bool local(const Seen *s) {
   return true;
 }
 
+/* The word stands where a definition has its name: it is a keyword, whatever it would mean elsewhere. */
+static bool names(const Seen *s) {
+  const int k = s->t == s->first ? 0 : s->t[-1].kind;
+  return k == T_FN || k == T_NET || k == T_FLOW || k == T_LOSS || k == T_HAMILTONIAN;
+}
+
 /* Words inside a statement. */
 static bool words(const Seen *s) {
   static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
   for (const Token *t = s->first; t < s->t; t++) /* f(lambda q: q), f(lambda(q)) */
     if (is_name(t, "lambda") && (t[1].kind == T_NAME || t[1].kind == '(')) return say(s, t, t, synonym(t->name));
-  if (s->t->kind == T_VAR && s->t != s->first && s->t[1].kind == '(')
+  if (s->t->kind == T_VAR && s->t != s->first && s->t[1].kind == '(' && !names(s))
     return message(s, CODE_other_language, "`var` makes a name that may be reassigned, and is no function", synonym("variance"));
-  if (s->t->kind == T_FN && s->t != s->first && s->t[1].kind == '(')
+  if (s->t->kind == T_FN && s->t != s->first && s->t[1].kind == '(' && !names(s))
     return message(s, CODE_other_language, "functions have names, and are defined before they are passed",
                    "define `fn g(x) = 2*x`, then pass `g`");
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)

@@ -308,6 +308,23 @@ static void raw_token(Raw *f, Token t) {
   push_raw(f, t);
 }
 
+/* Archives, images, UTF-16: bytes that no text has, of which nothing is read. */
+static bool no_text(Parser *ps) {
+  uint32_t controls = 0, bad = 0;
+  int32_t code;
+  for (uint32_t i = 0; i < ps->len; i += source_char(ps->text, ps->len, i, &code)) {
+    const unsigned char c = (unsigned char)ps->text[i];
+    source_char(ps->text, ps->len, i, &code);
+    bad += code < 0;
+    controls += c < ' ' && !(c >= '\t' && c <= '\r');
+  }
+  if (!(bad && controls) && controls <= ps->len / 8) return false;
+  DiagMsg *m = diag_add(ps->diag, CODE_encoding, (Span){ps->file, 0, 0}, "`%s` is no program: a program is text, in UTF-8",
+                        source_file(ps->src, ps->file)->name);
+  diag_help(m, "a program reads arrays by `data d = read(\"obs.npz\", x)`");
+  return true;
+}
+
 static void check_utf8(Parser *ps) {
   int32_t code;
   for (uint32_t i = 0; i < ps->len; i += source_char(ps->text, ps->len, i, &code)) {
@@ -337,6 +354,10 @@ static void lex(Raw *f) {
   Parser *ps = f->ps;
   Token place = {0};
   yyscan_t scanner;
+  if (no_text(ps)) {
+    push_raw(f, (Token){.begin = ps->len, .end = ps->len});
+    return;
+  }
   check_utf8(ps);
   if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0) place.end = 3;
   if (ps->before) words_before(f), place.end = ps->from;

@@ -429,7 +429,7 @@ const char *ir_origin_advice(const Origin *o) {
   if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
   switch (o->failure) {
   case HNN_ODE_STEPS:
-    return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";
+    return "raise it, by `max_steps = 10^7` among the options of the method, or ask for less: a shorter time, larger tolerances";
   case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
   default: return NULL;
   }

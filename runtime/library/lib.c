@@ -42,10 +42,26 @@ static bool make_params(Lib *l) {
   return true;
 }
 
+/* A handle less of the parameters of l. */
+static void release(Lib *l) {
+  if (--l->users) return;
+  for (int k = 0; l->state && k < l->m->ntrain; k++) {
+    for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
+    free(l->state[k]);
+  }
+  for (int k = 0; l->sum && k < l->m->ntrain; k++) free(l->sum[k].memory), free(l->sum[k].grad);
+  free(l->sum);
+  free(l->params);
+  free(l->param);
+  free(l->steps);
+  free(l->state);
+  free(l);
+}
+
 Lib *lib_create(const LibModel *m) {
   Lib *l = calloc(1, sizeof *l);
   if (!l) return NULL;
-  l->m = m;
+  l->m = m, l->users = 1;
   l->param = calloc((size_t)m->nparam + 1, sizeof *l->param);
   l->steps = calloc((size_t)m->ntrain + 1, sizeof *l->steps);
   l->state = calloc((size_t)m->ntrain + 1, sizeof *l->state);
@@ -61,29 +77,20 @@ void lib_destroy(Lib *l) {
   if (!l) return;
   lib_scratch_destroy(l->own);
   if (l->shares) {
+    Lib *of = l->of;
     free(l);
-    return;
-  }
-  for (int k = 0; l->state && k < l->m->ntrain; k++) {
-    for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
-    free(l->state[k]);
-  }
-  for (int k = 0; l->sum && k < l->m->ntrain; k++) free(l->sum[k].memory), free(l->sum[k].grad);
-  free(l->sum);
-  free(l->params);
-  free(l->param);
-  free(l->steps);
-  free(l->state);
-  free(l);
+    if (of) release(of);
+  } else release(l);
 }
 
 Lib *lib_share(const Lib *of) {
   Lib *l = of ? calloc(1, sizeof *l) : NULL;
   if (!l) return NULL;
   l->m = of->m, l->shares = true, l->param = of->param;
-  if ((l->own = lib_scratch_create(l, 1))) return l;
-  free(l);
-  return NULL;
+  if (!(l->own = lib_scratch_create(l, 1))) return free(l), NULL;
+  l->of = of->shares ? of->of : (Lib *)of;
+  if (l->of) l->of->users++;
+  return l;
 }
 
 Lib *lib_create_on(const LibModel *m, void **param, RtPool *pool) {

@@ -37,6 +37,8 @@ typedef struct Sum {
 struct hnn_model {
   const LibModel *m;
   bool shares;           /* parameters of another, which trains */
+  Lib *of;               /* whose they are, where that is a model */
+  _Atomic int64_t users; /* handles that read the parameters of this model, itself too: the last to be destroyed frees them */
   LibScratch *own;       /* of trainings, and of calls without one */
   void *params, **param; /* one allocation, each parameter rounded up to RT_PAD */
   int64_t *steps;        /* of each training */

@@ -95,7 +95,7 @@ typedef struct hnn_library {
   hnn_model *(*create)(void);
   void (*destroy)(hnn_model *m); /* NULL is fine */
   /* Another handle of the same parameters, for another thread: both can call at once, while nobody writes parameters. It cannot train
-   * or load, and goes before m does. */
+   * or load. The two are destroyed in any order: the parameters go with the last handle. */
   hnn_model *(*share)(const hnn_model *m);
   /* Threads inside a call; 0: all cores; at first 1. Results do not depend on it. */
   int (*threads)(hnn_model *m, int threads);

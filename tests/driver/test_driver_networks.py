@@ -279,6 +279,29 @@ def test_what_is_wrong():
         hnnc("check", "n.hnn", code=1, says=says)
 
 
+def test_other_files():
+    """What a file is that is no ONNX file, and where it ends too early."""
+    write("o.hnn", 'use o = onnx("o.onnx")\n')
+    torch = "torch.onnx.export"
+    good = read(os.path.join(NETWORKS, "mlp.onnx"))
+    for what, says, help in ((b"", "it is empty", False), (b"some text\n", "it is text", False), (b"\x93NUMPY\1\0", "an array of NumPy", False),
+                             (read(os.path.join(NETWORKS, "mlp.npz")), "it is a zip archive", False), (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file", False),
+                             (b"PK\3\4 archive/data.pkl", "`torch.save`", True), (b"\x80\2}q\0.", "`torch.save`", True),
+                             (struct.pack("<Q", 2) + b"{}", "it is a safetensors file", True), (bytes([7]), "a field has no number", True),
+                             (good[:1], "it is cut off", False), (good[:len(good) // 2], "it is cut off", False), (good[:-1], "it is cut off", False)):
+        write("o.onnx", what)
+        r = hnnc("check", "o.hnn", code=1, says=["cannot read `o.onnx`: ", says])
+        check((torch in r.out + r.err) == help, "%r" % what[:20], r)
+
+
+def test_nan_weights():
+    """A warning, with the name of the array: it is seen before anything is computed."""
+    w = tensor("bias", [3], [1, float("nan"), float("inf")])
+    network("w.onnx", [node("Add", ["x", "bias"], ["y"])], [info("x", ["B", 3])], [info("y", ["B", 3])], [w], 18)
+    write("w.hnn", 'use w = onnx("w.onnx")\n')
+    hnnc("check", "w.hnn", says="warning[nan]: the weight `bias` has 1 NaN among its 3 numbers, the first is number 1")
+
+
 def test_damaged_files():
     """Cut off anywhere, or with a byte changed: a message, or a network."""
     draw = random.Random(1)

@@ -85,6 +85,11 @@ def test_messages():
              ["did you mean `test_set`?"]),
             ("optimizer.lr=1", "override", "`optimizer.lr`: the file has no `use`, `data` or `plot` of the name `optimizer`", 11, 2,
              ["did you mean `train.optimizer.lr=1`?"]),
+            ("lr=1", "override", "the file has no constant `lr`", 1, 2, ["did you mean `train.optimizer.lr=1`?"]),
+            ("train.lr=3", "override", "`train` has no option `lr`", 7, 2, ["did you mean `train.optimizer.lr=3`?"]),
+            ("trian.steps=5", "override", "`trian.steps`: the file has no `use`, `data` or `plot` of the name `trian`", 7, 5,
+             ["did you mean `train.steps=5`?"]),
+            ("train.steps=NaN", "override", "`train.steps=NaN`: a value is a number, and NaN is none", 7, 5, []),
             ("train..x=1", "override", "`train..x=1` is not a path of names", 1, 10, ["`n=5`, `train.steps=100`, `train.optimizer.lr=1e-3`"])):
         r = hnnc("check", "m.hnn", text, code=1)
         check(r.err == wrong % (code, says, at, text, " "*(at - 1) + "^"*wide) + "".join("help: %s\n" % h for h in helps), text, r.err)

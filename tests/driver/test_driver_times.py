@@ -133,5 +133,14 @@ def test_wild_times_of_data():
              says=["error[not_finite]", "the times of `%s`, from 2." % method, "are not finite, or not in order"])
 
 
+def test_steps_used_up():
+    """What is said is true of the method that was used."""
+    for method in "dopri5", "tsit5", "dop853", "gauss16", "taylor":
+        write("used.hnn", "precision f64\nfn f(x: real, t: real) = cos(50*t) - x\n"
+              "report r = integrate(f, 1, dt = 100, steps = 2, method = %s(rtol = 1e-9, max_steps = 3))[-1]\n" % method)
+        r = hnnc("run", "used.hnn", "-q", "-o", "used", code=None, says=["`%s` used up its `max_steps` = 3" % method, "help: raise it, by `max_steps = 10^7`"])
+        check(r.code and (method == "dopri5" or "dopri5" not in r.out + r.err), method, r)
+
+
 TESTS = {k: v for k, v in globals().items() if k.startswith("test_")}
 raise SystemExit(main(TESTS))

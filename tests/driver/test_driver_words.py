@@ -167,11 +167,12 @@ def test_compile_into_a_new_folder():
 
 def test_left_out():
     """What is not in a library is said, and why."""
-    write("m.hnn", "fn generic(x) = x^2\nfn power(x: real, n: int) = x^n\nfn plain(x: real) = x + 1\nfn none() = 3\n")
+    write("m.hnn", "fn generic(x) = x^2\nfn power(x: real, n: int) = x^n\nfn plain(x: real) = x + 1\nfn none() = 3\nfn noisy(x: real) = x + normal(0, 1)\n")
     for _ in range(2):
         r = hnnc("compile", "m.hnn", says=["left out: fn `generic`: its argument `x` has no type", "left out: fn `power`: its argument `n` is no real",
-                                           "left out: fn `none`: it takes no arguments"])
-        check("`plain`" not in r.out and r.out.count("left out") == 3, "left out", r)
+                                           "left out: fn `none`: it takes no arguments",
+                                           "left out: fn `noisy`: it draws, at m.hnn:"])
+        check("`plain`" not in r.out and r.out.count("left out") == 4, "left out", r)
 
 
 def test_the_header_says_how_to_link():

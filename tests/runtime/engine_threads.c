@@ -105,12 +105,12 @@ int main(void) {
     job[k] = (Job){lib_abi_share(m), k, 0};
     if (!job[k].m || pthread_create(&thread[k], NULL, work, &job[k])) return 1;
   }
+  lib_destroy(m); /* the others keep its parameters */
   for (int k = 0; k < THREADS; k++) {
     pthread_join(thread[k], NULL);
     wrong += job[k].wrong;
     lib_destroy(job[k].m);
   }
-  lib_destroy(m);
   printf("%d wrong\n", wrong);
   return wrong != 0;
 }
