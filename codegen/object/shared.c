@@ -11,7 +11,7 @@
 size_t cg_shared_room(CgBytes *b, size_t n, size_t align) {
   const size_t at = (b->n + align - 1) / align * align, end = at + n;
   if (end > b->room) b->at = base_realloc(b->at, b->room = 2 * end);
-  memset(b->at + b->n, 0, end - b->n);
+  if (end > b->n) memset(b->at + b->n, 0, end - b->n); /* there may be none yet */
   b->n = end;
   return at;
 }
