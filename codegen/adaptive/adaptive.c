@@ -107,15 +107,11 @@ void gen_lane_begin(Loop *l) {
   gen_point_next(l, cg_i64(e, 1), lane->iv);
   cg_loop_end(e, lane);
   base_free(lane);
-  LLVMBasicBlockRef head = cg_block(e, ""), turn = cg_block(e, ""), after = cg_block(e, ""); /* times equal to the first */
-  LLVMBuildBr(l->b, head);
-  LLVMPositionBuilderAtEnd(l->b, head);
+  While turns = while_begin(l, ""); /* times equal to the first */
   V equal = LLVMBuildFCmp(l->b, LLVMRealOEQ, get(l, DUE), t0, "");
-  LLVMBuildCondBr(l->b, any(l, equal), turn, after);
-  LLVMPositionBuilderAtEnd(l->b, turn);
+  while_test(l, turns, any(l, equal));
   gen_point_due(l, equal, ODE_Y);
-  LLVMBuildBr(l->b, head);
-  LLVMPositionBuilderAtEnd(l->b, after);
+  while_end(l, turns);
   gen_point_write(l, still, l->o->times - 1);
 }
 
@@ -147,15 +143,11 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   If some = if_begin(l, any(l, flag(l, RUN)));
   gen_stage_rates(l, 0, ODE_Y, 0);
   gen_stage_first(l);
-  LLVMBasicBlockRef head = cg_block(e, "steps"), body = cg_block(e, ""), after = cg_block(e, "");
-  LLVMBuildBr(e->b, head);
-  LLVMPositionBuilderAtEnd(e->b, head);
+  While steps = while_begin(l, "steps");
   V last = prepare(l);
-  LLVMBuildCondBr(e->b, any(l, flag(l, RUN)), body, after);
-  LLVMPositionBuilderAtEnd(e->b, body);
+  while_test(l, steps, any(l, flag(l, RUN)));
   step(l, last);
-  LLVMBuildBr(e->b, head);
-  LLVMPositionBuilderAtEnd(e->b, after);
+  while_end(l, steps);
   if_end(l, some);
   gen_lane_bury(l);
 }

@@ -99,6 +99,25 @@ static inline void if_end(Loop *l, If i) {
   LLVMMoveBasicBlockAfter(i.after, LLVMGetInsertBlock(l->b));
   LLVMPositionBuilderAtEnd(l->b, i.after);
 }
+/* `while (condition) body`: what gives the condition stands between begin and test, the body between test and end. */
+typedef struct While {
+  LLVMBasicBlockRef head, body, after;
+} While;
+static inline While while_begin(Loop *l, const char *name) {
+  While w = {.head = cg_block(l->e, name)};
+  w.body = cg_block(l->e, ""), w.after = cg_block(l->e, "");
+  LLVMBuildBr(l->b, w.head);
+  LLVMPositionBuilderAtEnd(l->b, w.head);
+  return w;
+}
+static inline void while_test(Loop *l, While w, V c) {
+  LLVMBuildCondBr(l->b, c, w.body, w.after);
+  LLVMPositionBuilderAtEnd(l->b, w.body);
+}
+static inline void while_end(Loop *l, While w) {
+  LLVMBuildBr(l->b, w.head);
+  LLVMPositionBuilderAtEnd(l->b, w.after);
+}
 static inline V row_at(Loop *l, V at, int array) { return cg_gep_bytes(l->e, at, cg_i64(l->e, array * l->o->stride)); }
 static inline V load(Loop *l, V at, int array) { return cg_load(l->e, row_at(l, at, array), l->w); }
 static inline void store(Loop *l, V v, V at, int array) { cg_store(l->e, v, row_at(l, at, array)); }

@@ -378,14 +378,10 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   gen_stage_first(l);
   V h = get(l, H), still = LLVMBuildFCmp(l->b, LLVMRealOEQ, h, num(l, 0), "");
   put(l, HOLD, pick(l, still, num(l, 1), h));
-  LLVMBasicBlockRef head = cg_block(e, "steps"), body = cg_block(e, ""), after = cg_block(e, "");
-  LLVMBuildBr(e->b, head);
-  LLVMPositionBuilderAtEnd(e->b, head);
-  LLVMBuildCondBr(e->b, flag(l, RUN), body, after);
-  LLVMPositionBuilderAtEnd(e->b, body);
+  While steps = while_begin(l, "steps");
+  while_test(l, steps, flag(l, RUN));
   step(s);
-  LLVMBuildBr(e->b, head);
-  LLVMPositionBuilderAtEnd(e->b, after);
+  while_end(l, steps);
   if_end(l, runs);
   bury(s);
 }

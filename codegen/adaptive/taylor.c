@@ -209,15 +209,11 @@ void gen_taylor(Loop *l) {
   gen_lane_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   first_scale(l);
-  LLVMBasicBlockRef head = cg_block(l->e, "steps"), body = cg_block(l->e, ""), after = cg_block(l->e, "");
-  LLVMBuildBr(l->b, head);
-  LLVMPositionBuilderAtEnd(l->b, head);
+  While steps = while_begin(l, "steps");
   prepare(l);
-  LLVMBuildCondBr(l->b, any(l, flag(l, RUN)), body, after);
-  LLVMPositionBuilderAtEnd(l->b, body);
+  while_test(l, steps, any(l, flag(l, RUN)));
   step(l);
-  LLVMBuildBr(l->b, head);
-  LLVMPositionBuilderAtEnd(l->b, after);
+  while_end(l, steps);
   if_end(l, some);
   gen_lane_bury(l);
 }

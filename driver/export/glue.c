@@ -166,8 +166,7 @@ static GlueFn described(const Glue *g, const Function *x) {
   GlueFn f = {.kind = GLUE_FUNCTION, .wrapper = x->name, .what = arena_printf(mem, "%s `%s`", x->kind, x->name)};
   if (x->plain) {
     f.kind = GLUE_PRODUCT;
-    for (int k = 0; k < PRODUCT_KINDS; k++)
-      if (!strcmp(x->kind, pass_product_name[k])) f.what = arena_printf(mem, product_says[k], g->all.list.at[x->of]->name);
+    f.what = arena_printf(mem, product_says[x->product], g->all.list.at[x->of]->name);
   } else if (x->gradient) {
     f.kind = GLUE_GRADIENT, f.wrapper = arena_printf(mem, "gradient_%s", x->cname), f.what = "";
   } else if (x->mean) {

@@ -28,9 +28,7 @@ static const char *asked(hnnc_model *m, size_t k) {
   if (!strcmp(x->kind, "report") && shadowed(all, x)) return arena_printf(m->mem, "report_%s", x->name);
   if (!x->plain) return x->name;
   const char *of = asked(m, x->of);
-  int kind = 0;
-  while (strcmp(pass_product_name[kind], x->kind)) kind++;
-  *vec_push(&m->opt.product) = (struct Product){kind, of};
+  *vec_push(&m->opt.product) = (struct Product){x->product, of};
   return x->name;
 }
 

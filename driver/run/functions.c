@@ -74,13 +74,11 @@ bool functions_product(Session *s, Functions *all, ProductKind kind, size_t of, 
   const Fn *f = base->plain ? base->plain : base->fn;
   if (!pass_has_product(f, kind)) return false;
   for (*number = 0; *number < all->list.n; ++*number)
-    if (all->list.at[*number]->plain && all->list.at[*number]->of == of &&
-        !strcmp(all->list.at[*number]->kind, pass_product_name[kind]))
-      return true;
+    if (all->list.at[*number]->plain && all->list.at[*number]->of == of && all->list.at[*number]->product == kind) return true;
   const char *made = arena_printf(s->model->mem, "%s_%s", base->name, pass_product_name[kind]);
   Fn *whole = pass_product(&s->passes, f, kind, true);
   Function *x = add(all, made, pass_product_name[kind], whole, base->at);
-  x->of = of, x->owned = whole, x->plain = pass_product(&s->passes, f, kind, false);
+  x->of = of, x->product = kind, x->owned = whole, x->plain = pass_product(&s->passes, f, kind, false);
   x->slope = x->plain->out.n;
   x->moved = base_zeroed(f->in.n + 1, sizeof *x->moved);
   for (uint32_t k = 0; kind == PRODUCT_VJP && k < f->in.n; k++)

@@ -21,6 +21,7 @@ typedef struct Function {
   Memory memory;
   const Pattern **pattern; /* by result; NULL: none has one */
   size_t of;               /* of a product: number of the function that it is taken of */
+  ProductKind product;     /* and which one it is */
 } Function;
 
 typedef struct Functions {

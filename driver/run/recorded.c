@@ -17,6 +17,13 @@ static bool damaged(const RtRun *run, RtError *err, const char *key, const char 
   return false;
 }
 
+static bool texts(const RtRun *run, const char *key) {
+  const char *name;
+  json_t *x;
+  json_object_foreach((json_t *)rt_run_get(run, key), name, x) if (!json_is_string(x)) return false;
+  return true;
+}
+
 /* Whether it has what a run needs, each of its kind: what is edited or damaged is met here. */
 static bool manifest_fits(const RtRun *run, RtError *err) {
   static const struct {
@@ -29,7 +36,6 @@ static bool manifest_fits(const RtRun *run, RtError *err) {
               {"sources", JSON_OBJECT, false}, {"files", JSON_OBJECT, false},     {"params", JSON_STRING, false}};
   static const char *const kind[] = {"be an object", "be a list", "be a text", "be a whole number"};
   size_t k;
-  const char *name;
   json_t *x;
   for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
     const json_t *v = rt_run_get(run, want[i].key);
@@ -37,10 +43,8 @@ static bool manifest_fits(const RtRun *run, RtError *err) {
     if (!v || json_typeof(v) != want[i].type)
       return damaged(run, err, want[i].key, kind[want[i].type], v ? "" : ", and is missing");
   }
-  json_object_foreach((json_t *)rt_run_get(run, "sources"), name, x) if (!json_is_string(x)) return damaged(run, err, "sources",
-                                                                                                            "hold texts", "");
-  json_object_foreach((json_t *)rt_run_get(run, "files"), name, x) if (!json_is_string(x)) return damaged(run, err, "files",
-                                                                                                          "hold texts", "");
+  if (!texts(run, "sources")) return damaged(run, err, "sources", "hold texts", "");
+  if (!texts(run, "files")) return damaged(run, err, "files", "hold texts", "");
   json_array_foreach((json_t *)rt_run_get(run, "overrides"), k, x) if (!json_is_string(x)) break;
   if (k < json_array_size(rt_run_get(run, "overrides"))) return damaged(run, err, "overrides", "hold texts", "");
   json_array_foreach((json_t *)rt_run_get(run, "plots"), k, x) if (!json_is_object(x)) break;
@@ -122,8 +126,9 @@ int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_el
     return session_fail(s, EXIT_IO, kind, (Span){0},
                         "`%s`, which `%s` reads, is not what the run was started with: put it back, %s", path, s->model->path,
                         or_else);
+  if (s->opt->ask) return 0;
   data_fingerprint(s, data);
-  if (s->opt->ask || !strcmp(recorded_text(run, "data_hash"), data)) return 0;
+  if (!strcmp(recorded_text(run, "data_hash"), data)) return 0;
   return session_fail(s, EXIT_IO, kind, (Span){0},
                       "the data that `%s` reads are not what the run was started with: put them back, %s", s->model->path, or_else);
 }

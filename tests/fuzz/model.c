@@ -2,6 +2,7 @@
  * an error must verify before and after deriving; what it says about the bytes is free. */
 #include "frontend/model.h"
 #include "passes/passes.h"
+#include "tests/fuzz/lower.h"
 
 #include <stdlib.h>
 
@@ -14,16 +15,6 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   Flops x = pass_flops(a), y = pass_flops(b);
   if (a->inst.n + b->inst.n > 150 || x.per_sample + x.once + y.per_sample + y.once > 20000) return FIELD_UNDECIDED;
   return pass_decide(NULL, a, b, r);
-}
-
-/* Derives only what is small: a mutation may ask for a million layers. */
-static void lower(const Fn *f, Diag *diag) {
-  if (ir_verify(f, stderr)) abort();
-  if (f->inst.n > 3000) return;
-  Fn *derived = pass_derive(NULL, f, diag), *lower = derived ? pass_lower(NULL, f, MEMORY_STORED, NULL, diag) : NULL;
-  if (derived && (ir_verify(derived, stderr) || ir_verify(lower, stderr))) abort();
-  ir_fn_destroy(derived);
-  ir_fn_destroy(lower);
 }
 
 /* By the parameters that it has of those that are moved. */

@@ -3,6 +3,7 @@
 #include "frontend/model.h"
 #include "passes/passes.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/fuzz/lower.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,6 @@ static const unsigned char *bytes(void *ctx, Arena *mem, const char *path, size_
   if (g->size) memcpy(copy, g->data, g->size);
   *size = g->size;
   return copy;
-}
-
-static void lower(const Fn *f, Diag *diag) {
-  if (ir_verify(f, stderr)) abort();
-  if (f->inst.n > 3000) return;
-  Fn *derived = pass_derive(NULL, f, diag), *lower = derived ? pass_lower(NULL, f, MEMORY_STORED, NULL, diag) : NULL;
-  if (derived && (ir_verify(derived, stderr) || ir_verify(lower, stderr))) abort();
-  ir_fn_destroy(derived);
-  ir_fn_destroy(lower);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
