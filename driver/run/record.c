@@ -39,13 +39,8 @@ void runner_build(char out[BUILD_TEXT]) {
 }
 
 /* Of each file that the model reads: what it held. */
-static json_t *files_json(const Session *s) {
-  json_t *files = json_object();
-  char hash[DATA_HASH];
-  const char *path;
-  for (uint32_t k = 0; (path = data_file(s, k)); k++)
-    if (!json_object_get(files, path)) data_file_fingerprint(path, hash), json_object_set_new(files, path, json_string(hash));
-  return files;
+static void add_file(void *files, const char *path, const char hash[DATA_HASH]) {
+  json_object_set_new(files, path, json_string(hash));
 }
 
 void record_run(Runner *r) {
@@ -56,10 +51,11 @@ void record_run(Runner *r) {
   rt_run_set(r->run, "model", json_string(s->model->path));
   rt_run_set(r->run, "model_hash", json_string(r->hash));
   char data[DATA_HASH], build[BUILD_TEXT];
-  data_fingerprint(s, data);
+  json_t *files = json_object();
+  data_fingerprint(s, add_file, files, data);
   runner_build(build);
   rt_run_set(r->run, "data_hash", json_string(data));
-  rt_run_set(r->run, "files", files_json(s));
+  rt_run_set(r->run, "files", files);
   rt_run_set(r->run, "build", json_string(build));
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));

@@ -127,7 +127,7 @@ int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_el
                         "`%s`, which `%s` reads, is not what the run was started with: put it back, %s", path, s->model->path,
                         or_else);
   if (s->opt->ask) return 0;
-  data_fingerprint(s, data);
+  data_fingerprint(s, NULL, NULL, data);
   if (!strcmp(recorded_text(run, "data_hash"), data)) return 0;
   return session_fail(s, EXIT_IO, kind, (Span){0},
                       "the data that `%s` reads are not what the run was started with: put them back, %s", s->model->path, or_else);

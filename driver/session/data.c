@@ -373,15 +373,27 @@ int data_make(Session *s, const Data *d) {
 
 const RtSet *data_native(Session *s, const Data *d) { return s->model->f64 ? data_set(s, d) : &s->native_set[index_of(s, d)]; }
 
-bool data_hash_file(struct XXH3_state_s *state, const char *path) {
+/* Of a file that is read once, for two hashes; `also`: NULL, or the other. */
+static bool hash_file(XXH3_state_t *state, XXH3_state_t *also, const char *path) {
   char buf[1 << 16];
   RtError e;
   FILE *f = rt_file_regular(path, &e) ? fopen(path, "rb") : NULL;
   if (!f) return false;
-  for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
+  for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) {
+    XXH3_128bits_update(state, buf, n);
+    if (also) XXH3_128bits_update(also, buf, n);
+  }
   bool ok = !ferror(f);
   fclose(f);
   return ok;
+}
+
+bool data_hash_file(struct XXH3_state_s *state, const char *path) { return hash_file(state, NULL, path); }
+
+static XXH3_state_t *begin(void) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  return state;
 }
 
 static void digest(XXH3_state_t *state, char out[DATA_HASH]) {
@@ -390,7 +402,8 @@ static void digest(XXH3_state_t *state, char out[DATA_HASH]) {
   snprintf(out, DATA_HASH, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
 }
 
-const char *data_file(const Session *s, uint32_t k) {
+/* The files that the model reads, in a run's order: NULL past the last. */
+static const char *data_file(const Session *s, uint32_t k) {
   const Model *m = s->model;
   for (uint32_t i = 0; i < m->ndata; i++)
     if (m->data[i]->kind == DATA_READ && !k--) return m->data[i]->path;
@@ -398,17 +411,20 @@ const char *data_file(const Session *s, uint32_t k) {
 }
 
 /* A file that cannot be read counts as empty: making its set will say so. */
-void data_fingerprint(const Session *s, char out[DATA_HASH]) {
-  XXH3_state_t *state = XXH3_createState();
-  XXH3_128bits_reset(state);
+void data_fingerprint(const Session *s, DataFileHash *each, void *ctx, char out[DATA_HASH]) {
+  XXH3_state_t *all = begin();
   const char *path;
-  for (uint32_t k = 0; (path = data_file(s, k)); k++) (void)data_hash_file(state, path);
-  digest(state, out);
+  char own[DATA_HASH];
+  for (uint32_t k = 0; (path = data_file(s, k)); k++) {
+    XXH3_state_t *one = each ? begin() : NULL;
+    (void)hash_file(all, one, path);
+    if (one) digest(one, own), each(ctx, path, own);
+  }
+  digest(all, out);
 }
 
 void data_file_fingerprint(const char *path, char out[DATA_HASH]) {
-  XXH3_state_t *state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  (void)data_hash_file(state, path);
+  XXH3_state_t *state = begin();
+  (void)hash_file(state, NULL, path);
   digest(state, out);
 }

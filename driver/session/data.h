@@ -11,11 +11,10 @@ const RtSet *data_native(Session *s, const Data *d); /* in the model's precision
 RtSet *data_empty(Session *s, const Data *d, int64_t n); /* room for n samples, to be filled: it is then made; NULL: no memory */
 
 enum { DATA_HASH = 40 };
-/* Of the contents of every file that the model reads, into out. */
-void data_fingerprint(const Session *s, char out[DATA_HASH]);
-/* The same of one file; and the files that the model reads, in a run's order: NULL past the last. */
+/* Of the contents of every file that the model reads, into out; each (or NULL) is told that of each file, which is read once. */
+typedef void DataFileHash(void *ctx, const char *path, const char hash[DATA_HASH]);
+void data_fingerprint(const Session *s, DataFileHash *each, void *ctx, char out[DATA_HASH]);
 void data_file_fingerprint(const char *path, char out[DATA_HASH]);
-const char *data_file(const Session *s, uint32_t k);
 struct XXH3_state_s;
 bool data_hash_file(struct XXH3_state_s *state, const char *path); /* false: it cannot be read whole */
 
