@@ -147,11 +147,14 @@ static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc) {
                                                                 : t->term->K <= e->target->tune->gemm_taps ? (int)t->term->K
                                                                                                            : 1;
   const CgGemmTerm *m = t->term;
-  const CgGemmLoop *l = &m->loop[t->depth];
-  const bool inner = t->depth == m->nloop;
-  const GemmPair first = {{t->a, t->x}, {cg_i64(e, inner ? m->as_k : l->a), inner ? m->ldx : l->x}};
-  if (!inner) gemm_sum(e, first, l->n, 1, acc, n, add_turn, t);
-  else gemm_sum(e, first, m->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
+  if (t->depth == m->nloop) {
+    const GemmPair first = {{t->a, t->x}, {cg_i64(e, m->as_k), m->ldx}};
+    gemm_sum(e, first, m->K, t->splits > unroll ? t->splits : unroll, acc, n, add_term, t);
+  } else {
+    const CgGemmLoop *l = &m->loop[t->depth];
+    const GemmPair first = {{t->a, t->x}, {cg_i64(e, l->a), l->x}};
+    gemm_sum(e, first, l->n, 1, acc, n, add_turn, t);
+  }
 }
 
 static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {

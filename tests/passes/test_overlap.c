@@ -62,6 +62,7 @@ static void check(const Case *c) {
     CU_FAIL("another function");
   }
   if (overlapping(c)) CU_ASSERT_EQUAL(count(g, OP_unwindow), 0);
+  pass_run_finish(&run);
   ir_fn_destroy(f);
   ir_fn_destroy(g);
 }
@@ -109,6 +110,7 @@ static void test_products(void) {
     PassRun run = {0};
     Fn *f = adjoint(&c), *g = pass_overlap(&run, f);
     CU_ASSERT_EQUAL(count(g, OP_dot), (uint32_t)products[k]);
+    pass_run_finish(&run);
     ir_fn_destroy(f);
     ir_fn_destroy(g);
   }
