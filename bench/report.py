@@ -13,6 +13,9 @@ METHOD = """## How it is measured
 - A peer gets the same data and the same start parameters from files, and its result must agree with hnnc's before any time
   counts: the losses before each of K training steps, or the end of the orbits. What agreed how well is in the last
   table. {differ}
+- Orbits (`orbits-...`) are compared at equal error against results in extended precision: hnnc has the tolerance that its model says, a
+  peer the loosest (a power of ten) whose error is not above hnnc's, or its best where none reaches that and it is at most ten times hnnc's. Both errors stand in
+  the row, in the unit of the positions.
 - Pairs: hnnc, peer, peer, hnnc, ..., at least {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
   hnnc's; the median of the pairs, and the lowest and the highest.
 {clock}- Compilation is never in the time of a step.
@@ -38,8 +41,8 @@ def figure(x, digits=3):
 def ratio(r):
     if "ratio" not in r:
         return "differs" if "disagrees" in r else "–"
-    q = r["ratio"]
-    return f"**{figure(q['median'])}** ({figure(q['low'])}–{figure(q['high'])})"
+    q, error = r["ratio"], f", error {r['error']:.1e}" if r.get("error") else ""
+    return f"**{figure(q['median'])}** ({figure(q['low'])}–{figure(q['high'])}){error}"
 
 
 def table(head, rows):
@@ -57,13 +60,17 @@ def peers_of(results):
     return [n for n in names if any("ratio" in r["peers"].get(n, {}) for r in results)]
 
 
+def error_of(result):
+    return f", error {result['quality']:.1e}" if "quality" in result else ""
+
+
 def run_table(results):
     names = peers_of(results)
     rows = []
     for r in results:
         t = r["hnnc_s"]
         rows.append([r["workload"], f"{figure(in_units(r, t['median']))} ({figure(in_units(r, t['low']))}–"
-                     f"{figure(in_units(r, t['high']))}) {r['unit']}", f"{100 * r['share']:.0f} %" if "share" in r else "",
+                     f"{figure(in_units(r, t['high']))}) {r['unit']}{error_of(r)}", f"{100 * r['share']:.0f} %" if "share" in r else "",
                      *[ratio(r["peers"].get(n, {})) for n in names], r["reach"], f"{r['load']:.1f}"])
     return table(["workload", "hnnc", "of peak", *names, "reach", "load"], rows)
 

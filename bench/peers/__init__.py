@@ -13,6 +13,12 @@ where `data` and `start` (the start parameters in the order of the model's) are 
 `build` raises Missing, with the reason, for what the peer cannot do.
 """
 
+import os
+
+import numpy as np
+
+from workloads import error
+
 
 class Missing(Exception):
     """Not a fault: this peer cannot do this workload, for the reason given."""
@@ -32,6 +38,23 @@ class Stepping:
         return self.losses
 
 
+def loosest(spec, tolerances, solve):
+    """Of `tolerances`, from the tightest on, the last whose result has no larger error than hnnc's (the tightest has not always the least),
+    or that of the least error if none has and it is at most ten times as large."""
+    right, found, best, least = np.load(os.path.join(spec["folder"], "right.npy")), None, None, np.inf
+    for tol in tolerances:
+        off = error(solve(tol), right)
+        if off < least:
+            best, least = tol, off
+        if off <= spec["quality"]:
+            found = tol
+        elif not off <= 10 * max(spec["quality"], least):
+            break
+    if found is None and not least <= 10 * spec["quality"]:
+        raise Missing(f"its least error is {least:.1e}, hnnc's {spec['quality']:.1e}")
+    return found or best
+
+
 # name: (module, virtual environment below bench/venv, what it is)
 PEERS = {
     "jax": ("peers.jax_peer", "", "JAX, latest: K steps in one jit(lax.scan), buffers donated, optax"),
@@ -44,6 +67,10 @@ PEERS = {
     "numpy": ("peers.numpy_peer", "", "NumPy, arrays over the ensemble or the ring"),
     "blas": ("peers.blas_peer", "", "the HNN step derived by hand, NumPy on OpenBLAS"),
     "heyoka": ("peers.heyoka_peer", "", "heyoka, Taylor in batch mode, loosest tolerance with no larger energy error; variational equations for gradients"),
+    "rebound": ("peers.rebound_peer", "", "REBOUND: IAS15, its loosest epsilon with no larger error"),
+    "whfast": ("peers.whfast_peer", "", "REBOUND: WHFast with correctors, its longest step with no larger error"),
+    "scipy": ("peers.scipy_peer", "", "SciPy: solve_ivp with DOP853 over NumPy, its loosest tolerance with no larger error"),
+    "diffrax": ("peers.diffrax_peer", "", "diffrax: Dopri8 in f64, its loosest tolerance with no larger error"),
     "casadi": ("peers.casadi_peer", "", "CasADi, SX functions, fold over the steps, its virtual machine; sparse matrices by its colouring"),
     "casadi-c": ("peers.casadi_c_peer", "", "CasADi's generated C for sparse matrices, gcc -O3 -march=native"),
 }

@@ -4,7 +4,7 @@ The neural ODE goes the way of its notebooks: first-order variational equations 
 import heyoka as hy
 import numpy as np
 
-from peers import Missing, Stepping
+from peers import Missing, Stepping, loosest
 
 
 def versions():
@@ -33,10 +33,7 @@ class Kepler:
         raise Missing("no tolerance reaches the error of the energy")
 
     def make(self, tol):
-        x, y, u, v = hy.make_vars("x", "y", "u", "v")
-        r3 = (x * x + y * y) ** -1.5
-        system = [(x, u), (y, v), (u, -x * r3), (v, -y * r3)]
-        self.ta = hy.taylor_adaptive_batch(system, np.zeros((4, self.lanes)), tol=tol)
+        self.ta = hy.taylor_adaptive_batch(ellipse(), np.zeros((4, self.lanes)), tol=tol)
 
     def energy(self, s):
         return (s[2] ** 2 + s[3] ** 2) / 2 - 1 / np.sqrt(s[0] ** 2 + s[1] ** 2)
@@ -56,6 +53,74 @@ class Kepler:
     def check(self):
         self.run()
         return self.out.T.ravel()
+
+
+def ellipse():
+    x, y, u, v = hy.make_vars("x", "y", "u", "v")
+    r3 = (x * x + y * y) ** -1.5
+    return [(x, u), (y, v), (u, -x * r3), (v, -y * r3)]
+
+
+def learned(start):
+    """H = net(q, p) + (q^2 + p^2)/2; heyoka wants all weights, row by row, then all biases."""
+    q, p = hy.make_vars("q", "p")
+    flat = np.concatenate([start[k].ravel() for k in (0, 2, 4, 1, 3, 5)])
+    energy = hy.model.ffnn(inputs=[q, p], nn_hidden=[32, 32], n_out=1, activations=[hy.tanh, hy.tanh, lambda z: z],
+                           nn_wb=[float(x) for x in flat])[0] + (q * q + p * p) / 2
+    return [(q, hy.diff(energy, p)), (p, -hy.diff(energy, q))]
+
+
+class Orbits:
+    """One orbit, or batches of the SIMD width in turn, from the states to the end; the loosest tolerance that is as exact as hnnc."""
+
+    def __init__(self, spec, system, states, tight):
+        self.system, self.states, self.span = system, states, spec["config"]["span"]
+        self.lanes = hy.recommended_simd_size() if len(states) > 1 else 1
+        if len(states) % self.lanes:
+            raise Missing(f"the ensemble is no multiple of {self.lanes} orbits")
+        self.tol = loosest(spec, [10.0**-k for k in range(tight, 5, -1)], self.solved)
+        hy.llvm_state.clear_memcache()
+
+    def make(self, tol):
+        one = self.states[0]
+        if self.lanes == 1:
+            self.ta = hy.taylor_adaptive(self.system, list(one), tol=tol)
+        else:
+            self.ta = hy.taylor_adaptive_batch(self.system, np.repeat(one[:, None], self.lanes, 1), tol=tol)
+
+    def solved(self, tol):
+        self.make(tol)
+        return self.check()
+
+    def compile(self):
+        self.make(self.tol)
+
+    def run(self):
+        out = np.empty_like(self.states)
+        for k in range(0, len(out), self.lanes):
+            part = self.states[k:k + self.lanes]
+            if self.lanes == 1:
+                self.ta.time, self.ta.state[:] = 0.0, part[0]
+            else:
+                self.ta.set_time(0.0)
+                self.ta.state[:] = part.T
+            self.ta.propagate_until(self.span)
+            out[k:k + self.lanes] = self.ta.state.T
+        self.out = out
+        return 1
+
+    def check(self):
+        self.run()
+        return self.out.ravel()
+
+
+def orbits(spec, data, start):
+    q, p = data
+    states = np.concatenate([q, p], -1).reshape(len(q), -1)
+    if spec["family"] == "bodies":
+        n = q.shape[1]
+        return Orbits(spec, hy.model.nbody(n, masses=spec["config"]["mass"], Gconst=spec["config"]["G"]), states, 17)
+    return Orbits(spec, ellipse() if spec["family"] == "ellipses" else learned(start), states, 17)
 
 
 class Points:
@@ -126,6 +191,8 @@ class NeuralOde(Stepping):
 def build(spec, data, start):
     if spec["family"] == "kepler":
         return Kepler(spec, data)
+    if spec["family"] in ("bodies", "ellipses", "learned"):
+        return orbits(spec, data, start)
     if spec["family"] == "cr3bp":
         return Points(spec, data)
     if spec["family"] == "node":

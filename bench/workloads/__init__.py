@@ -6,12 +6,14 @@ kind `call`: a function of the data, without parameters; what is compared is its
 """
 from dataclasses import dataclass, field
 
+import numpy as np
+
 
 @dataclass
 class Workload:
     name: str                 # as on the command line
     family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian,
-                              # cr3bp, density, density-score, conv, hgn
+                              # cr3bp, density, density-score, conv, hgn, bodies, ellipses, learned
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
     entry: str                # the loss that is trained, or the function that is called
@@ -26,15 +28,21 @@ class Workload:
     reach: str = ""           # what it should come to, in words
     out: int = 0              # numbers a sample that the function gives, if not as many as it takes
     quality: object = None    # values -> error of the method; peers of another method may not have a larger one
+    exact: object = None      # start parameters -> the right result, instead: then every peer is one of another method
 
     @property
     def batch(self):
         return len(next(iter(self.data.values())))
 
 
+def error(values, right):
+    """The largest of the final positions, in their unit. `right`: [..., 2 d], positions first."""
+    return float(np.max(np.abs(np.reshape(values, right.shape) - right)[..., :right.shape[-1] // 2]))
+
+
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, rollout
+    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, orbits, rollout
     found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads() + density.workloads()
-    found += conv.workloads() + cr3bp.workloads()
+    found += conv.workloads() + cr3bp.workloads() + orbits.workloads()
     return {w.name: w for w in found}
