@@ -63,7 +63,8 @@ typedef void (*HnnKernel)(const HnnCall *);
 typedef struct HnnKernelInfo { /* exported as the constant <symbol>_info beside each function */
   int32_t tile;                /* T; 0 for a shared function */
   int32_t f64;
-  HnnKernel few; /* the same with other tiles, faster for at most few_most samples, or NULL */
+  int32_t at_once; /* tiles that are done at once where a call has as many: calls had best begin and end with whole ones */
+  HnnKernel few;   /* the same with other tiles, faster for at most few_most samples, or NULL */
   int32_t few_tile, few_most;
   int64_t scratch_bytes;   /* enough for both */
   int64_t flop_per_sample; /* counted from the IR, per sample of a tile */

@@ -128,7 +128,7 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
 static void tiles(Gen *g, Frame *fr, const char *symbol) {
   LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
   LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
-  unsigned together = fr->p->ncut ? 1 : fr->p->form.together;
+  const unsigned together = fr->p->form.together;
   LLVMBasicBlockRef none = cg_block(g->e, ""), start = cg_block(g->e, "");
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), start, none);
   LLVMPositionBuilderAtEnd(g->e->b, none);
@@ -151,6 +151,7 @@ static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, c
   int64_t scratch = main->scratch > other->scratch ? main->scratch : other->scratch;
   LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->form.tile : 0),
                           cg_i32(e, e->f64),
+                          cg_i32(e, (int32_t)main->form.together),
                           few ? few : LLVMConstNull(e->ptr),
                           cg_i32(e, few ? (int32_t)other->form.tile : 0),
                           cg_i32(e, few ? (int32_t)forms->most : 0),

@@ -116,6 +116,7 @@ static void gemm_inner(Gen *g, Product *x) {
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));
   CgGemm m = {.M = x->d.label[x->m.row].n, .lanes = g->e->tile, .term = &term, .nterm = 1, .done = gemm_rows, .ctx = &ctx};
   if (place) m.places = place->n;
+  m.in_pairs = x->fr->p->form.together > 1 && g->unit == g->e->vl;
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
   g->kernel->gemm(g->e, &m);
 }

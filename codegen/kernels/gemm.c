@@ -196,7 +196,7 @@ static int splits_for(const CgEmit *e, int64_t sums) {
 
 static void tile(CgEmit *e, Tile *t) {
   LLVMValueRef acc[GEMM_MAX_ACC * 2];
-  t->splits = splits_for(e, t->rows * columns(t));
+  t->splits = splits_for(e, t->rows * (t->g->in_pairs ? 2 : columns(t)));
   start_sums(e, t, acc);
   for (int i = 0; i < t->g->nterm; i++) {
     t->term = &t->g->term[i];
@@ -261,6 +261,7 @@ static void place_block(CgEmit *e, void *ctx, LLVMValueRef at) {
 static int64_t tile_places(const CgEmit *e, const Nest *n) {
   const int64_t places = n->g->places, least = GEMM_TUNED(e, gemm_splits);
   if (!cg_many_regs(e->target) || n->nv > 1) return 1;
+  if (n->g->in_pairs) return 2;
   int64_t rows = gemm_rows(n->g->M, gemm_max_rows(e, 2)), np = (least + rows - 1) / rows;
   if (np < 2) np = 2;
   if (np > e->target->tune->gemm_places) np = e->target->tune->gemm_places;

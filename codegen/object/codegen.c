@@ -93,10 +93,10 @@ void cg_destroy(Cg *cg) {
 }
 
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
-  const int64_t many = cg->machine.target.tune->many_samples;
   const uint32_t n = gen_shares(cg->machine.target.tune, f);
   for (uint32_t k = 0; k < n; k++)
-    *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = base_strdup(symbol), .share = {k, n}, .samples = samples < many ? samples : many};
+    *vec_push(&cg->fn) = (CgFn){
+      .f = f, .symbol = base_strdup(symbol), .share = {k, n}, .samples = plan_samples(&cg->machine.target, f->f64, samples)};
 }
 
 void cg_add(Cg *cg, const Fn *f, const char *symbol) {

@@ -140,8 +140,10 @@ struct Plan {
   bool *live;
 };
 
-/* The tile that suits f. */
-PlanForm plan_tiles(const Fn *f, const CgTarget *t);
+/* The number of samples that code is made for, if it is to run over so many: of the larger ones few differ. */
+int64_t plan_samples(const CgTarget *t, bool f64, int64_t samples);
+/* The tile that suits f, for that many samples (0: unknown). */
+PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples);
 /* The forms in which f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
  * for at most `most` samples. The caller destroys the n plans. plan_cost.c */
 typedef struct PlanForms {

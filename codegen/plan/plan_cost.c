@@ -136,7 +136,8 @@ static PlanForms one_form(Plan *p, Plan *other) {
 
 /* With an unknown number of samples, a form of its own for a few of them has to pay. */
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples) {
-  PlanForm tiles = plan_tiles(f, t), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
+  PlanForm tiles = plan_tiles(f, t, samples),
+           single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
   const bool stages = stages_are_lanes(f);
   Plan *p = plan_create(f, form == CG_SINGLE || stages ? single : tiles, t);
   if (stages || HNNC_WITHOUT_SINGLE || form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f))

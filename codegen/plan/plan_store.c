@@ -416,11 +416,19 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
   }
 }
 
+/* Pieces take a tile each. */
+static void singly(Plan *p) {
+  p->form.together = 1;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    if (p->group.at[k]->body) singly(p->group.at[k]->body);
+}
+
 void plan_finish(Plan *p) {
   Finish x = {0};
   uint32_t clock = 1;
   number(p, &clock);
   plan_cut(p);
+  if (p->ncut) singly(p);
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);

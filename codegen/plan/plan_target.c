@@ -66,13 +66,45 @@ static bool long_orbit(const CgTuning *t, const Fn *f) {
   return false;
 }
 
+/* Whether any operation of f, or of its bodies, is of this kind. */
+static bool has_op(const Fn *f, Op op) {
+  for (uint32_t v = 1; v < f->inst.n; v++)
+    if (f->inst.at[v].op == op) return true;
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (has_op(f->sub.at[k], op)) return true;
+  return false;
+}
+
+/* A batch of an odd number of vectors whose last is a tile of its own: more of them, and as long as it is padded. */
+static bool odd(const CgTuning *t, unsigned vl, int64_t samples) {
+  const int64_t vectors = (samples + vl - 1) / vl;
+  return vectors % 2 && vectors <= t->pair_padded;
+}
+
+int64_t plan_samples(const CgTarget *t, bool f64, int64_t samples) {
+  const int64_t many = t->tune->many_samples, vl = cg_lanes(t, f64);
+  return samples < many ? samples : t->full && odd(t->tune, (unsigned)vl, samples) ? many / vl / 2 * 2 * vl + vl : many;
+}
+
+/* Products of a full-width core take half the time that they take elsewhere, and all around them (weight gradients read and written
+ * once a tile, calls, starts of loops) as long as there: tiles of two vectors halve it. Register tiles of convolutions have
+ * several pixels. */
+static void in_pairs(PlanForm *form, const CgTuning *t, int64_t samples) {
+  if (samples && samples <= form->vl) return;
+  if (samples && !odd(t, form->vl, samples)) form->tile = 2 * form->vl;
+  else form->together = HNN_AT_ONCE;
+}
+
 /* Two vectors a tile hide the latency of straight code, and register tiles of products need them where
  * there are few registers. With many, products run as fast on one, and fewer samples of a batch that is no multiple of the
  * tile are padding. Long code keeps the machine busy with one, too, and with two it takes LLVM twice as long. */
-PlanForm plan_tiles(const Fn *f, const CgTarget *t) {
+PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
   const CgTuning *tune = t->tune;
-  const bool one = has_product(tune, f) || plan_length(f) > tune->one_vector_from || long_orbit(tune, f);
+  const bool product = has_product(tune, f), long_code = plan_length(f) > tune->one_vector_from,
+             one = product || long_code || long_orbit(tune, f);
   unsigned nv = cg_many_regs(t) && one ? 1 : 2, vl = cg_lanes(t, f->f64);
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
-  return (PlanForm){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
+  PlanForm form = {.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
+  if (t->full && nv == 1 && product && !long_code && !has_op(f, OP_ode) && !has_op(f, OP_window)) in_pairs(&form, tune, samples);
+  return form;
 }

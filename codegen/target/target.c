@@ -92,30 +92,31 @@ typedef struct CpuRow {
   unsigned bits;
   bool fma;
   const char *needs;
+  bool full;
 } CpuRow;
 static const CpuRow cpu_row[] = {
   /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
-  {"x86-64", 128, false, ""},
-  {"x86-64-v2", 128, false, V2},
-  {"x86-64-v3", 256, true, V3},
-  {"x86-64-v4", 512, true, V4},
-  {"haswell", 256, true, V3},
-  {"broadwell", 256, true, V3},
-  {"skylake", 256, true, V3},
-  {"alderlake", 256, true, V3 " gfni"},
-  {"skylake-avx512", 512, true, V4},
-  {"cascadelake", 512, true, V4 " avx512vnni"},
-  {"icelake-server", 512, true, ICE},
-  {"icelake-client", 512, true, ICE},
-  {"sapphirerapids", 512, true, ICE},
-  {"tigerlake", 512, true, ICE},
-  {"znver1", 256, true, V3},
-  {"znver2", 256, true, V3},
-  {"znver3", 256, true, V3},
-  {"znver4", 512, true, ICE},
-  {"znver5", 512, true, ICE},
-  {"sandybridge", 256, false, V2 " avx"},
-  {"ivybridge", 256, false, V2 " avx"},
+  {"x86-64", 128, false, "", false},
+  {"x86-64-v2", 128, false, V2, false},
+  {"x86-64-v3", 256, true, V3, false},
+  {"x86-64-v4", 512, true, V4, false},
+  {"haswell", 256, true, V3, false},
+  {"broadwell", 256, true, V3, false},
+  {"skylake", 256, true, V3, false},
+  {"alderlake", 256, true, V3 " gfni", false},
+  {"skylake-avx512", 512, true, V4, false},
+  {"cascadelake", 512, true, V4 " avx512vnni", false},
+  {"icelake-server", 512, true, ICE, false},
+  {"icelake-client", 512, true, ICE, false},
+  {"sapphirerapids", 512, true, ICE, false},
+  {"tigerlake", 512, true, ICE, false},
+  {"znver1", 256, true, V3, false},
+  {"znver2", 256, true, V3, false},
+  {"znver3", 256, true, V3, false},
+  {"znver4", 512, true, ICE, false},
+  {"znver5", 512, true, ICE, true},
+  {"sandybridge", 256, false, V2 " avx", false},
+  {"ivybridge", 256, false, V2 " avx", false},
 };
 
 /* LLVM takes any name, and makes code for no processor in particular where it does not know it: names are looked at before. */
@@ -145,14 +146,19 @@ static bool is_x86(const CgMachine *m) { return !strncmp(m->triple, "x86_64", 6)
 
 static CgTarget target_of(const CgMachine *m, bool explicit_cpu, const CgKernels *k) {
   unsigned bits = 128;
-  bool fma = false;
+  bool fma = false, full = false;
   if (!is_x86(m)) return cg_target(false, bits, 32, true, k);
-  for (size_t n = 0; explicit_cpu && n < sizeof cpu_row / sizeof *cpu_row; n++)
-    if (!strcmp(cpu_row[n].cpu, m->cpu)) bits = cpu_row[n].bits, fma = cpu_row[n].fma;
+  for (size_t n = 0; n < sizeof cpu_row / sizeof *cpu_row; n++) {
+    if (strcmp(cpu_row[n].cpu, m->cpu)) continue;
+    if (explicit_cpu) bits = cpu_row[n].bits, fma = cpu_row[n].fma;
+    full = cpu_row[n].full;
+  }
   if (has_feature(m, "avx")) bits = bits < 256 ? 256 : bits;
   if (has_feature(m, "avx512f") && has_feature(m, "avx512vl") && has_feature(m, "avx512dq")) bits = 512;
   if (has_feature(m, "fma")) fma = true;
-  return cg_target(true, bits, bits == 512 ? 32 : 16, fma, k);
+  CgTarget t = cg_target(true, bits, bits == 512 ? 32 : 16, fma, k);
+  t.full = full && bits == 512;
+  return t;
 }
 
 bool cg_machine_init(CgMachine *m, const CgOptions *o, const CgKernels *k, char *err, size_t errsize) {

@@ -91,6 +91,7 @@ typedef struct CgRow {
 
 typedef struct CgGemm {
   int64_t M, lanes, places; /* places: as many products with the same A, whose X are xs_p apart; 0: one */
+  bool in_pairs;            /* tiles of one vector, two of which may be done at once: their sums are split alike, alone or not */
   const CgGemmTerm *term;
   int nterm;
   /* Fills r->v with the starting values; NULL: zeros. */
@@ -199,6 +200,8 @@ struct CgTarget {
   unsigned bits; /* of a vector: 128, 256, 512 */
   unsigned regs; /* vector registers */
   bool fma;      /* multiply-adds round once */
+  bool
+      full; /* a core starts two multiply-adds of whole vectors of 512 bits a cycle, and reads and stores as much beside them: measured */
   const CgTuning *tune;
   const CgInstructions *instruction;
   const CgKernels *kernel;

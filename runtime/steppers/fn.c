@@ -36,8 +36,8 @@ struct RtFn {
   /* the run at hand: */
   const HnnArg *in, *out;
   HnnKernel kernel;
-  int chunks, groups, depth; /* depth: of the tree of one group */
-  int64_t tiles, samples, done;
+  int chunks, groups, depth;           /* depth: of the tree of one group */
+  int64_t tiles, units, samples, done; /* units: of tiles that the kernel does at once */
   uint64_t seed, sample0;
   const RtWatch *watch;
 };
@@ -106,9 +106,11 @@ void rt_fn_destroy(RtFn *f) {
   free(f);
 }
 
+static int64_t at_once(const RtFn *f, int64_t n) { return !few(f, n) && f->spec.info.at_once > 1 ? f->spec.info.at_once : 1; }
+
 /* A power of two, so that the chunks share out evenly among 2, 4, 8 ... threads. Where nothing is summed, any number
  * gives the same result, and long chunks are faster: kernels may do several tiles at once. */
-static int chunks_for(const RtFn *f, int64_t n, int64_t tiles) {
+static int chunks_for(const RtFn *f, int64_t n) {
   const HnnKernelInfo *k = &f->spec.info;
   double least = CHUNK_FLOP;
   if (least < (double)CHUNK_FLOP_PER_SUM * (double)f->sums) least = (double)CHUNK_FLOP_PER_SUM * (double)f->sums;
@@ -116,7 +118,7 @@ static int chunks_for(const RtFn *f, int64_t n, int64_t tiles) {
   const double by_work = (double)k->flop_per_sample * (double)n / least;
   const int threads = rt_pool_threads(f->pool), most = f->sums ? MAX_CHUNKS : threads > 1 ? CHUNKS_A_THREAD * threads : 1;
   int c = 1;
-  while (2 * c <= MAX_CHUNKS && 2 * c <= most && 2 * c <= by_work && 2 * c <= tiles) c *= 2;
+  while (2 * c <= MAX_CHUNKS && 2 * c <= most && 2 * c <= by_work && 2 * c <= f->units) c *= 2;
   return c;
 }
 
@@ -215,10 +217,15 @@ static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
   }
 }
 
+static int64_t chunk_start(const RtFn *f, int c) {
+  const int64_t tile = f->units * c / f->chunks * at_once(f, f->samples);
+  return tile < f->tiles ? tile : f->tiles;
+}
+
 /* Chunks [c, c + n), n a power of two, into buffer b. */
 static void subtree(RtFn *f, int c, int n, int b, int thread, int level) {
   if (n == 1) {
-    watched(f, outputs(f, thread, b), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
+    watched(f, outputs(f, thread, b), chunk_start(f, c), chunk_start(f, c + 1), thread);
     return;
   }
   const int other = thread_buffer(f, thread, level);
@@ -262,8 +269,9 @@ bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t
     return true;
   }
   f->tiles = (n + tile - 1) / tile;
+  f->units = (f->tiles + at_once(f, n) - 1) / at_once(f, n);
   f->done = 0;
-  f->chunks = chunks_for(f, n, f->tiles);
+  f->chunks = chunks_for(f, n);
   f->groups = groups_for(f, f->chunks);
   f->depth = 0;
   for (int c = f->groups; c < f->chunks; c *= 2) f->depth++;

@@ -120,7 +120,7 @@ static uint32_t divisions(uint32_t layers, bool is_flow, CgForm form) {
   char err[256] = "", *text = NULL;
   size_t n;
   Build b;
-  Cg *cg = cg_create(&(CgOptions){.opt = 1, .form = form}, err, sizeof err);
+  Cg *cg = cg_create(&(CgOptions){.cpu = CODEGEN_PLAIN, .opt = 1, .form = form}, err, sizeof err);
   FILE *out = open_memstream(&text, &n);
   uint32_t found = 0;
   start(&b, false);

@@ -4,6 +4,7 @@
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,109 @@ static void test_network_single(void) {
     }
 }
 
+/* ---- tiles in pairs --------------------------------------------------------------------------------------------------- */
+
+/* Products of few rows at several places, whose sums are split, products in a loop, draws, and sums over the batch. */
+static Fn *many_products(bool f64) {
+  Build b, t;
+  const uint32_t n = 17;
+  Fn *f = ir_fn_create("products", f64);
+  ir_build_init(&b, f);
+  Val w = ir_input(&b, "w", IN_PARAM, 0, type_real(false, 2, (uint32_t[]){n, n}));
+  Val v = ir_input(&b, "v", IN_PARAM, 1, type_real(false, 2, (uint32_t[]){3, n}));
+  Val x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 2, (uint32_t[]){n, 5}));
+  Val h = ir_tanh(&b, ir_matmul(&b, w, ir_index(&b, x, 1, 2)));
+  ir_build_init(&t, ir_sub_create(f, "turn"));
+  Val ht = ir_input(&t, "h", IN_OTHER, 0, type_real(true, 1, &n)), wt = ir_input(&t, "w", IN_OTHER, 1, ir_type(f, w));
+  ir_output(&t, ir_sin(&t, ir_matmul(&t, wt, ht)), "h");
+  ir_build_finish(&t);
+  Val last = ir_proj(&b, ir_scan(&b, (Val[]){h, w}, 2, 3, 1, 0, 0, 0, false, false, t.f), 0);
+  ir_output(&b, ir_matmul(&b, v, ir_tanh(&b, x)), "y");
+  ir_output(&b, ir_mul(&b, last, ir_rand(&b, 0, 1, VAL_NONE, type_real(true, 1, &n))), "drawn");
+  ir_output(&b, ir_dot(&b, h, last, true, (int[]){0}, (int[]){1}, 2, (int[]){0, 1}), "dw");
+  ir_output(&b, ir_batch_sum(&b, ir_mul(&b, h, last)), "sum");
+  ir_build_finish(&b);
+  return f;
+}
+
+enum { SAMPLES = 160 }; /* an odd number of vectors of f32, an even one of f64 */
+
+static HnnArg *arrays(const Fn *f, bool outputs) {
+  const uint32_t n = outputs ? f->out.n : f->in.n;
+  HnnArg *a = calloc(n + 1, sizeof *a);
+  for (uint32_t k = 0; k < n; k++) {
+    const Type t = outputs ? ir_type(f, f->out.at[k]) : f->in.at[k].type;
+    const int64_t elems = type_count(t) * (t.lane ? SAMPLES : 1);
+    uint64_t seed = k + 1;
+    a[k] = (HnnArg){aligned_alloc(64, (size_t)(elems + 8) / 8 * 64), SAMPLES};
+    for (int64_t i = 0; i < elems; i++) {
+      const double v = (double)random_below(&seed, 2000) / 1000 - 1;
+      if (f->f64) ((double *)a[k].p)[i] = v;
+      else ((float *)a[k].p)[i] = (float)v;
+    }
+  }
+  return a;
+}
+
+static void drop(HnnArg *a, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++) free(a[k].p);
+  free(a);
+}
+
+/* f, made for so many samples, with all tiles in one call or each in its own. */
+static HnnArg *run(const char *cpu, const Fn *f, int64_t made_for, int vectors, int at_once, bool each) {
+  char err[256];
+  Cg *cg = codegen_start(cpu, NULL);
+  cg_add_for(cg, f, "f", made_for);
+  CU_ASSERT_FATAL(cg_compile(cg, err, sizeof err));
+  const HnnKernelInfo info = cg_info(cg, "f");
+  CU_ASSERT_EQUAL(info.tile, vectors * (f->f64 ? 8 : 16));
+  CU_ASSERT_EQUAL(info.at_once, at_once);
+  HnnArg *in = arrays(f, false), *out = arrays(f, true);
+  void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 63) / 64 * 64);
+  const int64_t n = SAMPLES / info.tile, step = each ? 1 : n;
+  for (int64_t t = 0; t < n; t += step) cg_kernel(cg, "f")(&(HnnCall){in, out, t, t + step, scratch, 7, 1000, SAMPLES});
+  free(scratch);
+  drop(in, f->in.n);
+  cg_destroy(cg);
+  return out;
+}
+
+/* Per sample the same to the bit; sums over the batch, which are of one order each, nearly. */
+static void same(const Fn *f, HnnArg *a, HnnArg *b, bool sums) {
+  for (uint32_t k = 0; k < f->out.n; k++) {
+    const Type t = ir_type(f, f->out.at[k]);
+    const int64_t elems = type_count(t) * (t.lane ? SAMPLES : 1);
+    double off = 0;
+    if (t.lane) CU_ASSERT(!memcmp(a[k].p, b[k].p, (size_t)elems * (f->f64 ? 8 : 4)));
+    for (int64_t i = 0; i < elems && !t.lane && sums; i++)
+      off = fmax(off, f->f64 ? fabs(((double *)a[k].p)[i] - ((double *)b[k].p)[i])
+                             : fabs((double)((float *)a[k].p)[i] - (double)((float *)b[k].p)[i]));
+    CU_ASSERT(off < (f->f64 ? 1e-13 : 1e-4));
+  }
+  drop(b, f->out.n);
+}
+
+/* What a sample gives does not depend on what its tile is done with, nor on how many tiles code is made for. */
+static void test_pairs(void) {
+  const char *cpu = CODEGEN_FULL;
+  for (int f64 = 0; cpu && f64 < 2; f64++) {
+    const int vl = f64 ? 8 : 16;
+    Fn *f = many_products(f64);
+    HnnArg *out = run(cpu, f, 0, 1, 2, false);
+    same(f, out, run(cpu, f, 0, 1, 2, true), false);
+    same(f, out, run(cpu, f, 13 * vl, 1, 2, false), true);
+    same(f, out, run(cpu, f, 12 * vl, 2, 1, false), true);
+    same(f, out, run(cpu, f, 1000 * vl + 1, 2, 1, false), true);
+    drop(out, f->out.n);
+    for (int64_t B = 1; B < 200; B = 3 * B + 14) codegen_check(cpu, f, B, (uint64_t)B);
+    ir_fn_destroy(f);
+    f = network(20, 3, f64);
+    codegen_check(cpu, f, 200, 1);
+    ir_fn_destroy(f);
+  }
+}
+
 /* ---- random functions ----------------------------------------------------------------------------------------------- */
 
 static void random_one(const char *cpu, CgForm form, uint64_t seed, bool f64, bool scans) {
@@ -88,6 +192,10 @@ static void random_one(const char *cpu, CgForm form, uint64_t seed, bool f64, bo
 
 static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
   for (int k = 0; k < OFTEN(count); k++) random_one(cpu, CG_AUTO, first + (uint64_t)k, f64, scans);
+}
+
+static void test_random_pairs(void) {
+  for (uint64_t k = 0; CODEGEN_FULL && k < (uint64_t)OFTEN(30); k++) random_one(CODEGEN_FULL, CG_AUTO, 7001 + k, k % 2, k % 3 == 0);
 }
 
 /* The same functions one sample at a time: vectors along elements, of which there are fewer. */
@@ -164,5 +272,7 @@ const Suite suite = {"codegen",
                                      {"random functions on other vector widths", test_random_isas},
                                      {"random functions, one sample at a time", test_single},
                                      {"random functions of what is not finite", test_special},
+                                     {"tiles in pairs", test_pairs},
+                                     {"random functions, tiles in pairs", test_random_pairs},
                                      CU_TEST_INFO_NULL},
                      .arguments = arguments};

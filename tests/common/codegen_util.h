@@ -5,16 +5,20 @@
 #include "codegen/codegen.h"
 #include "ir/ir.h"
 
-/* Processors to make code for, beside the host: what every machine of its kind can run, and one with vectors of 256 bits, NULL where
- * this machine cannot. */
+/* Processors to make code for, beside the host: what every machine of its kind can run, one with vectors of 256 bits, and one that does
+ * tiles in pairs (CgTarget.full), NULL where this machine cannot. */
 #ifdef __x86_64__
 #define CODEGEN_PLAIN "x86-64"
 #define CODEGEN_OTHERS "haswell", "znver4" /* whose code is only written down */
 #define CODEGEN_WIDER (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "haswell" : NULL)
+#define CODEGEN_FULL                                                                                                            \
+  (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("gfni") ? "znver5" \
+                                                                                                                     : NULL)
 #else
 #define CODEGEN_PLAIN "generic"
 #define CODEGEN_OTHERS "cortex-a76", "neoverse-n1"
 #define CODEGEN_WIDER NULL
+#define CODEGEN_FULL NULL
 #endif
 
 Cg *codegen_start(const char *cpu, const char *cache); /* cpu NULL: the host; a failed assertion if it cannot */

@@ -116,12 +116,14 @@ static void test_float_mode(void) {
 }
 
 /* (x: lane[2], w: shared scalar, weight: lane) -> y: lane = w x0 x1; sums: OUT of them; draw: lane */
-static atomic_int kernel_calls;
+static atomic_int kernel_calls, apart; /* apart: calls that begin within tiles that are done at once */
+static int at_once = 1;
 
 static void kernel(const HnnCall *c) {
   const float *x = c->in[0].p, *w = c->in[1].p, *weight = c->in[2].p;
   float *y = c->out[0].p, *sums = c->out[1].p, *draw = c->out[2].p, *tile = c->scratch;
   atomic_fetch_add(&kernel_calls, 1);
+  if (c->tile0 % at_once) atomic_fetch_add(&apart, 1);
   memset(sums, 0, OUT * sizeof *sums);
   for (int64_t t = c->tile0; t < c->tile1; t++) {
     double drawn[T];
@@ -143,7 +145,7 @@ static void run_kernel(int threads, int64_t n, int64_t flop, Result *r) {
   const int64_t elems[] = {1, OUT, 1};
   const bool lane[] = {true, false, true};
   const RtFnSpec spec = {.kernel = kernel,
-                         .info = {.tile = T, .scratch_bytes = T * 4, .flop_per_sample = flop},
+                         .info = {.tile = T, .at_once = at_once, .scratch_bytes = T * 4, .flop_per_sample = flop},
                          .nin = 3,
                          .nout = 3,
                          .out_elems = elems,
@@ -209,6 +211,14 @@ static void test_chunks(void) {
   kernel_calls = 0;
   run_kernel(2, 5000, 1000000, &r);
   CU_ASSERT_EQUAL(kernel_calls, 3 * 64);
+  free(r.y);
+  free(r.draw);
+  kernel_calls = 0;
+  at_once = 2;
+  run_kernel(2, 85 * T, 1000000, &r); /* 43 pairs, the last of one: 32 chunks */
+  CU_ASSERT_EQUAL(kernel_calls, 3 * 32);
+  CU_ASSERT_EQUAL(apart, 0);
+  at_once = 1;
   free(r.y);
   free(r.draw);
 }
