@@ -36,6 +36,7 @@ typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by
   void *ctx;
   int32_t failure, failed; /* set if lanes failed: HnnOdeFailure of the first of them, and which */
   double failed_at;        /* and at which time */
+  void *counts;            /* NULL, or [2][lanes]: steps taken, and rejected */
 } HnnOde;
 
 typedef enum HnnOdeFailure {
@@ -56,6 +57,7 @@ typedef struct HnnCall {
   void *scratch;          /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
   uint64_t seed, sample0; /* for draws: key; number of sample 0 of tile 0 */
   int64_t samples;        /* what lies behind them in the last tile is padding, and may be left out of sums */
+  double *steps;          /* NULL, or [2]: steps of adaptive methods, taken and rejected, are added */
 } HnnCall;
 
 typedef void (*HnnKernel)(const HnnCall *);

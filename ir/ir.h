@@ -224,8 +224,9 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
  * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt], which may be
- *   per sample where the states are; results: each state stacked at every time, times[0] being the start. rtol, atol are
- *   bits of f64. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable. By `taylor` the rates become
+ *   per sample where the states are; results: each state stacked at every time, times[0] being the start, and behind them [2], the
+ *   steps taken and those rejected. rtol, atol are
+ *   bits of f64. A sample that fails (abi.h says how it may) is NaN in all results. Not differentiable. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
  *   solution in powers of (time - t)/h, on a new first axis.
  *

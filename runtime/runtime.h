@@ -119,6 +119,9 @@ typedef struct RtPool RtPool;
 RtPool *rt_pool_create(int threads); /* 0: all cores */
 void rt_pool_destroy(RtPool *p);
 int rt_pool_threads(const RtPool *p);
+/* Steps of adaptive methods, taken and rejected, of all runs of functions so far; by the thread that runs them. */
+void rt_pool_count(RtPool *p, const double steps[2]);
+void rt_pool_steps(const RtPool *p, double out[2]);
 void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread), void *ctx);
 
 /* A compiled function with its buffers: splits [0, n) samples into a number of chunks that depends on

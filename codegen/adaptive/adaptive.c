@@ -71,6 +71,7 @@ static void step(Loop *l, V last) {
   gen_lane_rows(l, advance_row, 0, NULL, accepted);
   put(l, T, pick(l, accepted, t1, t));
   put(l, T_LOW, pick(l, accepted, low, get(l, T_LOW)));
+  gen_lane_taken(l, accepted);
   control(l, err, accepted);
   V ends = both(l, accepted, last);
   gen_point_write(l, ends, l->o->times - 1);
@@ -130,6 +131,43 @@ void gen_lane_bury(Loop *l) {
   base_free(loop);
 }
 
+void gen_lane_taken(Loop *l, V mask) {
+  V one = num(l, 1), more = pick(l, mask, one, num(l, 0));
+  put(l, TAKEN, add(l, get(l, TAKEN), more));
+}
+
+/* Lanes behind the samples are copies and count nothing. */
+static V real_lanes(Loop *l) {
+  CgEmit *e = l->e;
+  V samples = gen_member(l->g, l->g->call, e->i64, offsetof(HnnCall, samples)),
+    first = cg_imul(e, l->g->tile, cg_i64(e, l->g->unit));
+  V left = LLVMBuildSIToFP(l->b, LLVMBuildSub(l->b, samples, first, ""), l->d.real, ""), lane[64];
+  for (unsigned i = 0; i < l->w; i++) lane[i] = LLVMConstReal(l->d.real, i);
+  return less(l, LLVMConstVector(lane, l->w), cg_splat(e, left, l->w));
+}
+
+void gen_lane_counts(Loop *l) {
+  CgEmit *e = l->e;
+  const bool one = l->o->lanes == 1;
+  V taken = get(l, TAKEN), failed = flag(l, FAILED), none = num(l, 0), of[2] = {taken, sub(l, get(l, STEPS), taken)};
+  V sums = gen_member(l->g, l->g->call, e->ptr, offsetof(HnnCall, steps)),
+    count = LLVMBuildNot(l->b, LLVMBuildIsNull(l->b, sums, ""), "");
+  for (int k = 0; k < 2; k++) {
+    V v = narrow(l, pick(l, failed, num(l, NAN), of[k]));
+    if (one && l->w > 1) v = LLVMBuildExtractElement(l->b, v, cg_i32(e, 0), "");
+    cg_store(e, v, cg_gep(e, l->a->counts, cg_i64(e, k * l->o->lanes)));
+  }
+  If asked = if_begin(l, count);
+  V counted = one ? NULL : real_lanes(l);
+  for (int k = 0; k < 2; k++) {
+    V at = cg_gep(&l->d, sums, cg_i64(e, k)), v = of[k];
+    if (!one) v = cg_sum_lanes(&l->d, pick(l, counted, v, none), l->w);
+    else if (l->w > 1) v = LLVMBuildExtractElement(l->b, v, cg_i32(e, 0), "");
+    cg_store(&l->d, LLVMBuildFAdd(l->b, cg_load(&l->d, at, 1), v, ""), at);
+  }
+  if_end(l, asked);
+}
+
 void gen_adaptive(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
   Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
@@ -150,4 +188,5 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   while_end(l, steps);
   if_end(l, some);
   gen_lane_bury(l);
+  gen_lane_counts(l);
 }

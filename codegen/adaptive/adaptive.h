@@ -11,8 +11,8 @@ typedef struct Adaptive {
   double rtol, atol, max_steps;
   int64_t work; /* scratch that the plan is of */
   bool lane_times;
-  LLVMValueRef y0, time, out; /* as the plan has them */
-  LLVMValueRef rates, ctx;    /* void rates(ctx, times of the lanes, state, where the rates go) */
+  LLVMValueRef y0, time, out, counts; /* as the plan has them */
+  LLVMValueRef rates, ctx;            /* void rates(ctx, times of the lanes, state, where the rates go) */
 } Adaptive;
 void gen_adaptive(Gen *g, const Adaptive *a);
 void gen_gauss(Gen *g, const Adaptive *a); /* of one sample: rates are of all stages, each a lane */

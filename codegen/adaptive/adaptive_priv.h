@@ -11,7 +11,27 @@
 typedef LLVMValueRef V;
 /* What a lane carries from step to step, each a vector of doubles in memory. DUE: the time at `NEXT`, or an infinity behind the
  * last but one; RUN, REJECTED, FAILED, MASK: 1 or 0. */
-typedef enum { T, T_LOW, H, OLD, STEPS, RUN, REJECTED, FAILED, END, DIR, SPAN, NEXT, DUE, MASK, HOLD, STEP, BEFORE, SLOTS } Slot;
+typedef enum {
+  T,
+  T_LOW,
+  H,
+  OLD,
+  STEPS,
+  RUN,
+  REJECTED,
+  FAILED,
+  END,
+  DIR,
+  SPAN,
+  NEXT,
+  DUE,
+  MASK,
+  HOLD,
+  STEP,
+  BEFORE,
+  TAKEN,
+  SLOTS
+} Slot;
 
 typedef struct Loop Loop;
 struct Loop {
@@ -128,6 +148,8 @@ static inline V lane_ptr(Loop *l, Slot s, V lane) { return cg_gep(&l->d, l->slot
 
 void gen_lane_begin(Loop *l);
 void gen_lane_bury(Loop *l); /* NaN at every time of the lanes that failed */
+void gen_lane_taken(Loop *l, V mask);
+void gen_lane_counts(Loop *l); /* steps taken and rejected, to their place and to the call's sums */
 
 /* ---- taylor.c ------------------------------------------------------------------------------------------------------------ */
 

@@ -310,6 +310,7 @@ static void step(Gauss *s) {
   numbers(s, end_row, 2, sum, real(s, get(l, STEP)));
   V accepted = control(s, bad, add(l, sum[PART], sum[BROKEN]), last);
   If good = if_begin(l, accepted);
+  put(l, TAKEN, add(l, get(l, TAKEN), num(l, 1)));
   numbers(s, accept_row, 0, NULL, NULL);
   V t = get(l, T), h = get(l, STEP), by_h = add(l, h, get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   V next = next_of(s), end = time_of(s, next);
@@ -384,4 +385,5 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   while_end(l, steps);
   if_end(l, runs);
   bury(s);
+  gen_lane_counts(l);
 }

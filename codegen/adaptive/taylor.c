@@ -201,6 +201,7 @@ static void step(Loop *l) {
   put(l, T_LOW, pick(l, ok, low1, low));
   V nearer = by(l, h, 0.1);
   put(l, H, pick(l, ok, go, pick(l, runs, nearer, none)));
+  gen_lane_taken(l, ok);
   gen_point_write(l, last, l->o->times - 1);
   stop(l, last);
 }
@@ -216,4 +217,5 @@ void gen_taylor(Loop *l) {
   while_end(l, steps);
   if_end(l, some);
   gen_lane_bury(l);
+  gen_lane_counts(l);
 }

@@ -79,7 +79,7 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   a.lane_times = ir_type(f, ir_arg(f, o->i, o->plan.states)).lane;
   a.y0 = place(g, o, 0);
   a.time = place(g, o, o->plan.off[o->plan.states]);
-  a.out = place(g, o, o->plan.trajectory);
+  a.out = place(g, o, o->plan.trajectory), a.counts = place(g, o, o->plan.counts);
   a.rates = fn, a.ctx = ctx;
   if (a.method) gen_adaptive(g, &a);
   else gen_gauss(g, &a);
@@ -113,6 +113,19 @@ static void unpack(Gen *g, const Ode *o, uint32_t k) {
   cg_loop_end(g->e, &loop);
 }
 
+/* Steps taken and rejected. */
+static void unpack_counts(Gen *g, const Ode *o) {
+  Val r = plan_result(o->fr->p, o->gr->main, o->plan.states);
+  if (!r.id) return;
+  LLVMValueRef base, ld;
+  const Type t = ir_type(o->fr->p->f, r);
+  gen_memory(g, o->fr, r, &base, &ld);
+  for (int k = 0; k < 2; k++) {
+    CgVec x = gen_load(g, t, place(g, o, o->plan.counts), gen_tile_ld(g), cg_i64(g->e, k));
+    gen_store(g, t, base, ld, cg_i64(g->e, k), &x);
+  }
+}
+
 /* Operand k as the body wants it; the times as they are, shared or per sample, for the stepper. */
 static void pack(Gen *g, const Ode *o, uint32_t k) {
   Val a = ir_arg(o->fr->p->f, o->i, k);
@@ -129,4 +142,5 @@ void gen_ode(Gen *g, Frame *fr, const Group *gr) {
   for (uint32_t k = 0; k < o.i->nargs; k++) pack(g, &o, k);
   steps(g, &o, rates(g, &o));
   for (uint32_t k = 0; k < o.plan.states; k++) unpack(g, &o, k);
+  unpack_counts(g, &o);
 }

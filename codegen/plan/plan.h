@@ -189,9 +189,9 @@ typedef struct PlanOde {
   int arrays;
   int64_t dim, times, rows;
   unsigned lanes, w;
-  int64_t *off; /* of each operand; states by their rows */
-  int64_t array, stride, trajectory, bytes;
-  int64_t series; /* what the body gives of one, state by state */
+  int64_t *off;                                     /* of each operand; states by their rows */
+  int64_t array, stride, trajectory, counts, bytes; /* counts: [2] behind the trajectory */
+  int64_t series;                                   /* what the body gives of one, state by state */
   unsigned stages;
   int64_t staged, staged_stride;
 } PlanOde;

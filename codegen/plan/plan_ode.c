@@ -31,7 +31,8 @@ static void by_stages(const Plan *p, PlanOde *o) {
   o->staged = o->array + (ODE_K + 2) * o->stride;
   o->staged_stride = plan_round_up(o->dim * o->stages * es, p->tune->align);
   o->trajectory = o->staged + GAUSS_ARRAYS * o->staged_stride;
-  o->bytes = o->trajectory + plan_round_up((o->times * o->dim + o->w) * es, p->tune->align);
+  o->counts = o->trajectory + plan_round_up((o->times * o->dim + o->w) * es, p->tune->align);
+  o->bytes = o->counts + plan_round_up(2 * es, p->tune->align);
 }
 
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
@@ -59,6 +60,7 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   o.array = o.bytes;
   o.series = o.array + o.arrays * o.stride;
   o.trajectory = o.series + plan_round_up(o.order * o.dim * row, p->tune->align);
-  o.bytes = o.trajectory + plan_round_up((o.times * o.dim * o.lanes + o.w) * es, p->tune->align);
+  o.counts = o.trajectory + plan_round_up((o.times * o.dim * o.lanes + o.w) * es, p->tune->align);
+  o.bytes = o.counts + plan_round_up(2 * row, p->tune->align);
   return o;
 }

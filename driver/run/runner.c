@@ -163,6 +163,33 @@ static int run_action(Runner *r, uint32_t i) {
   return 0;
 }
 
+/* Steps of adaptive methods since `before`, in the manifest under what took them. */
+static void note_steps(Runner *r, const char *what, const char *name, double before[2]) {
+  double now[2];
+  rt_pool_steps(r->s->pool, now);
+  const double taken = now[0] - before[0], rejected = now[1] - before[1];
+  memcpy(before, now, sizeof now);
+  if (!r->run || (taken == 0 && rejected == 0)) return;
+  if (!rt_run_get(r->run, "adaptive_steps")) rt_run_set(r->run, "adaptive_steps", json_object());
+  char key[256];
+  snprintf(key, sizeof key, "%s%s%s", what, name ? " " : "", name ? name : "");
+  json_t *entry = json_object();
+  json_object_set_new(entry, "taken", json_integer((json_int_t)taken));
+  json_object_set_new(entry, "rejected", json_integer((json_int_t)rejected));
+  json_object_set_new((json_t *)rt_run_get(r->run, "adaptive_steps"), key, entry);
+}
+
+static void note_action(Runner *r, const Action *a, double before[2]) {
+  switch (a->kind) {
+  case DO_TRAIN: note_steps(r, "train", NULL, before); break;
+  case DO_REPORT: note_steps(r, "report", a->report->name, before); break;
+  case DO_PLOT: note_steps(r, "plot", a->plot->name, before); break;
+  case DO_DATA: note_steps(r, "data", a->data->name, before); break;
+  case DO_SAVE: note_steps(r, "save", a->save->name, before); break;
+  case DO_EXPECT: break;
+  }
+}
+
 /* What was decided when the file was compiled; a `prove` that does not hold fails the run at its end. */
 static int prove(Runner *r) {
   if (!r->s->model->nproof) return 0;
@@ -194,8 +221,11 @@ int runner_run(Runner *r) {
   if (r->run) record_run(r);
   if (r->run && !rt_run_status(r->run, "running", &err)) return runner_fail(r, &err);
   int code = r->from ? 0 : prove(r);
+  double steps[2] = {0, 0};
+  note_steps(r, "data", NULL, steps); /* made before anything else */
   for (uint32_t i = 0; !code && i < m->naction; i++) {
     code = run_action(r, i);
+    note_action(r, &m->action[i], steps);
     if (!code && runner_stopped(r)) code = RUN_STOPPED;
   }
   return finish(r, code);

@@ -50,7 +50,7 @@ Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps) {
   Val times = elab_tensor(E, p->times->v, p->times->at), begin = ir_slice(b, times, 0, 0, n - 1, 1);
   Val h = ir_sub(b, ir_slice(b, times, 0, 1, n - 1, 1), begin), ok = in_order(b, p, times, h);
   Val start[MAX_STATES], in[MAX_STATES], loop[MAX_STATES];
-  Value out[MAX_STATES];
+  Value out[MAX_STATES + 2];
   if (substeps > 1) h = ir_div(b, h, ir_const(b, (double)substeps));
   for (uint32_t k = 0; k < p->n; k++) {
     Val y = elab_tensor(E, p->state[k].v, p->state[k].at);
@@ -68,5 +68,6 @@ Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps) {
     b = elab_at(E, p->call);
     out[k] = elab_value(E, ir_concat(b, (Val[]){ir_expand(b, start[k], 0, 1), loop[k]}, 2, 0));
   }
-  return value_tuple(E, out, p->n);
+  if (p->counted) out[p->n] = value_exact((int64_t)(n - 1) * substeps, 1), out[p->n + 1] = value_exact(0, 1);
+  return value_tuple(E, out, p->n + (p->counted ? 2 : 0));
 }

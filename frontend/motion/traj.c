@@ -359,12 +359,6 @@ static void warn_tolerance(Elab *E, const Plan *p) {
 
 /* ---- emission ------------------------------------------------------------------------------------------ */
 
-static Value results(Elab *E, const Plan *p, Val multi) {
-  Value out[MAX_STATES];
-  for (uint32_t i = 0; i < p->n; i++) out[i] = elab_value(E, ir_proj(elab_at(E, p->call), multi, i));
-  return value_tuple(E, out, p->n);
-}
-
 Val traj_lane(Elab *E, Val v, Span at) { return elab_lane(E) ? ir_spread(elab_at(E, at), v) : v; }
 
 static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t *every, uint32_t *run_times) {
@@ -463,11 +457,11 @@ static bool fit(Elab *E, const Plan *p, uint32_t points) {
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Plan p = {.name = b->name, .call = a->call, .any_states = "`integrate` takes any states"};
   p.option = (TrajOption[]){{"dt", &p.dt},         {"steps", &p.steps},       {"every", &p.every}, {"times", &p.times},
-                            {"method", &p.method}, {"substeps", &p.substeps}, {"start", &p.start}};
-  p.noptions = 7;
+                            {"method", &p.method}, {"substeps", &p.substeps}, {"start", &p.start}, {"counts", &p.counts}};
+  p.noptions = 8;
   Func field = {.kind = F_FIELD, .name = "field"};
   bool hamiltonian = b->op != 0;
-  if (!traj_take(E, &p, a) || !traj_check(E, &p, hamiltonian) || !both_ways(E, &p)) return POISON;
+  if (!traj_take(E, &p, a) || !traj_check(E, &p, hamiltonian) || !both_ways(E, &p) || !traj_take_counts(E, &p)) return POISON;
   field.of[0] = p.given;
   p.f = hamiltonian ? &field : p.given;
   Val dt = VAL_NONE;
@@ -491,5 +485,5 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   level_leave(E, l);
   Val multi = emit(E, &p, l, dt, steps, every, adaptive ? &times : NULL);
   level_end(E, l);
-  return results(E, &p, multi);
+  return traj_results(E, &p, multi, steps);
 }

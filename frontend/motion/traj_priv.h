@@ -4,7 +4,7 @@
 
 #include "frontend/elab/elab.h"
 
-enum { MAX_STATES = 16, MAX_STEPS = 100000000, TRAJ_OPTIONS = 8 };
+enum { MAX_STATES = 16, MAX_STEPS = 100000000, TRAJ_OPTIONS = 10 };
 
 typedef struct TrajOption {
   const char *name;
@@ -19,10 +19,11 @@ typedef struct Plan {
   const Func *given;        /* what the user wrote */
   Actual state[MAX_STATES]; /* `e` is NULL for a part of a tuple */
   uint32_t n;
-  const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
+  const Actual *dt, *steps, *every, *times, *method, *substeps, *start, *counts;
   Method m;
   double rtol, atol;
   int64_t max_steps;
+  bool counted;           /* `counts = true`: steps taken and rejected are two more results */
   int64_t nsteps;         /* of a fixed length; draws in the rates are counted by them */
   const char *any_states; /* help where there are others than q and p */
   Span call;
@@ -42,6 +43,9 @@ bool traj_rates(Elab *E, const Plan *p, Level *l);
 bool traj_separable(Elab *E, const Plan *p, const Level *l); /* or the method needs no such thing */
 /* `integrate` of the rates in l, emitted into the innermost level, l->up. */
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every);
+/* counts.c: the option `counts`, and the results of an `integrate` of so many steps or an `ode`. */
+bool traj_take_counts(Elab *E, Plan *p);
+Value traj_results(Elab *E, const Plan *p, Val multi, int64_t steps);
 /* iterate.c: the loop whose body is l, in the level around; stacked: its states of all turns, else those of the last, in out. */
 void traj_loop(Elab *E, const Plan *p, Level *l, const Val *start, bool stacked, Val *out);
 /* The argument behind the states of the function that was given, or NULL; what is said where its name is none of the usual. */

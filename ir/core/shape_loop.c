@@ -223,6 +223,7 @@ int64_t ir_turns(const Fn *f, const Inst *scan) {
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
+  if (m->op == OP_ode) return body ? body->out.n + 1 : 0;
   return ir_has(m->op, OPF_MULTI) && body ? body->out.n : 0;
 }
 
@@ -253,6 +254,10 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
 bool ir_result_type(const Fn *f, const Inst *m, uint32_t index, Type *out) {
   uint32_t n;
   Type t;
+  if (m->op == OP_ode && index + 1 == ir_result_count(f, m) && m->nargs && ir_arg(f, m, 0).id < f->inst.n) {
+    *out = type_with_axis(type_scalar(ir_type(f, ir_arg(f, m, 0)).lane), 0, 2);
+    return true;
+  }
   if (index >= ir_result_count(f, m) || !body_out(ir_body(f, m), index, &t)) return false;
   if (!stacked_size(f, m, index, &n)) return false;
   if (m->op == OP_ode && ir_ode_order(f, m)) t = type_without_axis(t, 0);

@@ -297,6 +297,7 @@ static bool eval_ode(Node *n) {
   o.dim = (int32_t)(total / (size_t)lanes);
   double *y0 = base_realloc(NULL, total * sizeof *y0), *at = y0;
   double *out = base_realloc(NULL, total * (size_t)o.ntimes * sizeof *out);
+  o.counts = n->results[states].v;
   r.in = base_realloc(NULL, n->i->nargs * sizeof *r.in);
   r.out = base_realloc(NULL, states * sizeof *r.out);
   for (uint32_t k = 0; k < n->i->nargs; k++) r.in[k] = *n->args[k];

@@ -3,7 +3,9 @@
  * An elementwise op costs 1 an element, whatever the hardware makes of it; a dot 2 for each product
  * that is summed and 1 when nothing is; sums and extrema 1 for each element read; a triangular solve
  * n^2 a column, one by factors 2 n^2, which cost 2 n^3/3, those of Cholesky half of it, eigenvectors 36 n^3 (six sweeps); moves and draws nothing. A scan costs its turns, 8 where it ends when its samples are done. Work is per sample if an operand or
- * the result is. `integrate` and `ode`, and derivatives not yet expanded, count nothing. */
+ * the result is. An `ode` costs one step of its method: its rates as often as a step takes them, and the sums of the step; how many
+ * steps there are a run finds out (`counts = true`, manifest.json). `integrate` and derivatives not yet expanded count nothing. */
+#include "ir/adaptive.h"
 #include "passes/base/pass.h"
 
 #include <inttypes.h>
@@ -89,6 +91,27 @@ static void add(Rows *rows, const char *what, Flops add, int64_t turns) {
   rows->at[k].times = pass_plus(rows->at[k].times, turns);
 }
 
+static void count(Rows *rows, const Fn *f, int64_t turns);
+
+/* A step: of a tableau each stage with its sum, the error and its size, the new state; of gauss16 eight stages of rates a turn; of
+ * `taylor` the series once, and the polynomial. */
+static void count_step(Rows *rows, const Fn *f, const Inst *i, int64_t turns) {
+  enum { GAUSS_USUAL = 6 /* turns */, ERROR = 8 /* an element */ };
+  const ode_attr attr = ir_ode_attr(f, i);
+  const AdaptiveMethod *m = adaptive_method(attr.method);
+  const bool gauss = attr.method == M_GAUSS16, lane = ir_type(f, ir_arg(f, i, 0)).lane;
+  const int64_t order = ir_ode_order(f, i);
+  int64_t evaluations = m->stages - 1, terms = 0, dim = 0;
+  for (int64_t k = 0; k < attr.states; k++) dim = pass_plus(dim, type_count(ir_type(f, ir_arg(f, i, (uint32_t)k))));
+  for (int s = 0; s < m->stages; s++)
+    for (int k = 0; k < ADAPTIVE_STAGES; k++) terms += m->a[s][k] != 0;
+  if (gauss) evaluations = GAUSS_USUAL * GAUSS_STAGES, terms = GAUSS_USUAL * GAUSS_STAGES * GAUSS_STAGES;
+  if (attr.method == M_TAYLOR) evaluations = 1, terms = order;
+  count(rows, ir_body(f, i), pass_times(turns, evaluations));
+  const int64_t each = pass_times(turns, pass_times(2 * terms + ERROR, dim));
+  add(rows, "a step's sums", lane ? (Flops){.per_sample = each} : (Flops){.once = each}, turns);
+}
+
 static void count(Rows *rows, const Fn *f, int64_t turns) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -101,6 +124,10 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
         int64_t each = pass_times(n, type_count(ir_type(body, body->out.at[k])));
         add(rows, "scan sums", ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
       }
+      continue;
+    }
+    if (i->op == OP_ode) {
+      count_step(rows, f, i, turns);
       continue;
     }
     int64_t n = pass_times(turns, inst_flops(f, i));
@@ -153,5 +180,7 @@ void pass_flops_print(FILE *out, const Fn *f) {
   }
   fprintf(out, "%14" PRId64 " %6s %14" PRId64 " %8s  total, of it %" PRId64 " transcendental a sample\n", sum.per_sample, "",
           sum.once, "", sum.transcendental_per_sample);
+  if (pass_holds(f, 0, OP_ode))
+    fputs("# of adaptive methods one step is counted; `counts = true` gives how many a sample takes\n", out);
   vec_free(&rows);
 }

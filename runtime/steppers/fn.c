@@ -33,6 +33,7 @@ struct RtFn {
   void *memory;
   size_t scratch_size; /* of one thread */
   HnnArg *arg;         /* outputs of the chunk that each thread runs */
+  double (*steps)[8];  /* of adaptive methods: taken and rejected in this run, by thread; a line each */
   /* the run at hand: */
   const HnnArg *in, *out;
   HnnKernel kernel;
@@ -65,9 +66,10 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   f->out_elems = calloc(nout, sizeof *f->out_elems);
   f->out_lane = calloc(nout, sizeof *f->out_lane);
   f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
+  f->steps = calloc((size_t)rt_pool_threads(pool), sizeof *f->steps);
   f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
   f->scratch = rt_spacious(f->scratch_size * (size_t)rt_pool_threads(pool), &f->memory);
-  if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) {
+  if (!f->out_elems || !f->out_lane || !f->arg || !f->steps || !f->scratch) {
     rt_fn_destroy(f);
     return NULL;
   }
@@ -101,6 +103,7 @@ void rt_fn_destroy(RtFn *f) {
   free(f->out_elems);
   free(f->out_lane);
   free(f->arg);
+  free(f->steps);
   free(f->partial);
   free(f->memory);
   free(f);
@@ -147,7 +150,8 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
                      .scratch = f->scratch + f->scratch_size * (size_t)thread,
                      .seed = f->seed,
                      .sample0 = f->sample0,
-                     .samples = f->samples};
+                     .samples = f->samples,
+                     .steps = f->steps[thread]};
   f->kernel(&c);
 }
 
@@ -255,13 +259,21 @@ static void clear_sums(RtFn *f) {
     if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * real_size(f));
 }
 
+static void tell_steps(RtFn *f) {
+  for (int thread = 0; thread < rt_pool_threads(f->pool); thread++) {
+    rt_pool_count(f->pool, f->steps[thread]);
+    f->steps[thread][0] = f->steps[thread][1] = 0;
+  }
+}
+
 bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
-  if (f->split) { return rt_split_run(f->split, in, out, n, seed, sample0); }
+  if (f->split) return rt_split_run(f->split, in, out, n, seed, sample0);
   const int64_t tile = rt_fn_tile(f, n);
   f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
   f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
   if (!f->spec.info.tile) {
     call(f, out, 0, 1, 0);
+    tell_steps(f);
     return true;
   }
   if (n <= 0) {
@@ -278,5 +290,6 @@ bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t
   if (!room_for(f)) return false;
   rt_pool_run(f->pool, f->groups, group_job, f);
   if (f->sums && f->groups > 1) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
+  tell_steps(f);
   return true;
 }

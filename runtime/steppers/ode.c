@@ -22,7 +22,7 @@ typedef struct Lane {
   double end, span, dir;
   double t, te, h, err_old; /* te: what t rounded off */
   int32_t next, upto;       /* first output time not written yet; the end of those in this step */
-  int32_t steps;
+  int32_t steps, taken;
   LaneState state;
   HnnOdeFailure why; /* of a lane that failed */
   bool last, accepted, rejected;
@@ -89,6 +89,7 @@ static void ode_control(Lane *q, const AdaptiveMethod *m, double err) {
     return;
   }
   const double fac = pow(err, expo);
+  q->taken += err <= 1;
   if (err > 1) {
     q->h /= fmin(1 / m->fac_min, fac / safe);
     q->rejected = true;
@@ -151,6 +152,7 @@ static void ode_gauss_control(Lane *q, double rtol, double part) {
   }
   const double change = fmin(GAUSS_GROW, pow(GAUSS_SAFE * sqrt(rtol) / part, 1.0 / GAUSS_STAGES));
   q->accepted = change >= GAUSS_TAKEN;
+  q->taken += q->accepted;
   const double next = change * q->step;
   q->h = q->accepted && q->last && fabs(q->h) > fabs(next) ? q->h : next;
 }
@@ -160,6 +162,18 @@ static void ode_gauss_move(Lane *q) {
   q->hold = q->step;
   q->t = q->last ? q->time[q->next] : t + step;
   q->te = q->last ? 0 : step - (q->t - t);
+}
+
+/* Of all lanes, once they are done. */
+static void ode_counts(const HnnOde *o, const Lane *lane) {
+  for (int64_t l = 0; o->counts && l < o->lanes; l++) {
+    const bool failed = lane[l].state == LANE_FAILED;
+    const double of[2] = {failed ? NAN : lane[l].taken, failed ? NAN : lane[l].steps - lane[l].taken};
+    for (int k = 0; k < 2; k++) {
+      if (o->f64) ((double *)o->counts)[k * o->lanes + l] = of[k];
+      else ((float *)o->counts)[k * o->lanes + l] = (float)of[k];
+    }
+  }
 }
 
 #define REAL double

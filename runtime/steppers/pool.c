@@ -37,6 +37,7 @@ struct RtPool {
   _Atomic(uint64_t) mode;
   atomic_int jobs, done, sleeping;
   atomic_bool stop;
+  double steps[2];
   pid_t owner; /* a process that was forked has the pool, but not its threads */
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -156,4 +157,15 @@ void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread
   for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) < jobs; i++)
     if (i < p->spin) RELAX();
     else sched_yield();
+}
+
+void rt_pool_count(RtPool *p, const double steps[2]) {
+  if (!p || (steps[0] == 0 && steps[1] == 0)) return;
+  pthread_mutex_lock(&p->lock);
+  for (int k = 0; k < 2; k++) p->steps[k] += steps[k];
+  pthread_mutex_unlock(&p->lock);
+}
+
+void rt_pool_steps(const RtPool *p, double out[2]) {
+  for (int k = 0; k < 2; k++) out[k] = p ? p->steps[k] : 0;
 }

@@ -55,6 +55,32 @@ expect 3 == k
     check(saved("o", "r") == [r] and saved("o", "a") == [r] and saved("o", "v") == v and saved("p", "r") == [r]*100, "saved")
 
 
+def test_adaptive_steps():
+    """Steps as a result are those of the manifest, whatever the threads; also of what stands in a loop or in data."""
+    for threads in "1", "3":
+        write("m.hnn", """precision f64
+fn pendulum(a: real, b: real) = (b, -sin(3*a))
+fn decay(a: real) = -a
+fn steps(x: real, m) {
+  let (a, b, taken, rejected) = integrate(pendulum, x, 1, times = [0, 20], method = m(rtol = 1e-7), counts = true)
+  return [taken, rejected]
+}
+data d { let x = uniform(-1, 1); yield x = x, n = steps(x, dopri5) }
+use s = d(count = 101, seed = 1)
+report made = n on s
+report few = steps(x, tsit5) on s
+report most = steps(x, gauss16) + sum([steps(x*i, dop853) for i in 1:3], axis = 0) on s
+report none = { let (a, taken, rejected) = integrate(decay, 1, dt = 0.1, steps = 30, method = rk4, counts = true); return [taken, rejected] }
+expect maxabs(none - [30, 0]) == 0 and min(few)[0] > 5
+""")
+        hnnc("run", "m.hnn", "--out", "r" + threads, "--threads", threads)
+        steps, reports = load("r%s/manifest.json" % threads)["adaptive_steps"], load("r%s/reports.json" % threads)["reports"]
+        got = {k: [v["taken"], v["rejected"]] for k, v in steps.items()}
+        want = {"report " + k: [round(101*v) for v in reports[k]["mean"]] for k in ("few", "most")}
+        want["data" if "data" in got else "report made"] = [round(101*v) for v in reports["made"]["mean"]]
+        check(got == want, "steps in the manifest", got, want)
+
+
 def test_functions_take_means():
     """Inside of a function, and under another name, it is an array: `sum` and its like are over elements. Of its name they are over samples."""
     run("""\

@@ -160,6 +160,25 @@ static void test_flops(void) {
   ir_fn_destroy(f);
 }
 
+/* One step of an adaptive method: rates of 2 numbers, 2 operations each, as often as a step takes them; sums. */
+static void test_step_flops(void) {
+  uint32_t two = 2;
+  Build b, in;
+  ir_build_init(&b, ir_fn_create("f", true));
+  Val x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, &two)),
+      times = ir_table(&b, type_real(false, 1, &two), (double[]){0, 1});
+  ir_build_init(&in, ir_sub_create(b.f, "rates"));
+  Val y = ir_input(&in, "y", IN_STATE, 0, type_real(true, 1, &two));
+  ir_input(&in, "t", IN_SCALAR, 1, type_scalar(true));
+  ir_output(&in, ir_neg(&in, ir_mul(&in, y, y)), NULL);
+  ir_build_finish(&in);
+  ir_output(&b, ir_proj(&b, ir_ode(&b, M_DOPRI5, &x, 1, times, NULL, 0, 1e-6, 1e-8, 1000, in.f), 0), NULL);
+  ir_build_finish(&b);
+  const int64_t rates = 2 * 2, terms = 1 + 2 + 3 + 4 + 5 + 5, step = (2 * terms + 8) * 2;
+  CU_ASSERT_EQUAL(pass_flops(b.f).per_sample, 6 * rates + step);
+  ir_fn_destroy(b.f);
+}
+
 /* ---- trajectories with derivatives in their rates, and derivatives of them ---- */
 
 /* loss(k; q, p) = sum over the samples of (q, p) under H = p^2/2 + k(1 - cos q) + k q^2 p^2 coupled/10 */
@@ -516,6 +535,7 @@ static void test_table(void) {
 const Suite suite = {"passes", (CU_TestInfo[]){{"mean and gradient", test_gradient},
                                                {"FLOPs of the HNN step", test_hnn_flops},
                                                {"FLOPs", test_flops},
+                                               {"operations of a step", test_step_flops},
                                                {"gradient of trajectories", test_trajectory},
                                                {"split of random functions", test_split},
                                                {"optimizers", test_optim},
