@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 @dataclass
 class Workload:
     name: str                 # as on the command line
-    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian,
+    family: str               # what peers look up: hnn, flow, node, node-adaptive, kepler, fput, orbit, fput-jacobian, fput-hessian,
                               # cr3bp, density, density-score, conv, hgn
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
@@ -34,7 +34,7 @@ class Workload:
 
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, rollout
+    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, node_adaptive, rollout
     found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads() + density.workloads()
-    found += conv.workloads() + cr3bp.workloads()
+    found += node_adaptive.workloads() + conv.workloads() + cr3bp.workloads()
     return {w.name: w for w in found}

@@ -22,7 +22,7 @@ typedef struct Lane {
   double end, span, dir;
   double t, te, h, err_old; /* te: what t rounded off */
   int32_t next, upto;       /* first output time not written yet; the end of those in this step */
-  int32_t steps;
+  int32_t steps, taken;     /* tried, and accepted as far as there is a record */
   LaneState state;
   HnnOdeFailure why; /* of a lane that failed */
   bool last, accepted, rejected;
