@@ -66,6 +66,7 @@ Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 /* ---- types -------------------------------------------------------------------------------------- */
 
 enum { IR_MAX_RANK = HNN_MAX_RANK };
+enum { ODE_MOST_RECORD = 1 << 24 };                /* its rows have numbers that f32 has */
 typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType; /* DT_MULTI: read through `proj` only */
 
 typedef struct Type {
@@ -153,6 +154,15 @@ typedef struct ScanShape {
 } ScanShape;
 ScanShape ir_scan_shape(const Fn *f, const Inst *i);
 uint32_t ir_ode_order(const Fn *f, const Inst *i); /* of an `ode` whose body gives series; else 0 */
+/* Results of an `ode` of n states with a record, by `proj`. */
+typedef enum OdeResult { ODE_COUNTS, ODE_STATE, ODE_STEPS, ODE_COUNT, ODE_RATE } OdeResult;
+static inline uint32_t ir_ode_result(uint32_t n, OdeResult what, uint32_t k) {
+  return n + (what == ODE_COUNTS  ? 0
+              : what == ODE_STATE ? 1 + k
+              : what == ODE_STEPS ? 1 + n
+              : what == ODE_COUNT ? 2 + n
+                                  : 3 + n + k);
+}
 typedef struct DotShape {
   bool lanes;
   int rank[3], label[3][IR_MAX_RANK];
@@ -207,8 +217,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   converge = 1: a fixed-point iteration (no xs, ys, zs): may end early, once no lane of any carry
  *   moves by more than 4 ulp of its largest; the result is that of n turns up to round-off.
  *   NaN that stays NaN does not move.
- *   converge = 2: carries only, too; carry 0 is a real scalar. A turn begins only if carry 0 is positive in some lane, so
- *   there may be none. In a lane where it is not a turn must change no carry: what a sample gets does not depend on the
+ *   converge = 2: carries and zs only; carry 0 is a real scalar. A turn begins only if carry 0 is positive in some lane, so
+ *   there may be none. In a lane where it is not a turn must change no carry and add nothing: what a sample gets does not depend on the
  *   others, and more turns do no harm.
  *
  * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
@@ -223,10 +233,13 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt], which may be
- *   per sample where the states are; results: each state stacked at every time, times[0] being the start, and behind them [2], the
- *   steps taken and those rejected. rtol, atol are
- *   bits of f64. A sample that fails (abi.h says how it may) is NaN in all results. Not differentiable. By `taylor` the rates become
+ * ode (y0..., times, inv...) {method states rtol atol max_steps watched record} @rates: adaptive, dense output at times[nt], which
+ *   may be per sample where the states are; results: each state stacked at every time, times[0] being the start, and behind them [2],
+ *   the steps taken and those rejected. rtol, atol are bits of f64. A sample that fails (abi.h says how it may) is NaN in these.
+ *   The first `watched` states alone decide the steps: those behind them are tangents. record = R > 0: results more, of the accepted
+ *   steps, of which there may be R at most (a sample that needs more fails as by max_steps): each state as steps begin [R, ..];
+ *   times and lengths of steps [R, 2]; how many there are, a scalar, -1 of a sample that failed; each state's rates as steps begin
+ *   [R, ..] (not of gauss16). Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
  *   solution in powers of (time - t)/h, on a new first axis.
  *
@@ -241,7 +254,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *
  * root (k, inv...) @body: the vector k, found by whatever means, as a solution of r(k, inv) = 0. body takes (k, inv...)
  *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
- *   (passes/derive/root.c); k itself is constant.
+ *   (passes/derive/linalg.c); k itself is constant.
  *
  * lu (A): U, and under its diagonal the multipliers of L, whose own diagonal is 1; then a row that says which row changed
  *   places with row k when column k was eliminated: the first of those with the largest element. eigh (A): the eigenvectors in
@@ -410,6 +423,7 @@ Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, con
                  uint32_t every, Fn *rates);
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv, double rtol, double atol,
            int64_t max_steps, Fn *rates);
+Val ir_ode_as(Build *b, const ode_attr *attr, const Val *y0, Val times, const Val *inv, uint32_t ninv, Fn *rates);
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
 Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);

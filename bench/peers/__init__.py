@@ -61,6 +61,9 @@ PEERS = {
     "jax-0.4.31": ("peers.jax_peer", "jax-0.4.31", "JAX 0.4.31, the same program, before XLA's thunk runtime"),
     "torch": ("peers.torch_peer", "", "PyTorch eager, autograd; torch.optim.Adam(fused=True)"),
     "torch-compile": ("peers.torch_compile_peer", "", "PyTorch, torch.func derivatives inside torch.compile"),
+    "diffrax": ("peers.diffrax_peer", "", "diffrax, vmap over samples with steps of their own, K steps in one jit(lax.scan), optax; Dopri8 for orbits"),
+    "diffrax-together": ("peers.diffrax_together_peer", "", "diffrax, the batch as one state with steps in common"),
+    "torchdiffeq": ("peers.torchdiffeq_peer", "", "torchdiffeq, the batch as one state with steps in common; torch.optim.Adam(fused=True)"),
     "flowjax": ("peers.flowjax_peer", "", "FlowJAX, its layers, K steps in one jit(lax.scan), optax"),
     "nflows": ("peers.nflows_peer", "", "nflows, its layers, PyTorch eager; torch.optim.Adam(fused=True)"),
     "zuko": ("peers.zuko_peer", "", "zuko, likewise"),
@@ -70,7 +73,6 @@ PEERS = {
     "rebound": ("peers.rebound_peer", "", "REBOUND: IAS15, its loosest epsilon with no larger error"),
     "whfast": ("peers.whfast_peer", "", "REBOUND: WHFast with correctors, its longest step with no larger error"),
     "scipy": ("peers.scipy_peer", "", "SciPy: solve_ivp with DOP853 over NumPy, its loosest tolerance with no larger error"),
-    "diffrax": ("peers.diffrax_peer", "", "diffrax: Dopri8 in f64, its loosest tolerance with no larger error"),
     "casadi": ("peers.casadi_peer", "", "CasADi, SX functions, fold over the steps, its virtual machine; sparse matrices by its colouring"),
     "casadi-c": ("peers.casadi_c_peer", "", "CasADi's generated C for sparse matrices, gcc -O3 -march=native"),
 }

@@ -1,16 +1,31 @@
-"""diffrax: Dopri8 with an adaptive step, a step size of its own for each orbit (vmap), f64."""
+"""diffrax: adaptive neural ODEs of workloads/node_adaptive.py, one vmap over samples that have steps of their own; its default adjoint
+(recursive checkpoints), K steps of optax in one jit(lax.scan). A learned field of workloads/orbits.py: Dopri8 in f64, a step size of its
+own for each orbit."""
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from peers import Missing, loosest
+from peers import Missing, jax_peer, loosest
 
-jax.config.update("jax_enable_x64", True)
+SOLVERS = {"dopri5": diffrax.Dopri5, "tsit5": diffrax.Tsit5}
 
 
 def versions():
-    return {"jax": jax.__version__, "diffrax": diffrax.__version__}
+    return jax_peer.versions() | {"diffrax": diffrax.__version__}
+
+
+def loss(together, config, params, data):
+    x, y = data
+    times = jnp.linspace(0, config["span"], config["points"], dtype=x.dtype)
+    term = diffrax.ODETerm(lambda t, x, p: jax_peer.mlp(p, x))
+    control = diffrax.PIDController(rtol=config["tol"], atol=config["tol"])
+
+    def solve(x):
+        return diffrax.diffeqsolve(term, SOLVERS[config["method"]](), times[0], times[-1], None, x, args=params,
+                                   saveat=diffrax.SaveAt(ts=times), stepsize_controller=control).ys
+    z = solve(x).transpose(1, 0, 2) if together else jax.vmap(solve)(x)
+    return jnp.mean((z - y) ** 2)
 
 
 class Learned:
@@ -51,7 +66,10 @@ class Learned:
         return np.asarray(self.out).ravel()
 
 
-def build(spec, data, start):
-    if spec["family"] != "learned":
-        raise Missing("written for the learned field alone")
-    return Learned(spec, data, start)
+def build(spec, data, start, together=False):
+    if spec["family"] == "learned" and not together:
+        return Learned(spec, data, start)
+    if spec["family"] != "node-adaptive":
+        raise Missing("diffrax is here for adaptive methods")
+    jax_peer.LOSSES["node-adaptive"] = lambda *a: loss(together, *a)
+    return jax_peer.Training(spec, data, start)

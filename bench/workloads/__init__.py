@@ -12,7 +12,7 @@ import numpy as np
 @dataclass
 class Workload:
     name: str                 # as on the command line
-    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian,
+    family: str               # what peers look up: hnn, flow, node, node-adaptive, kepler, fput, orbit, fput-jacobian, fput-hessian,
                               # cr3bp, density, density-score, conv, hgn, bodies, ellipses, learned
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
@@ -42,7 +42,7 @@ def error(values, right):
 
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, orbits, rollout
+    from workloads import conv, cr3bp, density, flow, hnn, matrix, node, node_adaptive, orbits, rollout
     found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads() + density.workloads()
-    found += conv.workloads() + cr3bp.workloads() + orbits.workloads()
+    found += node_adaptive.workloads() + conv.workloads() + cr3bp.workloads() + orbits.workloads()
     return {w.name: w for w in found}

@@ -64,6 +64,7 @@ static void control(Loop *l, V err, V accepted) {
 static void step(Loop *l, V last) {
   for (int i = 1; i <= l->last; i++) gen_stage(l, i, i == l->last ? ODE_Z : ODE_WORK);
   V err = gen_stage_error(l), runs = flag(l, RUN), accepted = both(l, runs, at_most(l, err, num(l, 1)));
+  accepted = gen_record_step(l, accepted, get(l, H));
   V t = get(l, T), h = get(l, H), by_h = add(l, h, get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   t1 = pick(l, last, get(l, END), t1);
   low = pick(l, last, num(l, 0), low);
@@ -168,6 +169,11 @@ void gen_lane_counts(Loop *l) {
   if_end(l, asked);
 }
 
+static V all_lanes(Loop *l) {
+  V none = num(l, 0);
+  return LLVMBuildFCmp(l->b, LLVMRealOEQ, none, none, "");
+}
+
 void gen_adaptive(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
   Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
@@ -178,6 +184,8 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
     return;
   }
   gen_lane_begin(l);
+  if (a->record) gen_zero(g, whole(l, ODE_K), l->o->rows * l->w * e->es);
+  gen_record_row(l, all_lanes(l), num(l, 0));
   If some = if_begin(l, any(l, flag(l, RUN)));
   gen_stage_rates(l, 0, ODE_Y, 0);
   gen_stage_first(l);
@@ -189,4 +197,5 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   if_end(l, some);
   gen_lane_bury(l);
   gen_lane_counts(l);
+  gen_record_end(l);
 }

@@ -5,6 +5,10 @@
 #include "codegen/element/element.h"
 #include "ir/adaptive.h"
 
+typedef struct AdaptiveTo {
+  LLVMValueRef base, ld; /* of a result; NULL: nobody reads it */
+} AdaptiveTo;
+
 typedef struct Adaptive {
   const AdaptiveMethod *method; /* NULL: gauss16 */
   const PlanOde *plan;
@@ -12,7 +16,10 @@ typedef struct Adaptive {
   int64_t work; /* scratch that the plan is of */
   bool lane_times;
   LLVMValueRef y0, time, out, counts; /* as the plan has them */
-  LLVMValueRef rates, ctx;            /* void rates(ctx, times of the lanes, state, where the rates go) */
+  int64_t record;                     /* rows, or 0 */
+  int64_t *record_n;                  /* elements of each state */
+  AdaptiveTo *record_state, *record_rate, record_steps, record_count;
+  LLVMValueRef rates, ctx; /* void rates(ctx, times of the lanes, state, where the rates go) */
 } Adaptive;
 void gen_adaptive(Gen *g, const Adaptive *a);
 void gen_gauss(Gen *g, const Adaptive *a); /* of one sample: rates are of all stages, each a lane */

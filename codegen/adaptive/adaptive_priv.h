@@ -30,6 +30,7 @@ typedef enum {
   STEP,
   BEFORE,
   TAKEN,
+  LENGTH,
   SLOTS
 } Slot;
 
@@ -151,6 +152,12 @@ void gen_lane_bury(Loop *l); /* NaN at every time of the lanes that failed */
 void gen_lane_taken(Loop *l, V mask);
 void gen_lane_counts(Loop *l); /* steps taken and rejected, to their place and to the call's sums */
 
+/* ---- record.c: accepted steps, if they are recorded ---------------------------------------------------------------------- */
+
+void gen_record_row(Loop *l, V mask, V h);   /* the state and its rates, as the next row of these lanes */
+V gen_record_step(Loop *l, V accepted, V h); /* a step begins there: what is left of `accepted`, where there were rows */
+void gen_record_end(Loop *l);
+
 /* ---- taylor.c ------------------------------------------------------------------------------------------------------------ */
 
 void gen_taylor(Loop *l);
@@ -159,6 +166,8 @@ void gen_taylor(Loop *l);
 
 typedef void (*RowFn)(Loop *l, V at, CgLoop *loop, void *ctx); /* at: the row of array 0 */
 void gen_lane_rows(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx);
+void gen_lane_watched(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx); /* rows with what decides the step */
+V gen_lane_if_watched(Loop *l, CgLoop *loop, V x);             /* of such a row, doubles: 0 for elements behind these */
 V gen_lane_combination(Loop *l, V at, const double *w, int n); /* sum of w_k K_k; NULL if all are 0 */
 void gen_stage_rates(Loop *l, double c, int z, int to);        /* K_to at t + c h and the state in array z */
 void gen_stage(Loop *l, int i, int out);                       /* the state of stage i to an array, and its rates */

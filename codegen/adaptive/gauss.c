@@ -219,13 +219,14 @@ static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
     of_move = sub(l, move, moved);
   put_number(s, ODE_Z, d, z);
   put_number(s, ODE_NEXT_LOW, d, add(l, of_y, of_move));
+  V watched = LLVMBuildICmp(l->b, LLVMIntSLT, d, cg_i64(l->e, l->o->watched), "");
   V size_y = size(l, doubled(s, y)), whole = add(l, size_y, size(l, doubled(s, move)));
   whole = add(l, num(l, l->a->atol / l->a->rtol), whole);
   whole = larger(l, whole, num(l, DBL_MIN));
   V part = over(l, size(l, mul(l, get(l, STEP), doubled(s, last))), whole), most = loop->phi[PART];
-  V keeps = at_most(l, part, most);
+  V keeps = either(l, at_most(l, part, most), not_(l, watched)), lost = pick(l, watched, doubled(s, sub(l, z, z)), num(l, 0));
   cg_loop_next(loop, PART, pick(l, keeps, most, part));
-  cg_loop_next(loop, BROKEN, add(l, loop->phi[BROKEN], doubled(s, sub(l, z, z))));
+  cg_loop_next(loop, BROKEN, add(l, loop->phi[BROKEN], lost));
 }
 
 static void accept_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
@@ -309,6 +310,7 @@ static void step(Gauss *s) {
   V bad = iterate(s), sum[2] = {num(l, 0), num(l, 0)};
   numbers(s, end_row, 2, sum, real(s, get(l, STEP)));
   V accepted = control(s, bad, add(l, sum[PART], sum[BROKEN]), last);
+  accepted = gen_record_step(l, accepted, get(l, STEP));
   If good = if_begin(l, accepted);
   put(l, TAKEN, add(l, get(l, TAKEN), num(l, 1)));
   numbers(s, accept_row, 0, NULL, NULL);
@@ -373,6 +375,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   l->rates = rates_of_one;
   l->array = gen_scratch(g, a->work + a->plan->array), s->staged = gen_scratch(g, a->work + a->plan->staged);
   begin(s);
+  gen_record_row(l, LLVMConstInt(e->i1, 1, 0), num(l, 0));
   If runs = if_begin(l, flag(l, RUN));
   l->rates(l, 0, ODE_Y, 0);
   numbers(s, coef_row, 0, NULL, NULL);
@@ -386,4 +389,5 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   if_end(l, runs);
   bury(s);
   gen_lane_counts(l);
+  gen_record_end(l);
 }

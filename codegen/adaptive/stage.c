@@ -3,14 +3,30 @@
 
 /* ---- rows of arrays -------------------------------------------------------------------------------------------------- */
 
-void gen_lane_rows(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx) {
+static void rows(Loop *l, int64_t n, RowFn body, unsigned sums, V *sum, void *ctx) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  cg_loop_begin(l->e, loop, cg_i64(l->e, 0), cg_i64(l->e, l->o->rows), 1);
+  cg_loop_begin(l->e, loop, cg_i64(l->e, 0), cg_i64(l->e, n), 1);
   for (unsigned k = 0; k < sums; k++) cg_loop_phi(l->e, loop, num(l, 0));
   body(l, cg_gep_bytes(l->e, l->array, cg_imul(l->e, loop->iv, cg_i64(l->e, l->w * l->e->es))), loop, ctx);
   cg_loop_end(l->e, loop);
   for (unsigned k = 0; k < sums; k++) sum[k] = loop->next[k];
   base_free(loop);
+}
+
+void gen_lane_rows(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx) { rows(l, l->o->rows, body, sums, sum, ctx); }
+
+void gen_lane_watched(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx) {
+  rows(l, (l->o->watched * l->o->lanes + l->w - 1) / l->w, body, sums, sum, ctx);
+}
+
+V gen_lane_if_watched(Loop *l, CgLoop *loop, V x) {
+  CgEmit *e = l->e;
+  if (l->o->lanes > 1 || l->o->watched == l->o->dim || l->o->watched % l->w == 0) return x;
+  V *number = ARENA_ARRAY(l->g->mem, V, l->w), first = cg_imul(e, loop->iv, cg_i64(e, l->w));
+  for (unsigned k = 0; k < l->w; k++) number[k] = cg_i64(e, k);
+  V at = LLVMBuildAdd(l->b, cg_splat(e, first, l->w), LLVMConstVector(number, l->w), "");
+  V end = cg_splat(e, cg_i64(e, l->o->watched), l->w);
+  return pick(l, LLVMBuildICmp(l->b, LLVMIntSLT, at, end, ""), x, num(l, 0));
 }
 
 V gen_lane_combination(Loop *l, V at, const double *w, int n) {
@@ -26,7 +42,7 @@ V gen_lane_combination(Loop *l, V at, const double *w, int n) {
 /* Of sums over the elements: those of one sample are spread over the lanes. */
 V gen_lane_mean(Loop *l, V sum) {
   if (l->o->lanes == 1) sum = cg_splat(l->e, cg_sum_lanes(&l->d, sum, l->w), l->w);
-  return by(l, sum, 1 / (double)l->o->dim);
+  return by(l, sum, 1 / (double)l->o->watched);
 }
 
 /* 1/(atol + rtol max(|a|, |b|)) */
@@ -39,7 +55,7 @@ static V inverse_scale(Loop *l, V a, V b) {
 }
 
 static void add_square(Loop *l, CgLoop *loop, unsigned sum, V x, V r) {
-  x = mul(l, wide(l, x), r);
+  x = gen_lane_if_watched(l, loop, mul(l, wide(l, x), r));
   cg_loop_next(loop, sum, cg_fma(l->e, x, x, loop->phi[sum]));
 }
 
@@ -89,12 +105,13 @@ static void error_row(Loop *l, V at, CgLoop *loop, void *ctx) {
     for (int j = 0; j < ADAPTIVE_STAGES; j++) w[j] = l->m->a[l->last][j] - l->m->bhh[j];
     add_square(l, loop, ERROR3, gen_lane_combination(l, at, w, l->last), r);
   }
-  cg_loop_next(loop, LOST, add(l, loop->phi[LOST], wide(l, sub(l, z, z)))); /* NaN, if z is not finite */
+  cg_loop_next(loop, LOST,
+               add(l, loop->phi[LOST], gen_lane_if_watched(l, loop, wide(l, sub(l, z, z))))); /* NaN, if z is not finite */
 }
 
 V gen_stage_error(Loop *l) {
   V sum[ERRORS], h = size(l, get(l, H));
-  gen_lane_rows(l, error_row, ERRORS, sum, NULL);
+  gen_lane_watched(l, error_row, ERRORS, sum, NULL);
   V err = gen_lane_mean(l, sum[ERROR]);
   if (l->m->order == 8) {
     V den = cg_fma(l->e, num(l, 0.01), gen_lane_mean(l, sum[ERROR3]), err), some = less(l, num(l, 0), den);
@@ -129,7 +146,7 @@ static void turn_row(Loop *l, V at, CgLoop *loop, void *ctx) {
 
 void gen_stage_first(Loop *l) {
   V sum[2], span = get(l, SPAN), dir = get(l, DIR);
-  gen_lane_rows(l, sizes_row, 2, sum, NULL);
+  gen_lane_watched(l, sizes_row, 2, sum, NULL);
   V a = gen_lane_mean(l, sum[0]), b = gen_lane_mean(l, sum[1]), known = is_finite(l, a),
     both_known = both(l, known, is_finite(l, b));
   V runs = flag(l, RUN);
@@ -142,7 +159,7 @@ void gen_stage_first(Loop *l) {
   put(l, H, pick(l, runs, mul(l, dir, h), num(l, 0)));
   gen_lane_rows(l, euler_row, 0, NULL, narrow(l, get(l, H)));
   l->rates(l, 1, ODE_Z, 1);
-  gen_lane_rows(l, turn_row, 1, sum, NULL);
+  gen_lane_watched(l, turn_row, 1, sum, NULL);
   V der2 = over(l, root(l, gen_lane_mean(l, sum[0])), h), speed = root(l, a);
   der2 = pick(l, is_finite(l, der2), der2, num(l, 0));
   V der = larger(l, der2, speed), flat = at_most(l, der, num(l, 1e-15)), tenth = larger(l, num(l, 1e-6), by(l, h, 1e-3));

@@ -41,6 +41,7 @@ static void series(Loop *l) {
 
 static void norm_row(Loop *l, V at, CgLoop *loop, void *ctx) {
   V x = wide(l, size(l, cg_load(l->e, cg_gep_bytes(l->e, at, ctx), l->w)));
+  x = gen_lane_if_watched(l, loop, x);
   cg_loop_next(loop, 0, pick(l, less(l, loop->phi[0], x), x, loop->phi[0]));
   cg_loop_next(loop, 1, add(l, loop->phi[1], sub(l, x, x)));
 }
@@ -48,7 +49,7 @@ static void norm_row(Loop *l, V at, CgLoop *loop, void *ctx) {
 /* Of what the rows have of an array, given by its offset; NaN if one is not finite. */
 static V greatest(Loop *l, RowFn row, V offset) {
   V sum[2];
-  gen_lane_rows(l, row, 2, sum, offset);
+  gen_lane_watched(l, row, 2, sum, offset);
   LLVMTypeRef t = LLVMTypeOf(sum[0]);
   if (l->o->lanes == 1 && l->w > 1) sum[0] = cg_splat(l->e, cg_intrinsic(l->e, "llvm.vector.reduce.fmax", &t, 1, &sum[0], 1), l->w);
   return add(l, sum[0], gen_lane_mean(l, sum[1]));
@@ -77,6 +78,7 @@ static void ratio_row(Loop *l, V at, CgLoop *loop, void *ctx) {
   V tol = larger(l, by(l, wide(l, larger(l, y, change)), l->a->rtol), num(l, l->a->atol));
   V x = wide(l, size(l, cg_load(l->e, cg_gep_bytes(l->e, at, ctx), l->w)));
   x = over(l, x, larger(l, tol, num(l, DBL_MIN)));
+  x = gen_lane_if_watched(l, loop, x);
   cg_loop_next(loop, 0, pick(l, less(l, loop->phi[0], x), x, loop->phi[0]));
   cg_loop_next(loop, 1, add(l, loop->phi[1], sub(l, x, x)));
 }

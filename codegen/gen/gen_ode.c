@@ -62,6 +62,28 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   return fn;
 }
 
+static AdaptiveTo result(Gen *g, const Ode *o, OdeResult what, uint32_t k) {
+  AdaptiveTo to = {0};
+  Val r = plan_result(o->fr->p, o->gr->main, ir_ode_result(o->plan.states, what, k));
+  if (r.id) gen_memory(g, o->fr, r, &to.base, &to.ld);
+  return to;
+}
+
+static void record(Gen *g, const Ode *o, Adaptive *a) {
+  const Fn *f = o->fr->p->f;
+  const uint32_t n = o->plan.states;
+  a->record = ir_ode_attr(f, o->i).record;
+  if (!a->record) return;
+  a->record_n = ARENA_ARRAY(g->mem, int64_t, n);
+  a->record_state = ARENA_ARRAY(g->mem, AdaptiveTo, n), a->record_rate = ARENA_ARRAY(g->mem, AdaptiveTo, n);
+  for (uint32_t k = 0; k < n; k++) {
+    a->record_n[k] = type_count(ir_type(f, ir_arg(f, o->i, k)));
+    a->record_state[k] = result(g, o, ODE_STATE, k);
+    a->record_rate[k] = o->plan.stages ? (AdaptiveTo){0} : result(g, o, ODE_RATE, k);
+  }
+  a->record_steps = result(g, o, ODE_STEPS, 0), a->record_count = result(g, o, ODE_COUNT, 0);
+}
+
 static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   CgEmit *e = g->e;
   const Fn *f = o->fr->p->f;
@@ -81,6 +103,7 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   a.time = place(g, o, o->plan.off[o->plan.states]);
   a.out = place(g, o, o->plan.trajectory), a.counts = place(g, o, o->plan.counts);
   a.rates = fn, a.ctx = ctx;
+  record(g, o, &a);
   if (a.method) gen_adaptive(g, &a);
   else gen_gauss(g, &a);
 }

@@ -187,7 +187,7 @@ enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
 typedef struct PlanOde {
   uint32_t states, order; /* order: of series, or 0 */
   int arrays;
-  int64_t dim, times, rows;
+  int64_t dim, watched, times, rows; /* watched: elements, the first ones */
   unsigned lanes, w;
   int64_t *off;                                     /* of each operand; states by their rows */
   int64_t array, stride, trajectory, counts, bytes; /* counts: [2] behind the trajectory */

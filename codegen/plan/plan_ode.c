@@ -47,6 +47,7 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   for (uint32_t k = 0; k < o.states; k++) {
     o.off[k] = o.dim * row;
     o.dim += type_count(ir_type(p->f, ir_arg(p->f, ode, k)));
+    if (k < (uint32_t)attr.watched) o.watched = o.dim;
   }
   o.bytes = plan_round_up(o.dim * row, p->tune->align);
   for (uint32_t k = o.states; k < ode->nargs; k++) {

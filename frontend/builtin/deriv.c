@@ -30,7 +30,7 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   base_free(from);
   if (!what) return false;
   elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s, which has no derivative", what),
-            "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
+            "trajectories by `tsit5`, `dop853` and `dopri5` have one, and those of fixed steps: yoshida4, gauss4, rk4, ...");
   return true;
 }
 

@@ -1,4 +1,4 @@
-/* Does a value depend on others by way of an adaptive trajectory or a section? Those have no derivative.
+/* Does a value depend on others by way of a trajectory by `taylor` or a section? Those have no derivative backwards.
  * Loops are followed input by input, so that a trajectory beside the dependence does no harm. Of what is
  * elaborated, only a section holds loops that run to convergence. */
 #include "frontend/builtin/builtin.h"
@@ -38,7 +38,7 @@ static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t stat
 static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
   uint8_t any = 0;
   for (uint32_t k = 0; k < i->nargs; k++) any |= at[ir_arg(f, i, k).id];
-  if (i->op == OP_ode) return any ? any | REACHED | BY_ODE : 0;
+  if (i->op == OP_ode && ir_ode_attr(f, i).method == M_TAYLOR) return any ? any | REACHED | BY_ODE : 0;
   if (i->op == OP_scan && ir_scan_shape(f, i).converge) return any ? any | REACHED | BY_SECTION : 0;
   if (i->op == OP_scan) return loop(f, i, at, ir_scan_shape(f, i).carry);
   if (i->op == OP_integrate) return any | loop(f, i, at, (uint32_t)ir_integrate_attr(f, i).states);
@@ -62,5 +62,5 @@ const char *elab_no_derivative(const Fn *f, Val e, const bool *from) {
   follow(f, NULL, from, at);
   uint8_t by = at[e.id];
   base_free(at);
-  return by & BY_ODE ? "an adaptive method" : by & BY_SECTION ? "a section" : NULL;
+  return by & BY_ODE ? "the method `taylor`" : by & BY_SECTION ? "a section" : NULL;
 }

@@ -235,10 +235,16 @@ Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, con
 
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv, double rtol, double atol,
            int64_t max_steps, Fn *rates) {
-  int64_t attr[5] = {m, states, [4] = max_steps};
-  memcpy(&attr[2], &rtol, sizeof rtol);
-  memcpy(&attr[3], &atol, sizeof atol);
-  return trajectory(b, OP_ode, y0, states, times, inv, ninv, attr, 5, rates);
+  ode_attr attr = {.method = m, .states = states, .max_steps = max_steps, .watched = states};
+  memcpy(&attr.rtol, &rtol, sizeof rtol);
+  memcpy(&attr.atol, &atol, sizeof atol);
+  return ir_ode_as(b, &attr, y0, times, inv, ninv, rates);
+}
+
+Val ir_ode_as(Build *b, const ode_attr *attr, const Val *y0, Val times, const Val *inv, uint32_t ninv, Fn *rates) {
+  int64_t at[sizeof *attr / sizeof(int64_t)];
+  memcpy(at, attr, sizeof at);
+  return trajectory(b, OP_ode, y0, (uint32_t)attr->states, times, inv, ninv, at, sizeof at / sizeof *at, rates);
 }
 
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body) {

@@ -50,7 +50,8 @@ static bool scan_counts(const Sig *s) {
   if ((a.reverse & ~INT64_C(1)) || a.converge < 0 || a.converge > 2)
     return shape_bad(s, "has `reverse` 0 or 1 and `converge` 0, 1 or 2");
   if (a.n == 0 && (a.xs || a.ys)) return shape_bad(s, "of no turns has nothing to stack");
-  if (a.converge && (a.xs || a.ys || a.zs || !a.carry)) return shape_bad(s, "to convergence has carries only");
+  if (a.converge && (a.xs || a.ys || (a.zs && a.converge == 1) || !a.carry))
+    return shape_bad(s, "to convergence has carries only, or sums while samples need it");
   if (a.carry + a.xs > s->nargs)
     return shape_bad(s, "has %lld carries and %lld sequences, found %u operands", (long long)a.carry, (long long)a.xs, s->nargs);
   if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
@@ -154,6 +155,10 @@ bool shape_ode(const Sig *s, Type *out) {
     return shape_bad(s, "needs a positive tolerance");
   if (a[4] < 1 || a[4] > INT32_MAX) return shape_bad(s, "needs a number of steps");
   if (a[1] < 1 || a[1] >= s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
+  const ode_attr attr = ode_attr_at(a);
+  if (attr.watched < 1 || attr.watched > attr.states) return shape_bad(s, "watches 1 ... %lld states", (long long)attr.states);
+  if (attr.record < 0 || attr.record > ODE_MOST_RECORD) return shape_bad(s, "records 0 ... %d steps", (int)ODE_MOST_RECORD);
+  if (attr.record && attr.method == M_TAYLOR) return shape_bad(s, "by taylor records no steps");
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
   if (times.dt != DT_REAL || times.rank != 1) return shape_bad(s, "needs a vector of times, operand %u", n);
@@ -220,10 +225,32 @@ int64_t ir_turns(const Fn *f, const Inst *scan) {
   return s.converge == 2 && s.n > WHILE_TURNS ? WHILE_TURNS : s.n;
 }
 
+/* Of the results of a record how many there are. */
+static uint32_t recorded(const Fn *f, const Inst *ode) {
+  if (ode->nattr != sizeof(ode_attr) / sizeof(int64_t)) return 0;
+  const ode_attr attr = ir_ode_attr(f, ode);
+  const uint32_t n = (uint32_t)attr.states;
+  return !attr.record ? 0 : attr.method == M_GAUSS16 ? n + 2 : 2 * n + 2;
+}
+
+static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out) {
+  const ode_attr attr = ir_ode_attr(f, ode);
+  const uint32_t n = (uint32_t)attr.states, rows = (uint32_t)attr.record;
+  if (!n || ode->nargs < n) return false;
+  const bool lane = ir_type(f, ir_arg(f, ode, 0)).lane;
+  if (index == ir_ode_result(n, ODE_COUNTS, 0)) return *out = type_real(lane, 1, (uint32_t[]){2}), true;
+  if (index == ir_ode_result(n, ODE_STEPS, 0)) return *out = type_real(lane, 2, (uint32_t[]){rows, 2}), true;
+  if (index == ir_ode_result(n, ODE_COUNT, 0)) return *out = type_scalar(lane), true;
+  Type t = ir_type(f, ir_arg(f, ode, (index - n - 1) % (n + 2)));
+  if (t.dt != DT_REAL || t.rank == IR_MAX_RANK) return false;
+  *out = type_with_axis(t, 0, rows);
+  return true;
+}
+
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
-  if (m->op == OP_ode) return body ? body->out.n + 1 : 0;
+  if (m->op == OP_ode && body) return body->out.n + 1 + recorded(f, m);
   return ir_has(m->op, OPF_MULTI) && body ? body->out.n : 0;
 }
 
@@ -241,7 +268,7 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
     *n = integrate_points(a);
     return true;
   case OP_ode:
-    if (m->nattr != 5 || a[1] < 0 || a[1] >= m->nargs) return false;
+    if (m->nattr != 7 || a[1] < 0 || a[1] >= m->nargs) return false;
     Val times = ir_arg(f, m, (uint32_t)a[1]);
     if (times.id >= f->inst.n) return false;
     *n = ir_type(f, times).dim[0];
@@ -254,11 +281,9 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
 bool ir_result_type(const Fn *f, const Inst *m, uint32_t index, Type *out) {
   uint32_t n;
   Type t;
-  if (m->op == OP_ode && index + 1 == ir_result_count(f, m) && m->nargs && ir_arg(f, m, 0).id < f->inst.n) {
-    *out = type_with_axis(type_scalar(ir_type(f, ir_arg(f, m, 0)).lane), 0, 2);
-    return true;
-  }
-  if (index >= ir_result_count(f, m) || !body_out(ir_body(f, m), index, &t)) return false;
+  if (index >= ir_result_count(f, m)) return false;
+  if (m->op == OP_ode && index >= ir_body(f, m)->out.n) return record_type(f, m, index, out);
+  if (!body_out(ir_body(f, m), index, &t)) return false;
   if (!stacked_size(f, m, index, &n)) return false;
   if (m->op == OP_ode && ir_ode_order(f, m)) t = type_without_axis(t, 0);
   if (n && t.rank == IR_MAX_RANK) return false;

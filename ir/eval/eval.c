@@ -261,14 +261,41 @@ static void rates(void *ctx, const void *t, const void *y, void *dy) {
   eval_free(r->out, r->states);
 }
 
-/* [ntimes][dim][lanes] of all states apart into one tensor a state. */
-static void unpack(Node *n, const double *out, uint32_t states, int64_t ntimes) {
-  for (int64_t t = 0; t < ntimes; t++)
+/* [rows][dim][lanes] of all states apart into one tensor a state. */
+static void unpack_rows(Node *n, const double *from, uint32_t states, size_t rows, uint32_t first) {
+  for (size_t t = 0; t < rows; t++)
     for (uint32_t k = 0; k < states; k++) {
       size_t size = elem_total(n->args[k], n->run->B);
-      memcpy(n->results[k].v + (size_t)t * size, out, size * sizeof *out);
-      out += size;
+      memcpy(n->results[first + k].v + t * size, from, size * sizeof *from);
+      from += size;
     }
+}
+
+/* Where the record goes: states and rates side by side first, then a tensor of each. */
+typedef struct Recorded {
+  double *states, *starts;
+  size_t rows;
+} Recorded;
+
+static Recorded record_begin(Node *n, HnnOde *o, const ode_attr *attr) {
+  const uint32_t states = (uint32_t)attr->states;
+  const size_t row = (size_t)o->dim * (size_t)o->lanes;
+  Recorded r = {.rows = (size_t)attr->record};
+  if (!r.rows) return r;
+  r.states = base_zeroed(r.rows * row, sizeof *r.states);
+  if (attr->method != M_GAUSS16) r.starts = base_zeroed(r.rows * row, sizeof *r.starts);
+  o->record = (int32_t)attr->record;
+  o->states = r.states, o->starts = r.starts;
+  o->steps = n->results[ir_ode_result(states, ODE_STEPS, 0)].v;
+  o->count = n->results[ir_ode_result(states, ODE_COUNT, 0)].v;
+  return r;
+}
+
+static void record_end(Node *n, Recorded *r, uint32_t states) {
+  if (r->states) unpack_rows(n, r->states, states, r->rows, ir_ode_result(states, ODE_STATE, 0));
+  if (r->starts) unpack_rows(n, r->starts, states, r->rows, ir_ode_result(states, ODE_RATE, 0));
+  base_free(r->states);
+  base_free(r->starts);
 }
 
 static bool eval_ode(Node *n) {
@@ -308,8 +335,11 @@ static bool eval_ode(Node *n) {
   }
   o.y0 = y0;
   o.out = out;
+  for (uint32_t k = 0; k < (uint32_t)attr.watched; k++) o.watched += (int32_t)(elem_total(n->args[k], n->run->B) / (size_t)lanes);
+  Recorded recorded = record_begin(n, &o, &attr);
   if (env->ode(&o) && env->failed) env->failed(env->ctx, n->f, (Val){(uint32_t)(n->i - n->f->inst.at)}, &o);
-  unpack(n, out, states, o.ntimes);
+  unpack_rows(n, out, states, (size_t)o.ntimes, 0);
+  record_end(n, &recorded, states);
   base_free(y0);
   base_free(out);
   base_free(r.in);

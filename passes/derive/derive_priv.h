@@ -67,6 +67,12 @@ Val region_saved(Region *r, Val scan, Val inside);
 /* By id of a scan's body: what a turn computes that is stacked as well, since it costs more to compute again. */
 bool *region_kept(const Fn *f, const Inst *scan);
 
+/* Result `index`, also of the record, of an adaptive trajectory of src; how many steps it has room for. */
+Val region_recorded(Region *r, Val ode, uint32_t index);
+int64_t region_record_rows(const Fn *f, const Inst *ode);
+/* By state: the rates of trajectory v of src at its times, [times, ..], in r->b (jvp_ode.c). */
+void derive_ode_moving(Region *r, Val v, const Inst *i, Val *rate);
+
 /* ---- undo.c: values computed again from the end -------------------------------------------------- */
 
 /* Whether all carries of a scan can be computed from those of the turn after: they go through reversible steps,
@@ -91,12 +97,12 @@ Fn *derive_step_forward(const Fn *body);
 /* Emits callee (or what outputs [first, first + n) need of it) with its inputs bound; map: by id of callee. */
 void derive_step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
 
-/* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
+/* A region over f, all of whose values are emitted to r->b, its inputs being args (reversible.c). */
 Region region_over(Region *r, const Fn *f, const Val *args);
 
 bool derive_holds_eigh(const Fn *f);
 Fn *derive_eigh_plain(const Fn *f);  /* f, where eigenvalues and eigenvectors are rows of the factors (linalg.c) */
-Fn *derive_root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
+Fn *derive_root_forget(const Fn *f); /* f with what they are roots of forgotten (linalg.c) */
 
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
  * marked. */

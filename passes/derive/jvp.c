@@ -181,14 +181,11 @@ FAULT_RULE(jac)
 FAULT_RULE(divergence)
 FAULT_RULE(logjac)
 
-Val jvp_ode(Jvp *s, Val v, const Inst *i) {
+Val jvp_cauchy(Jvp *s, Val v, const Inst *i) { /* of a series, of which no derivative is to come */
   (void)v;
-  region_error(s->r, CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
-               "adaptive methods cannot be differentiated through");
+  region_error(s->r, CODE_no_derivative, i->at, NULL, "the coefficients of a series have no derivative");
   return VAL_NONE;
 }
-
-Val jvp_cauchy(Jvp *s, Val v, const Inst *i) { return jvp_ode(s, v, i); } /* of a series, of which no derivative is to come */
 
 #define LINEAR_RULE(name)                        \
   Val jvp_##name(Jvp *s, Val v, const Inst *i) { \

@@ -98,9 +98,9 @@ static bool find_ready(Level *l) {
   return found;
 }
 
-static bool has_scan(const Fn *f) {
+static bool has_loop(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_scan) return true;
+    if (f->inst.at[id].op == OP_scan || f->inst.at[id].op == OP_ode) return true;
   return false;
 }
 
@@ -127,12 +127,12 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
 }
 
 static void find_stores(Level *l) {
-  if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
+  if (has_loop(l->f)) mark_between(l->f, l->ready, true, l->store);
 }
 
 /* f with long loops that this level sweeps backwards in segments; NULL: there are none. */
 static Fn *level_segments(const Fn *f) {
-  if (!has_scan(f)) return NULL;
+  if (!has_loop(f)) return NULL;
   Level l = {.f = f, .ready = base_zeroed(f->inst.n, sizeof *l.ready), .store = base_zeroed(f->inst.n, sizeof *l.store)};
   Fn *g = NULL;
   if (find_ready(&l)) {

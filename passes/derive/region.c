@@ -244,9 +244,54 @@ static bool stores(const Fn *f, const Inst *scan) {
   return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
 }
 
+/* ---- adaptive trajectories ------------------------------------------------------------------------- */
+
+enum { RECORD_BYTES = 1 << 20, RECORD_LEAST = 64 };
+
+int64_t region_record_rows(const Fn *f, const Inst *ode) {
+  const ode_attr attr = ir_ode_attr(f, ode);
+  int64_t row = 2, rows;
+  if (attr.record) return attr.record;
+  for (uint32_t k = 0; k < (uint32_t)attr.states; k++) row += 2 * type_count(ir_type(f, ir_arg(f, ode, k)));
+  rows = RECORD_BYTES / (row * (f->f64 ? 8 : 4));
+  if (rows < RECORD_LEAST) rows = RECORD_LEAST;
+  return rows < attr.max_steps ? rows : attr.max_steps;
+}
+
+static Val recording_ode(Build *b, const Fn *from, const Inst *i, const Val *args) {
+  ode_attr attr = ir_ode_attr(from, i);
+  const uint32_t n = (uint32_t)attr.states;
+  attr.record = region_record_rows(from, i);
+  if (attr.max_steps > attr.record) attr.max_steps = attr.record;
+  return ir_ode_as(b, &attr, args, args[n], args + n + 1, i->nargs - n - 1, ir_copy_fn(b->f, ir_body(from, i)));
+}
+
+Val region_recorded(Region *r, Val ode, uint32_t index) {
+  Inst i = *ir_inst(r->src, ode);
+  const bool has =
+      index <= ir_ode_result((uint32_t)ir_ode_attr(r->src, &i).states, ODE_COUNTS, 0) || ir_ode_attr(r->src, &i).record;
+  for (uint32_t id = ode.id + 1; has && id < r->n; id++) {
+    const Inst *p = &r->src->inst.at[id];
+    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == ode.id && ir_number(r->src, p) == index) return region_value(r, (Val){id});
+  }
+  if (r->scan.id != ode.id) {
+    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+    for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
+    r->storing = recording_ode(r->b, r->src, &i, args);
+    r->scan = ode;
+    base_free(args);
+  }
+  return ir_proj(r->b, r->storing, index);
+}
+
+static bool records(const Fn *f, const Inst *i) {
+  return i->op == OP_ode && !ir_ode_attr(f, i).record && ir_ode_attr(f, i).method != M_TAYLOR;
+}
+
 Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
   Inst i = *ir_inst(from, v);
-  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i))) return ir_copy_inst(b, from, v, map);
+  const bool again = store && (i.op == OP_scan ? stores(from, &i) : records(from, &i));
+  if (i.op != OP_proj && !again) return ir_copy_inst(b, from, v, map);
   Role role = b->role;
   Op of = b->of;
   Span at = b->at;
@@ -265,9 +310,12 @@ Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
   } else {
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
     for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(from, &i, k).id];
-    w = storing_scan(b, from, &i, args);
-    ScanShape t = ir_scan_shape(b->f, ir_inst(b->f, w));
-    for (uint32_t k = 0; k < t.ys; k++) ir_proj(b, w, t.carry + k);
+    const bool ode = i.op == OP_ode;
+    w = ode ? recording_ode(b, from, &i, args) : storing_scan(b, from, &i, args);
+    const Inst *made = ir_inst(b->f, w);
+    const uint32_t first = ode ? (uint32_t)ir_ode_attr(from, &i).states : ir_scan_shape(b->f, made).carry;
+    const uint32_t end = ode ? ir_result_count(b->f, made) : first + ir_scan_shape(b->f, made).ys;
+    for (uint32_t k = first; k < end; k++) ir_proj(b, w, k);
     base_free(args);
   }
   b->role = role;

@@ -328,6 +328,11 @@ static bool any(const Val *v, uint32_t n) {
 void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
   (void)c;
   Region *r = vjp_region(s);
+  if (ir_scan_shape(r->src, i).converge == 2) {
+    region_error(r, CODE_no_derivative, i->at, "forwards there is one: by `jacobian`, or a Hessian's product with a vector",
+                 "the loop of an adaptive method's gradient has no derivative backwards");
+    return;
+  }
   const Fn *body = ir_body(r->src, i);
   uint32_t nout = body->out.n;
   const Cot *res = vjp_results(s, v);

@@ -24,14 +24,11 @@ LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
 LEAF_RULE(require)
 
-void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
-  UNUSED(v), UNUSED(c);
-  region_error(vjp_region(s), CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
-               "adaptive methods cannot be differentiated through");
-}
-
 /* Of series, which are made of what has no derivative left to be taken. */
-void vjp_cauchy(Vjp *s, Val v, const Inst *i, Val c) { vjp_ode(s, v, i, c); }
+void vjp_cauchy(Vjp *s, Val v, const Inst *i, Val c) {
+  UNUSED(v), UNUSED(c);
+  region_error(vjp_region(s), CODE_no_derivative, i->at, NULL, "the coefficients of a series have no derivative");
+}
 
 /* Derive expands these before anything is differentiated through them. */
 static void unexpanded(const Inst *i) { base_fault("%s in a region of differentiation", ir_op[i->op].name); }

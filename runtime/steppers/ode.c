@@ -22,7 +22,7 @@ typedef struct Lane {
   double end, span, dir;
   double t, te, h, err_old; /* te: what t rounded off */
   int32_t next, upto;       /* first output time not written yet; the end of those in this step */
-  int32_t steps, taken;
+  int32_t steps, taken;     /* tried, and accepted */
   LaneState state;
   HnnOdeFailure why; /* of a lane that failed */
   bool last, accepted, rejected;
@@ -152,7 +152,6 @@ static void ode_gauss_control(Lane *q, double rtol, double part) {
   }
   const double change = fmin(GAUSS_GROW, pow(GAUSS_SAFE * sqrt(rtol) / part, 1.0 / GAUSS_STAGES));
   q->accepted = change >= GAUSS_TAKEN;
-  q->taken += q->accepted;
   const double next = change * q->step;
   q->h = q->accepted && q->last && fabs(q->h) > fabs(next) ? q->h : next;
 }

@@ -10,6 +10,7 @@
 
 enum { B = SAMPLES };
 
+int32_t (*derive_ode)(HnnOde *);
 static uint64_t rng = 88172645463325252u;
 
 uint32_t pick(uint32_t n) {
@@ -50,7 +51,7 @@ void free_inputs(Tensor *in, uint32_t n) {
 Tensor *evaluate(const Fn *f, const Tensor *in) {
   Tensor *out = base_zeroed(f->out.n + 1, sizeof *out);
   char err[256] = "";
-  EvalEnv env = {0};
+  EvalEnv env = {.ode = derive_ode};
   if (!ir_eval(f, B, in, out, &env, err, sizeof err)) {
     printf("\neval of @%s: %s\n", f->name, err);
     ir_print(stdout, f, NULL);

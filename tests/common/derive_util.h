@@ -6,6 +6,7 @@
 #include "passes/base/pass.h"
 
 enum { SAMPLES = 3 };
+extern int32_t (*derive_ode)(HnnOde *); /* the stepper that `ode` is evaluated by; NULL: none */
 
 uint32_t pick(uint32_t n); /* 0 .. n-1 */
 double uniform(double lo, double hi);
