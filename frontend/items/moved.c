@@ -106,7 +106,8 @@ void moved_all(Elab *E, Train *t, const Item *it) {
     if (what)
       elab_help(
           elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s, which has no derivative", l->name, what),
-          "trajectories by `tsit5`, `dop853` and `dopri5` have one, and those of fixed steps: yoshida4, gauss4, rk4, ...");
+          "trajectories by `tsit5`, `dop853`, `dopri5` and `gauss16` have one, and those of fixed steps: yoshida4, gauss4, rk4, "
+          "...");
     if (!n)
       elab_error(E, CODE_nothing_to_train, s->name_at, "the loss `%s` depends on no parameter: there is nothing to train", l->name);
   }
