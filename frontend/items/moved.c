@@ -78,7 +78,7 @@ const char *moved_no_derivative(const Fn *f) {
   bool *from = base_realloc(NULL, f->inst.n);
   for (uint32_t id = 0; id < f->inst.n; id++)
     from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
-  const char *what = elab_no_derivative(f, f->out.at[0], from);
+  const char *what = elab_no_derivative(f, f->out.at[0], from, true);
   base_free(from);
   return what;
 }

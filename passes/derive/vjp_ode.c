@@ -246,24 +246,25 @@ static void push_sums(OdeRev *w, Val loop, uint32_t at, const Cot *inv) {
 
 /* ---- the loop over steps ---------------------------------------------------------------------------------------------------------- */
 
-/* The last output's cotangent is that of the state at the end. */
-static Val last_cotangent(OdeRev *w, uint32_t k) {
+/* The last output's cotangent is that of the state at the end. Of a sample that failed it is no number, and so is what follows. */
+static Val last_cotangent(OdeRev *w, uint32_t k, Val count) {
   Build *b = vjp_region(w->s)->b;
-  if (!w->rc[k].id) return zeros(b, vjp_ode_cot_type(w, k));
-  return pass_with_lane(b, ir_index(b, w->rc[k], 0, w->times - 1), vjp_ode_cot_type(w, k).lane);
+  Val good = ir_le(b, ir_const(b, 0), count), c = zeros(b, vjp_ode_cot_type(w, k));
+  if (w->rc[k].id) c = pass_with_lane(b, ir_index(b, w->rc[k], 0, w->times - 1), vjp_ode_cot_type(w, k).lane);
+  return pass_with_lane(b, ir_select(b, good, c, ir_const(b, NAN)), vjp_ode_cot_type(w, k).lane);
 }
 
 static void loop_inputs(OdeRev *w, Ports *x) {
   Region *r = vjp_region(w->s);
   Build *b = r->b;
   OdeTurn *t = &x->t;
-  Val time = arg_of(w, w->n);
-  x->left = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0)));
+  Val time = arg_of(w, w->n), count = region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0));
+  x->left = vjp_ode_port(t, ir_abs(b, count)); /* a sample that failed takes one, too */
   if (w->between) {
     x->next = vjp_ode_port(t, pass_with_lane(b, ir_const(b, (double)w->times - 2), w->lane));
     x->due = vjp_ode_port(t, pass_with_lane(b, ir_index(b, time, 0, w->times - 2), w->lane));
   }
-  for (uint32_t k = 0; k < w->n; k++) x->state[k] = vjp_ode_port(t, last_cotangent(w, k));
+  for (uint32_t k = 0; k < w->n; k++) x->state[k] = vjp_ode_port(t, last_cotangent(w, k, count));
   for (uint32_t k = 0; k < w->n && w->m; k++) x->rate[k] = vjp_ode_port(t, zeros(b, vjp_ode_cot_type(w, k)));
   x->carries = t->args.n;
   x->steps = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STEPS, 0)));
@@ -425,9 +426,7 @@ static bool backwards(OdeRev *w, Val *state, Val *next) {
   if (ok) {
     Val loop = ir_scan(r->b, x.t.args.at, x.t.args.n, (uint32_t)w->record, x.carries, 0, 0, sums, false, 2, b.f);
     if (w->between) *next = ir_proj(r->b, loop, at), at += 2;
-    Val good = ir_le(r->b, ir_const(r->b, 0), region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0)));
-    for (uint32_t s = 0; s < (w->m ? 2 : 1) * w->n; s++)
-      state[s] = ir_select(r->b, good, ir_proj(r->b, loop, at++), ir_const(r->b, NAN));
+    for (uint32_t s = 0; s < (w->m ? 2 : 1) * w->n; s++) state[s] = ir_proj(r->b, loop, at++);
     push_sums(w, loop, x.carries, inv);
   }
   vjp_ode_turn_end(&x.t);
