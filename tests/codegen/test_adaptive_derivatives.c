@@ -161,34 +161,41 @@ static void test_transposed(void) {
   }
 }
 
-/* By everything, times among it, to what the tolerance leaves. */
+/* By everything, times among it, which may be of each sample. */
+static Fn *timed(const Case *c, bool own) {
+  Build b;
+  Val x[INPUTS], out[2];
+  Fn *f = begin(&b, c, "f");
+  const Type t = type_real(own, 1, (uint32_t[]){POINTS});
+  inputs(&b, c, x);
+  Val scale = ir_input(&b, "s", IN_OTHER, 0, type_scalar(own)), shift = ir_input(&b, "s", IN_OTHER, 0, type_scalar(own));
+  Val stretch = ir_add(&b, ir_const(&b, 1.3), ir_mul(&b, ir_const(&b, 0.3), scale));
+  Val times = ir_mul(&b, times_of(&b, c), ir_expand_to(&b, stretch, t));
+  times = ir_add(&b, times, ir_mul(&b, ir_expand_to(&b, shift, t), ir_table(&b, pass_type_with(t, false), at)));
+  ode(&b, c, x, NULL, times, out);
+  ir_output(&b, ir_add(&b, uneven(&b, out[0]), uneven(&b, out[1])), "e");
+  ir_build_finish(&b);
+  return f;
+}
+
+/* To what the tolerance leaves. */
 static void test_times(void) {
   for (int k = 0; k < 8; k++) {
-    Build b;
-    Val x[INPUTS], out[2];
     const Case c = {.m = method[k % 4], .lane = true, .net = k / 2 % 2, .f64 = true, .n = 2, .tol = 1e-10, .dir = k % 2 ? 1 : -1};
-    Fn *f = begin(&b, &c, "f");
-    inputs(&b, &c, x);
-    Val scale = ir_input(&b, "s", IN_OTHER, 0, type_scalar(k > 2)), shift = ir_input(&b, "s", IN_OTHER, 0, type_scalar(k > 2));
-    const Type t = type_real(k > 2, 1, (uint32_t[]){POINTS});
-    Val times =
-        ir_mul(&b, times_of(&b, &c), ir_expand_to(&b, ir_add(&b, ir_const(&b, 1.3), ir_mul(&b, ir_const(&b, 0.3), scale)), t));
-    times = ir_add(&b, times, ir_mul(&b, ir_expand_to(&b, shift, t), ir_table(&b, pass_type_with(t, false), at)));
-    ode(&b, &c, x, NULL, times, out);
-    ir_output(&b, ir_add(&b, uneven(&b, out[0]), uneven(&b, out[1])), "e");
-    ir_build_finish(&b);
-    check_gradient(f, -0.5, 0.5, 1e-6);
+    check_gradient(timed(&c, k > 3), -0.5, 0.5, 1e-6);
   }
 }
 
 /* In f32 the error estimates are other ones by rounding, and so are the steps: what differs is a part of the tolerance. */
+#define F32_TOLERANCE 1e-2
+
 static void check_code(const Fn *g) {
   char err[512];
   Cg *cg = codegen_start(NULL, NULL);
   Tensor *in = draw_inputs(g, -0.6, 0.6);
   cg_add(cg, g, "f");
   CU_ASSERT_FATAL(cg_compile(cg, err, sizeof err));
-  CU_ASSERT(codegen_difference(cg, g, "f", SAMPLES, in, false) < (g->f64 ? 1e-11 : 2e-3));
+  CU_ASSERT(codegen_difference(cg, g, "f", SAMPLES, in, false) < (g->f64 ? 1e-11 : F32_TOLERANCE));
   free_inputs(in, g->in.n);
   cg_destroy(cg);
 }
@@ -202,12 +209,18 @@ static void test_code(void) {
                     .f64 = k % 3 != 1,
                     .ends = k % 6 == 5,
                     .n = k == 7 ? 18 : 3,
-                    .tol = k % 3 != 1 ? 1e-6 : 1e-2,
+                    .tol = k % 3 != 1 ? 1e-6 : F32_TOLERANCE,
                     .dir = k % 2 ? 1 : -1};
     Fn *f = scalar(&c, false), *g = derive_or_fail(gradient_of(f, k % 2));
     g->f64 = c.f64;
     check_code(g);
     if (k < 4 && c.f64) codegen_check_form(NULL, CG_SINGLE, g, 5, (uint64_t)k);
+    ir_fn_destroy(f), ir_fn_destroy(g);
+  }
+  for (int k = 0; k < 4; k++) {
+    const Case c = {.m = method[k], .lane = true, .f64 = true, .n = 2, .tol = 1e-6, .dir = 1};
+    Fn *f = timed(&c, k % 2), *g = derive_or_fail(gradient_of(f, true));
+    check_code(g);
     ir_fn_destroy(f), ir_fn_destroy(g);
   }
 }
