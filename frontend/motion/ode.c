@@ -57,10 +57,10 @@ static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at
   }
 }
 
-const char *elab_no_derivative(const Fn *f, Val e, const bool *from) {
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from, bool backwards) {
   uint8_t *at = base_realloc(NULL, f->inst.n);
   follow(f, NULL, from, at);
   uint8_t by = at[e.id];
   base_free(at);
-  return by & BY_ODE ? "the method `taylor`" : by & BY_SECTION ? "a section" : NULL;
+  return (by & BY_ODE) && backwards ? "the method `taylor`" : by & BY_SECTION ? "a section" : NULL;
 }

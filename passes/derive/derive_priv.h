@@ -70,7 +70,7 @@ bool *region_kept(const Fn *f, const Inst *scan);
 /* Result `index`, also of the record, of an adaptive trajectory of src; how many steps it has room for. */
 Val region_recorded(Region *r, Val ode, uint32_t index);
 int64_t region_record_rows(const Fn *f, const Inst *ode);
-/* By state: the rates of trajectory v of src at its times, [times, ..], in r->b (jvp_ode.c). */
+/* By state: the rates of trajectory v of src at its times, [times, ..], in r->b (jvp_loops.c). */
 void derive_ode_moving(Region *r, Val v, const Inst *i, Val *rate);
 
 /* ---- undo.c: values computed again from the end -------------------------------------------------- */

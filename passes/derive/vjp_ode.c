@@ -10,61 +10,64 @@
  *
  * Outputs inside the step enter by the terms of the interpolant, whose cotangents are moments of theirs (`moments`). The rates as a
  * step begins are those at the end of the one before (first same as last), so their cotangent is handed on, and each rate is computed
- * once; that of the very first is taken behind the loop. Rates by gauss16 are solutions of the step's equations: see gauss. */
-#include "ir/adaptive.h"
-#include "passes/derive/derive_priv.h"
+ * once; that of the very first is taken behind the loop. Steps of gauss16, whose outputs are at their ends alone, are in vjp_gauss.c. */
+#include "passes/derive/vjp_ode.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct Vals {
-  VEC(Val) v;
-} Vals;
-
-typedef struct Rev {
-  Vjp *s;
-  Val v;
-  const Inst *i;
-  ode_attr attr;
-  const AdaptiveMethod *m;
-  const Fn *body;
-  uint32_t n, ninv, times;
-  bool lane, lanes; /* states are per sample; cotangents are */
-  bool dense;       /* there are outputs between the first and the last */
-  const Val *rc;    /* by state: the cotangent of its trajectory, or none */
-} Rev;
-
-/* What a loop over the record, or the piece at its start, has inside: ports of its arguments. */
-typedef struct Turn {
-  Build *b;
-  Vals args;
+/* What the loop over the record has inside. */
+typedef struct Ports {
+  OdeTurn t;
   uint32_t carries;
   Val left, next, due;       /* carries: steps, number and time of an output */
   Val *state, *rate;         /* cotangents that are carried */
-  Val *inv;                  /* by invariant */
   Val steps, time;           /* the record, the times */
   Val *states, *rates, *out; /* records, cotangents of outputs */
-} Turn;
+} Ports;
 
-static Val port(Turn *t, Val arg) {
-  *vec_push(&t->args.v) = arg;
-  return VAL_NONE;
+Val vjp_ode_port(OdeTurn *t, Val arg) {
+  *vec_push(&t->args) = arg;
+  return ir_input(t->b, NULL, IN_OTHER, 0, ir_type(t->outer->f, arg));
 }
 
-static Val port_of(Rev *w, Turn *t, Val arg) {
-  port(t, arg);
-  return ir_input(t->b, NULL, IN_OTHER, 0, ir_type(vjp_region(w->s)->b->f, arg));
+Val vjp_ode_port_of_turn(OdeTurn *t, Val arg) {
+  *vec_push(&t->args) = arg;
+  return ir_input(t->b, NULL, IN_OTHER, 0, pass_turn_type(ir_type(t->outer->f, arg)));
 }
 
-static Val arg_of(const Rev *w, uint32_t k) { return region_value(vjp_region(w->s), ir_arg(vjp_region(w->s)->src, w->i, k)); }
-static Type state_type(const Rev *w, uint32_t k) { return ir_type(vjp_region(w->s)->src, ir_arg(vjp_region(w->s)->src, w->i, k)); }
-static Type cot_type(const Rev *w, uint32_t k) { return pass_type_with(state_type(w, k), w->lane || w->lanes); }
+void vjp_ode_turn_begin(OdeRev *w, OdeTurn *t, Build *outer, Build *b, const char *name) {
+  ir_build_init(b, ir_sub_create(outer->f, name));
+  b->at = w->i->at;
+  *t = (OdeTurn){.outer = outer, .b = b, .inv = base_zeroed(w->ninv + 1, sizeof(Val))};
+}
+
+void vjp_ode_turn_end(OdeTurn *t) {
+  ir_build_finish(t->b);
+  base_free(t->inv);
+  vec_free(&t->args);
+}
+
+void vjp_ode_invariants(OdeTurn *t, const OdeRev *w, const Val *arg) {
+  for (uint32_t k = 0; k < w->ninv; k++) t->inv[k] = vjp_ode_port(t, arg[k]);
+}
+
+static Val arg_of(const OdeRev *w, uint32_t k) { return region_value(vjp_region(w->s), ir_arg(vjp_region(w->s)->src, w->i, k)); }
+
+static void own_invariants(OdeTurn *t, const OdeRev *w) {
+  for (uint32_t k = 0; k < w->ninv; k++) t->inv[k] = vjp_ode_port(t, arg_of(w, w->n + 1 + k));
+}
+
+Type vjp_ode_cot_type(const OdeRev *w, uint32_t k) {
+  const Fn *src = vjp_region(w->s)->src;
+  return pass_type_with(ir_type(src, ir_arg(src, w->i, k)), w->lane || w->lanes);
+}
 
 static Val zeros(Build *b, Type t) { return pass_zero_like(b, t); }
 
 /* ---- the rates ------------------------------------------------------------------------------------------------------------ */
 
-static void rates(const Rev *w, Build *b, const Val *y, Val time, const Val *inv, Val *k) {
+void vjp_ode_rates(const OdeRev *w, Build *b, const Val *y, Val time, const Val *inv, Val *k) {
   const Fn *f = w->body;
   Val *args = base_zeroed(f->in.n + 1, sizeof *args), *map = base_zeroed(f->inst.n, sizeof *map);
   for (uint32_t j = 0; j < w->n; j++) args[j] = pass_with_lane(b, y[j], f->in.at[j].type.lane);
@@ -77,7 +80,7 @@ static void rates(const Rev *w, Build *b, const Val *y, Val time, const Val *inv
 }
 
 /* sum of c_j k_j of state s; none if all are 0 */
-static Val combination(const Rev *w, Build *b, const double *c, const Val *k, int stages, uint32_t s) {
+static Val combination(const OdeRev *w, Build *b, const double *c, const Val *k, int stages, uint32_t s) {
   Val sum = VAL_NONE;
   for (int j = 0; j < stages; j++) {
     if (c[j] == 0) continue;
@@ -91,12 +94,12 @@ static Val combination(const Rev *w, Build *b, const double *c, const Val *k, in
 
 enum { FIRST_TERMS = 4, MOST_TERMS = 8 };
 
-static uint32_t terms(const Rev *w) { return w->dense ? FIRST_TERMS + (uint32_t)w->m->ncont : 0; }
+static uint32_t terms(const OdeRev *w) { return !w->between ? 0 : w->m ? FIRST_TERMS + (uint32_t)w->m->ncont : 1; }
 
 /* From the state y and its rates k[0 .. n): the state at the end, the rates there, and the terms of the interpolant, term by term. */
-static void step(const Rev *w, Build *b, const Val *y, Val time, Val h, const Val *inv, Val *k, Val *end, Val *term) {
+static void step(const OdeRev *w, Build *b, const Val *y, Val time, Val h, const Val *inv, Val *k, Val *end, Val *term) {
   const AdaptiveMethod *m = w->m;
-  const int last = m->stages - 1, all = m->stages + (w->dense ? m->extra : 0);
+  const int last = m->stages - 1, all = m->stages + (w->between ? m->extra : 0);
   Val *z = base_realloc(NULL, sizeof *z * w->n);
   for (int i = 1; i < all; i++) {
     for (uint32_t s = 0; s < w->n; s++) {
@@ -104,9 +107,9 @@ static void step(const Rev *w, Build *b, const Val *y, Val time, Val h, const Va
       z[s] = sum.id ? ir_add(b, y[s], ir_mul(b, h, sum)) : y[s];
       if (i == last) end[s] = z[s];
     }
-    rates(w, b, z, ir_add(b, time, ir_mul(b, ir_const(b, m->c[i]), h)), inv, k + (uint32_t)i * w->n);
+    vjp_ode_rates(w, b, z, ir_add(b, time, ir_mul(b, ir_const(b, m->c[i]), h)), inv, k + (uint32_t)i * w->n);
   }
-  for (uint32_t s = 0; s < w->n && w->dense; s++) {
+  for (uint32_t s = 0; s < w->n && w->between; s++) {
     Val moved = ir_sub(b, end[s], y[s]), bend = ir_sub(b, ir_mul(b, h, k[s]), moved);
     Val at_end = ir_mul(b, h, k[(uint32_t)last * w->n + s]);
     term[s] = y[s], term[w->n + s] = moved, term[2 * w->n + s] = bend;
@@ -128,7 +131,7 @@ static Val inside(Build *b, Val next, Val due, Val time, Val h) {
 }
 
 /* One output: adds its cotangents, by the weights of the terms of the interpolant there, and goes to the one before it. */
-static Fn *moment_body(Rev *w, Fn *parent, const Val *args, uint32_t nargs, uint32_t carries) {
+static Fn *moment_body(OdeRev *w, Fn *parent, const Val *args, uint32_t nargs, uint32_t carries) {
   Build b;
   Fn *f = ir_sub_create(parent, "moments");
   Val *in = base_realloc(NULL, sizeof *in * (nargs + 1)), weight[MOST_TERMS];
@@ -159,35 +162,31 @@ static Fn *moment_body(Rev *w, Fn *parent, const Val *args, uint32_t nargs, uint
 }
 
 /* Moments of the outputs of a step: cotangents of its terms. *next, *due: the output before them. */
-static void moments(Rev *w, Turn *t, Val time, Val h, Val *next, Val *due, Val *moment) {
-  Build *b = t->b;
-  Vals args = {0};
-  *vec_push(&args.v) = inside(b, *next, *due, time, h);
-  *vec_push(&args.v) = *next;
-  *vec_push(&args.v) = *due;
+static void moments(OdeRev *w, Ports *x, Val time, Val h, Val *next, Val *due, Val *moment) {
+  Build *b = x->t.b;
+  VEC(Val) args = {0};
+  *vec_push(&args) = inside(b, *next, *due, time, h);
+  *vec_push(&args) = *next;
+  *vec_push(&args) = *due;
   for (uint32_t c = 0; c < terms(w); c++)
     for (uint32_t s = 0; s < w->n; s++)
-      if (w->rc[s].id) *vec_push(&args.v) = zeros(b, cot_type(w, s));
-  const uint32_t carries = args.v.n;
-  *vec_push(&args.v) = time, *vec_push(&args.v) = h, *vec_push(&args.v) = t->time;
+      if (w->rc[s].id) *vec_push(&args) = zeros(b, vjp_ode_cot_type(w, s));
+  const uint32_t carries = args.n;
+  *vec_push(&args) = time, *vec_push(&args) = h, *vec_push(&args) = x->time;
   for (uint32_t s = 0; s < w->n; s++)
-    if (w->rc[s].id) *vec_push(&args.v) = t->out[s];
-  Fn *f = moment_body(w, b->f, args.v.at, args.v.n, carries);
-  Val loop = ir_scan(b, args.v.at, args.v.n, w->times, carries, 0, 0, 0, false, 2, f);
+    if (w->rc[s].id) *vec_push(&args) = x->out[s];
+  Fn *f = moment_body(w, b->f, args.at, args.n, carries);
+  Val loop = ir_scan(b, args.at, args.n, w->times, carries, 0, 0, 0, false, 2, f);
   *next = ir_proj(b, loop, 1), *due = ir_proj(b, loop, 2);
   uint32_t at = 3;
   for (uint32_t c = 0; c < terms(w); c++)
     for (uint32_t s = 0; s < w->n; s++) moment[c * w->n + s] = w->rc[s].id ? ir_proj(b, loop, at++) : VAL_NONE;
-  vec_free(&args.v);
+  vec_free(&args);
 }
 
 /* ---- a sweep over what a turn has computed ------------------------------------------------------------------------------------- */
 
-typedef struct Seeds {
-  VEC(Seed) at;
-} Seeds;
-
-static void seed(const Rev *w, Build *b, Seeds *list, Val v, Val cot) {
+void vjp_ode_seed(const OdeRev *w, Build *b, OdeSeeds *list, Val v, Val cot) {
   if (!cot.id || !v.id) return;
   const bool each = vjp_mode(w->s) == VJP_SAMPLE || ir_type(b->f, v).lane || ir_type(b->f, cot).lane;
   Seed *to = vec_push(&list->at);
@@ -195,8 +194,7 @@ static void seed(const Rev *w, Build *b, Seeds *list, Val v, Val cot) {
   to->cot.part[each ? EACH : WHOLE] = cot;
 }
 
-/* Cotangents of x, and, behind them in `out`, of the invariants. */
-static bool sweep(Rev *w, Turn *t, const Seeds *seeds, const Val *x, uint32_t nx, Cot *out) {
+bool vjp_ode_sweep(OdeRev *w, OdeTurn *t, const OdeSeeds *seeds, const Val *x, uint32_t nx, bool by_inv, Cot *out) {
   Region *r = vjp_region(w->s), br;
   const VjpMode mode = vjp_mode(w->s) == VJP_SAMPLE ? VJP_SAMPLE : VJP_BODY;
   Val *vars = base_realloc(NULL, sizeof *vars * (nx + w->ninv + 1));
@@ -207,7 +205,7 @@ static bool sweep(Rev *w, Turn *t, const Seeds *seeds, const Val *x, uint32_t nx
   for (uint32_t k = 0; k < w->ninv; k++) {
     Val arg = ir_arg(r->src, w->i, w->n + 1 + k);
     sum[ir_number(t->b->f, ir_inst(t->b->f, t->inv[k]))] = vjp_sums(w->s, arg);
-    if (vjp_active(w->s, arg) && ir_type(r->src, arg).dt == DT_REAL) vars[n] = t->inv[k], which[n++] = nx + k;
+    if (by_inv && vjp_active(w->s, arg) && ir_type(r->src, arg).dt == DT_REAL) vars[n] = t->inv[k], which[n++] = nx + k;
   }
   region_init(&br, t->b->f, t->b, r->diag);
   const bool ok = vjp_sweep(&br, mode, sum, seeds->at.at, seeds->at.n, vars, n, cot);
@@ -220,22 +218,23 @@ static bool sweep(Rev *w, Turn *t, const Seeds *seeds, const Val *x, uint32_t nx
   return ok;
 }
 
-/* A carried cotangent is one part: states are per sample, or what there is of the batch is not in their rates. */
-static Val one_part(Rev *w, Build *b, Cot c, Type t) {
+Val vjp_ode_one_part(OdeRev *w, Build *b, Cot c, Type t) {
   if (c.part[EACH].id && c.part[WHOLE].id)
     region_error(vjp_region(w->s), CODE_batch_mean, w->i->at, NULL, "a sum over the batch inside rates may not change the states");
   Val v = c.part[EACH].id ? c.part[EACH] : c.part[WHOLE];
   return v.id ? pass_with_lane(b, v, t.lane) : zeros(b, t);
 }
 
-static void output_sums(Turn *t, const Cot *inv, uint32_t ninv) {
+uint32_t vjp_ode_output_sums(OdeTurn *t, const Cot *inv, uint32_t ninv) {
+  uint32_t n = 0;
   for (uint32_t k = 0; k < ninv; k++)
     for (int p = 0; p < 2; p++)
-      if (inv[k].part[p].id) ir_output(t->b, inv[k].part[p], NULL);
+      if (inv[k].part[p].id) ir_output(t->b, inv[k].part[p], NULL), n++;
+  return n;
 }
 
 /* Sums over the turns of a loop, from result `at` on. */
-static void push_sums(Rev *w, Val loop, uint32_t at, const Cot *inv) {
+static void push_sums(OdeRev *w, Val loop, uint32_t at, const Cot *inv) {
   Region *r = vjp_region(w->s);
   for (uint32_t k = 0; k < w->ninv; k++)
     for (int p = 0; p < 2; p++) {
@@ -245,136 +244,141 @@ static void push_sums(Rev *w, Val loop, uint32_t at, const Cot *inv) {
     }
 }
 
-static uint32_t count_sums(const Cot *inv, uint32_t ninv) {
-  uint32_t n = 0;
-  for (uint32_t k = 0; k < ninv; k++) n += (inv[k].part[EACH].id != 0) + (inv[k].part[WHOLE].id != 0);
-  return n;
-}
-
 /* ---- the loop over steps ---------------------------------------------------------------------------------------------------------- */
 
-static void turn_begin(Rev *w, Turn *t, Build *b, const char *name) {
-  ir_build_init(b, ir_sub_create(vjp_region(w->s)->b->f, name));
-  b->at = w->i->at;
-  *t = (Turn){.b = b};
-  Val **list[] = {&t->state, &t->rate, &t->states, &t->rates, &t->out};
-  for (int k = 0; k < 5; k++) *list[k] = base_zeroed(w->n, sizeof(Val));
-  t->inv = base_zeroed(w->ninv + 1, sizeof(Val));
-}
-
-static void turn_end(Turn *t) {
-  ir_build_finish(t->b);
-  Val *list[] = {t->state, t->rate, t->states, t->rates, t->out, t->inv};
-  for (int k = 0; k < 6; k++) base_free(list[k]);
-  vec_free(&t->args.v);
-}
-
-static void invariants(Rev *w, Turn *t) {
-  for (uint32_t k = 0; k < w->ninv; k++) t->inv[k] = port_of(w, t, arg_of(w, w->n + 1 + k));
-}
-
-/* The last output's cotangent is that of the state at the end. */
-static Val last_cotangent(Rev *w, uint32_t k) {
+/* The last output's cotangent is that of the state at the end. Of a sample that failed it is no number, and so is what follows. */
+static Val last_cotangent(OdeRev *w, uint32_t k, Val count) {
   Build *b = vjp_region(w->s)->b;
-  if (!w->rc[k].id) return zeros(b, cot_type(w, k));
-  return pass_with_lane(b, ir_index(b, w->rc[k], 0, w->times - 1), cot_type(w, k).lane);
+  Val good = ir_le(b, ir_const(b, 0), count), c = zeros(b, vjp_ode_cot_type(w, k));
+  if (w->rc[k].id) c = pass_with_lane(b, ir_index(b, w->rc[k], 0, w->times - 1), vjp_ode_cot_type(w, k).lane);
+  return pass_with_lane(b, ir_select(b, good, c, ir_const(b, NAN)), vjp_ode_cot_type(w, k).lane);
 }
 
-static void loop_inputs(Rev *w, Turn *t) {
+static void loop_inputs(OdeRev *w, Ports *x) {
   Region *r = vjp_region(w->s);
   Build *b = r->b;
-  Val time = arg_of(w, w->n);
-  t->left = port_of(w, t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0)));
-  if (w->dense) {
-    t->next = port_of(w, t, pass_with_lane(b, ir_const(b, (double)w->times - 2), w->lane));
-    t->due = port_of(w, t, pass_with_lane(b, ir_index(b, time, 0, w->times - 2), w->lane));
+  OdeTurn *t = &x->t;
+  Val time = arg_of(w, w->n), count = region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0));
+  x->left = vjp_ode_port(t, ir_abs(b, count)); /* a sample that failed takes one, too */
+  if (w->between) {
+    x->next = vjp_ode_port(t, pass_with_lane(b, ir_const(b, (double)w->times - 2), w->lane));
+    x->due = vjp_ode_port(t, pass_with_lane(b, ir_index(b, time, 0, w->times - 2), w->lane));
   }
-  for (uint32_t k = 0; k < w->n; k++) t->state[k] = port_of(w, t, last_cotangent(w, k));
-  for (uint32_t k = 0; k < w->n; k++) t->rate[k] = port_of(w, t, zeros(b, cot_type(w, k)));
-  t->carries = t->args.v.n;
-  t->steps = port_of(w, t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STEPS, 0)));
+  for (uint32_t k = 0; k < w->n; k++) x->state[k] = vjp_ode_port(t, last_cotangent(w, k, count));
+  for (uint32_t k = 0; k < w->n && w->m; k++) x->rate[k] = vjp_ode_port(t, zeros(b, vjp_ode_cot_type(w, k)));
+  x->carries = t->args.n;
+  x->steps = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STEPS, 0)));
   for (uint32_t k = 0; k < w->n; k++) {
-    t->states[k] = port_of(w, t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STATE, k)));
-    t->rates[k] = port_of(w, t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_RATE, k)));
+    x->states[k] = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STATE, k)));
+    if (w->m) x->rates[k] = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_RATE, k)));
   }
-  if (w->dense) t->time = port_of(w, t, time);
+  if (w->between) x->time = vjp_ode_port(t, time);
   for (uint32_t k = 0; k < w->n; k++)
-    if (w->dense && w->rc[k].id) t->out[k] = port_of(w, t, w->rc[k]);
-  invariants(w, t);
+    if (w->between && w->rc[k].id) x->out[k] = vjp_ode_port(t, w->rc[k]);
+  own_invariants(t, w);
 }
 
-/* Step left - 1, of lanes that have one: of others the length is 0, and nothing is changed or added. */
-static bool one_step(Rev *w, Turn *t, Cot *inv) {
-  Build *b = t->b;
+/* Where a turn is in time. */
+typedef struct Place {
+  Val on, time, h; /* on: the lane has a step */
+} Place;
+
+/* Of an explicit method, cot: of states, rates, invariants. */
+static bool explicit_step(OdeRev *w, Ports *x, const Place *p, const Val *y, const Val *moment, Val row, Cot *cot) {
+  Build *b = x->t.b;
   const uint32_t n = w->n, stages = (uint32_t)(w->m->stages + w->m->extra);
-  Val *y = base_zeroed(2 * n, sizeof *y), *k = base_zeroed(stages * n, sizeof *k), *end = base_zeroed(n, sizeof *end);
-  Val *term = base_zeroed(MOST_TERMS * n, sizeof *term), *moment = base_zeroed(MOST_TERMS * n, sizeof *moment);
-  Cot *cot = base_zeroed(2 * n + w->ninv, sizeof *cot);
-  Seeds seeds = {0};
-  Val on = ir_lt(b, ir_const(b, 0), t->left), row = at_least_0(b, ir_sub(b, t->left, ir_const(b, 1)));
-  Val pair = ir_gather(b, t->steps, row), time = ir_index(b, pair, 0, 0);
-  Val h = ir_select(b, on, ir_index(b, pair, 0, 1), ir_const(b, 0)), next = t->next, due = t->due;
-  for (uint32_t s = 0; s < n; s++) y[s] = ir_id(b, ir_gather(b, t->states[s], row));
-  for (uint32_t s = 0; s < n; s++) k[s] = y[n + s] = ir_id(b, ir_gather(b, t->rates[s], row));
-  if (w->dense) moments(w, t, time, h, &next, &due, moment);
-  step(w, b, y, time, h, t->inv, k, end, term);
+  Val *from = base_zeroed(2 * n, sizeof *from), *k = base_zeroed(stages * n, sizeof *k), *end = base_zeroed(n, sizeof *end);
+  Val *term = base_zeroed(MOST_TERMS * n, sizeof *term);
+  OdeSeeds seeds = {0};
+  for (uint32_t s = 0; s < n; s++) from[s] = y[s], k[s] = from[n + s] = ir_id(b, ir_gather(b, x->rates[s], row));
+  step(w, b, y, p->time, p->h, x->t.inv, k, end, term);
   for (uint32_t s = 0; s < n; s++) {
-    seed(w, b, &seeds, end[s], t->state[s]);
-    seed(w, b, &seeds, k[(uint32_t)(w->m->stages - 1) * n + s], ir_select(b, on, t->rate[s], ir_const(b, 0)));
+    vjp_ode_seed(w, b, &seeds, end[s], x->state[s]);
+    vjp_ode_seed(w, b, &seeds, k[(uint32_t)(w->m->stages - 1) * n + s], ir_select(b, p->on, x->rate[s], ir_const(b, 0)));
   }
-  for (uint32_t c = 0; c < terms(w) * n; c++) seed(w, b, &seeds, term[c], moment[c]);
-  const bool ok = sweep(w, t, &seeds, y, 2 * n, cot);
-  ir_output(b, ir_select(b, on, row, t->left), NULL);
-  if (w->dense) ir_output(b, next, NULL), ir_output(b, due, NULL);
-  for (uint32_t s = 0; s < 2 * n && ok; s++) {
-    Val was = s < n ? t->state[s] : t->rate[s - n];
-    ir_output(b, ir_select(b, on, one_part(w, b, cot[s], ir_type(b->f, was)), was), NULL);
-  }
-  for (uint32_t j = 0; j < w->ninv; j++) inv[j] = cot[2 * n + j];
-  if (ok) output_sums(t, inv, w->ninv);
+  for (uint32_t c = 0; c < terms(w) * n; c++) vjp_ode_seed(w, b, &seeds, term[c], moment[c]);
+  const bool ok = vjp_ode_sweep(w, &x->t, &seeds, from, 2 * n, true, cot);
   vec_free(&seeds.at);
-  void *list[] = {y, k, end, term, moment, cot};
-  for (int j = 0; j < 6; j++) base_free(list[j]);
+  void *list[] = {from, k, end, term};
+  for (int j = 0; j < 4; j++) base_free(list[j]);
+  return ok;
+}
+
+static bool gauss_step(OdeRev *w, Ports *x, const Place *p, const Val *y, const Val *moment, Cot *cot) {
+  Build *b = x->t.b;
+  const uint32_t n = w->n;
+  Val *end = base_zeroed(2 * n, sizeof *end), *begin = end + n;
+  for (uint32_t s = 0; s < n; s++) end[s] = moment[s].id ? ir_add(b, x->state[s], moment[s]) : x->state[s];
+  const bool ok = vjp_ode_gauss_step(w, &x->t, y, p->time, p->h, end, begin, cot + n);
+  for (uint32_t s = 0; s < n; s++) cot[s].part[EACH] = begin[s];
+  base_free(end);
+  return ok;
+}
+
+/* Step left - 1, of lanes that have one: of others the length is 0, and nothing is changed or added. Cotangents of the invariants; how
+ * many parts they have. */
+static bool one_step(OdeRev *w, Ports *x, Cot *inv, uint32_t *sums) {
+  Build *b = x->t.b;
+  const uint32_t n = w->n, carried = w->m ? 2 * n : n;
+  Val *y = base_zeroed(n, sizeof *y), *moment = base_zeroed(MOST_TERMS * n, sizeof *moment), next = x->next, due = x->due;
+  Cot *cot = base_zeroed(carried + w->ninv, sizeof *cot);
+  Val on = ir_lt(b, ir_const(b, 0), x->left), row = at_least_0(b, ir_sub(b, x->left, ir_const(b, 1)));
+  Val pair = ir_gather(b, x->steps, row);
+  const Place p = {on, ir_index(b, pair, 0, 0), ir_select(b, on, ir_index(b, pair, 0, 1), ir_const(b, 0))};
+  for (uint32_t s = 0; s < n; s++) y[s] = ir_id(b, ir_gather(b, x->states[s], row));
+  if (w->between) moments(w, x, p.time, p.h, &next, &due, moment);
+  const bool ok = w->m ? explicit_step(w, x, &p, y, moment, row, cot) : gauss_step(w, x, &p, y, moment, cot);
+  ir_output(b, ir_select(b, on, row, x->left), NULL);
+  if (w->between) ir_output(b, next, NULL), ir_output(b, due, NULL);
+  for (uint32_t s = 0; s < carried && ok; s++) {
+    Val was = s < n ? x->state[s] : x->rate[s - n];
+    ir_output(b, ir_select(b, on, vjp_ode_one_part(w, b, cot[s], ir_type(b->f, was)), was), NULL);
+  }
+  for (uint32_t j = 0; j < w->ninv; j++) inv[j] = cot[carried + j];
+  if (ok) *sums = vjp_ode_output_sums(&x->t, inv, w->ninv);
+  base_free(y);
+  base_free(moment);
+  base_free(cot);
   return ok;
 }
 
 /* ---- the start ------------------------------------------------------------------------------------------------------------------ */
 
 /* Cotangents of the states through the rates at the start, those of the rates being given. */
-static bool start(Rev *w, const Val *rate, Val *state) {
+static bool start(OdeRev *w, const Val *rate, Val *state) {
   Region *r = vjp_region(w->s);
   const uint32_t n = w->n;
   Build b;
-  Turn t;
-  Seeds seeds = {0};
-  turn_begin(w, &t, &b, "start");
-  Val *y = base_zeroed(n, sizeof *y), *k = base_zeroed(n, sizeof *k), *in = base_zeroed(n, sizeof *in);
+  OdeTurn t;
+  OdeSeeds seeds = {0};
+  vjp_ode_turn_begin(w, &t, r->b, &b, "start");
+  Val *y = base_zeroed(2 * n, sizeof *y), *k = base_zeroed(n, sizeof *k), *given = y + n;
   Cot *cot = base_zeroed(n + w->ninv, sizeof *cot);
-  for (uint32_t s = 0; s < n; s++) in[s] = port_of(w, &t, arg_of(w, s));
-  for (uint32_t s = 0; s < n; s++) t.rate[s] = port_of(w, &t, rate[s]);
-  Val time = port_of(w, &t, ir_index(r->b, arg_of(w, n), 0, 0));
-  invariants(w, &t);
-  for (uint32_t s = 0; s < n; s++) y[s] = ir_id(&b, in[s]);
-  rates(w, &b, y, time, t.inv, k);
-  for (uint32_t s = 0; s < n; s++) seed(w, &b, &seeds, k[s], t.rate[s]);
-  const bool ok = sweep(w, &t, &seeds, y, n, cot);
-  for (uint32_t s = 0; s < n && ok; s++) ir_output(&b, one_part(w, &b, cot[s], cot_type(w, s)), NULL);
-  if (ok) output_sums(&t, cot + n, w->ninv);
+  for (uint32_t s = 0; s < n; s++) y[s] = vjp_ode_port(&t, arg_of(w, s));
+  for (uint32_t s = 0; s < n; s++) given[s] = vjp_ode_port(&t, rate[s]);
+  Val time = vjp_ode_port(&t, ir_index(r->b, arg_of(w, n), 0, 0));
+  own_invariants(&t, w);
+  for (uint32_t s = 0; s < n; s++) y[s] = ir_id(&b, y[s]);
+  vjp_ode_rates(w, &b, y, time, t.inv, k);
+  for (uint32_t s = 0; s < n; s++) vjp_ode_seed(w, &b, &seeds, k[s], given[s]);
+  const bool ok = vjp_ode_sweep(w, &t, &seeds, y, n, true, cot);
+  for (uint32_t s = 0; s < n && ok; s++) ir_output(&b, vjp_ode_one_part(w, &b, cot[s], vjp_ode_cot_type(w, s)), NULL);
   if (ok) {
-    const uint32_t sums = n + count_sums(cot + n, w->ninv);
-    Val loop = ir_scan(r->b, t.args.v.at, t.args.v.n, 1, 0, 0, 0, sums, false, false, b.f);
+    const uint32_t sums = n + vjp_ode_output_sums(&t, cot + n, w->ninv);
+    Val loop = ir_scan(r->b, t.args.at, t.args.n, 1, 0, 0, 0, sums, false, false, b.f);
     for (uint32_t s = 0; s < n; s++) state[s] = ir_add(r->b, state[s], ir_proj(r->b, loop, s));
     push_sums(w, loop, n, cot + n);
   }
-  turn_end(&t);
+  vjp_ode_turn_end(&t);
   vec_free(&seeds.at);
-  void *list[] = {y, k, in, cot};
-  for (int j = 0; j < 4; j++) base_free(list[j]);
+  base_free(y);
+  base_free(k);
+  base_free(cot);
   return ok;
 }
 
 /* Of outputs 1 ... next, which are at the time of the start. */
-static Val at_start(Rev *w, Val cot, Val next) {
+static Val at_start(OdeRev *w, Val cot, Val next) {
   Build *b = vjp_region(w->s)->b;
   int la[1] = {0}, lb[IR_MAX_RANK], lo[IR_MAX_RANK];
   const int rank = ir_type(b->f, cot).rank;
@@ -388,7 +392,7 @@ static Val at_start(Rev *w, Val cot, Val next) {
 
 /* Outputs move with their times as the rates are there, and all the other way with the time of the start, at which the states
  * have the cotangents `state`, output 0 apart. */
-static void push_times(Rev *w, const Val *state) {
+static void push_times(OdeRev *w, const Val *state) {
   Region *r = vjp_region(w->s);
   Build *b = r->b;
   Val times = ir_arg(r->src, w->i, w->n), *rate = base_zeroed(w->n, sizeof *rate), whole = VAL_NONE, first = VAL_NONE;
@@ -407,27 +411,36 @@ static void push_times(Rev *w, const Val *state) {
   base_free(rate);
 }
 
-static bool reverse(Rev *w) {
+/* The loop; what is carried out of it, states and rates, and the number of the last output that it has not taken. */
+static bool backwards(OdeRev *w, Val *state, Val *next) {
   Region *r = vjp_region(w->s);
   Build b;
-  Turn t;
-  turn_begin(w, &t, &b, "reverse");
+  Ports x = {0};
+  Val **list[] = {&x.state, &x.rate, &x.states, &x.rates, &x.out};
+  uint32_t at = 1, sums = 0;
+  vjp_ode_turn_begin(w, &x.t, r->b, &b, "reverse");
+  for (int k = 0; k < 5; k++) *list[k] = base_zeroed(w->n, sizeof(Val));
   Cot *inv = base_zeroed(w->ninv + 1, sizeof *inv);
-  Val *state = base_zeroed(2 * w->n, sizeof *state), *rate = state + w->n, next = VAL_NONE;
-  loop_inputs(w, &t);
-  bool ok = one_step(w, &t, inv);
+  loop_inputs(w, &x);
+  const bool ok = one_step(w, &x, inv, &sums);
   if (ok) {
-    Val loop = ir_scan(r->b, t.args.v.at, t.args.v.n, (uint32_t)region_record_rows(r->src, w->i), t.carries, 0, 0,
-                       count_sums(inv, w->ninv), false, 2, b.f);
-    uint32_t at = 1;
-    if (w->dense) next = ir_proj(r->b, loop, at), at += 2;
-    Val good = ir_le(r->b, ir_const(r->b, 0), region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0)));
-    for (uint32_t s = 0; s < 2 * w->n; s++) state[s] = ir_select(r->b, good, ir_proj(r->b, loop, at++), ir_const(r->b, NAN));
-    push_sums(w, loop, t.carries, inv);
+    Val loop = ir_scan(r->b, x.t.args.at, x.t.args.n, (uint32_t)w->record, x.carries, 0, 0, sums, false, 2, b.f);
+    if (w->between) *next = ir_proj(r->b, loop, at), at += 2;
+    for (uint32_t s = 0; s < (w->m ? 2 : 1) * w->n; s++) state[s] = ir_proj(r->b, loop, at++);
+    push_sums(w, loop, x.carries, inv);
   }
-  turn_end(&t);
-  ok = ok && start(w, rate, state);
-  for (uint32_t s = 0; s < w->n && ok && w->dense; s++)
+  vjp_ode_turn_end(&x.t);
+  for (int k = 0; k < 5; k++) base_free(*list[k]);
+  base_free(inv);
+  return ok;
+}
+
+static bool reverse(OdeRev *w) {
+  Region *r = vjp_region(w->s);
+  Val *state = base_zeroed(2 * w->n, sizeof *state), next = VAL_NONE;
+  bool ok = backwards(w, state, &next);
+  ok = ok && (!w->m || start(w, state + w->n, state));
+  for (uint32_t s = 0; s < w->n && ok && w->between; s++)
     if (w->rc[s].id) state[s] = ir_add(r->b, state[s], at_start(w, w->rc[s], next));
   if (ok) push_times(w, state);
   for (uint32_t s = 0; s < w->n && ok; s++) {
@@ -435,12 +448,11 @@ static bool reverse(Rev *w) {
     if (w->rc[s].id && w->times > 1) c = ir_add(r->b, c, ir_index(r->b, w->rc[s], 0, 0));
     vjp_push(w->s, ir_arg(r->src, w->i, s), c);
   }
-  base_free(inv);
   base_free(state);
   return ok;
 }
 
-static bool any_lane(const Rev *w) {
+static bool any_lane(const OdeRev *w) {
   for (uint32_t k = 0; k < w->n; k++)
     if (w->rc[k].id && ir_type(vjp_region(w->s)->b->f, w->rc[k]).lane) return true;
   for (uint32_t id = 1; id < w->body->inst.n; id++)
@@ -453,9 +465,9 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
   Region *r = vjp_region(s);
   const ode_attr attr = ir_ode_attr(r->src, i);
   const uint32_t n = (uint32_t)attr.states;
-  if (attr.method == M_TAYLOR || attr.method == M_GAUSS16) {
-    region_error(r, CODE_no_derivative, i->at, "`tsit5` and `dop853` have one: their steps are recorded",
-                 "this adaptive method has no derivative backwards");
+  if (attr.method == M_TAYLOR) {
+    region_error(r, CODE_no_derivative, i->at, "`gauss16`, `dop853` and `tsit5` have one: their steps are recorded",
+                 "trajectories by `taylor` have no derivative backwards");
     return;
   }
   const Cot *res = vjp_results(s, v);
@@ -465,17 +477,9 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
     bool any = false;
     for (uint32_t k = 0; k < n; k++) rc[k] = res[k].part[p], any |= rc[k].id != 0;
     if (!any) continue;
-    Rev w = {.s = s,
-             .v = v,
-             .i = i,
-             .attr = attr,
-             .m = adaptive_method((int)attr.method),
-             .body = ir_body(r->src, i),
-             .n = n,
-             .ninv = i->nargs - n - 1,
-             .times = times,
-             .dense = times > 2,
-             .rc = rc};
+    OdeRev w = {.s = s, .v = v, .i = i, .body = ir_body(r->src, i), .n = n, .ninv = i->nargs - n - 1, .times = times, .rc = rc};
+    w.m = attr.method == M_GAUSS16 ? NULL : adaptive_method((int)attr.method);
+    w.record = region_record_rows(r->src, i), w.between = times > 2;
     w.lane = ir_type(r->src, ir_arg(r->src, i, 0)).lane;
     w.lanes = p == EACH && (vjp_mode(s) != VJP_SAMPLE || any_lane(&w));
     if (!reverse(&w)) r->failed = true;

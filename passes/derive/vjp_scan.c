@@ -329,8 +329,10 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
   (void)c;
   Region *r = vjp_region(s);
   if (ir_scan_shape(r->src, i).converge == 2) {
-    region_error(r, CODE_no_derivative, i->at, "forwards there is one: by `jacobian`, or a Hessian's product with a vector",
-                 "the loop of an adaptive method's gradient has no derivative backwards");
+    region_error(
+        r, CODE_no_derivative, i->at,
+        "a Jacobian of it is taken forwards; methods of fixed steps, such as rk4 and gauss4, have derivatives of any order",
+        "the loop of an adaptive method's gradient has no derivative backwards");
     return;
   }
   const Fn *body = ir_body(r->src, i);
