@@ -20,6 +20,7 @@ bool rt_finite(const void *v, int64_t n, bool f64); /* every real */
  * makes anything that is not finite: its square, and their product, are far from overflow, and what a step adds is then below
  * half an ulp of a parameter that is near it. */
 bool rt_moderate(const void *v, int64_t n, bool f64);
+void rt_add(void *to, const void *from, int64_t n, bool f64); /* to[k] += from[k]; not the same memory */
 static inline bool rt_moderate_rate(double lr, bool f64) { return lr < (f64 ? 0x1p400 : 0x1p40) && lr > -(f64 ? 0x1p400 : 0x1p40); }
 
 /* Arrays that are changed in place, all of them or none. */

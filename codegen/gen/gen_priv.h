@@ -12,8 +12,9 @@ extern const Scope gen_piece_scope, gen_outline_scope;
 /* ---- gen_roots.c: what groups leave behind -------------------------------------------------------------------------- */
 
 void gen_open_roots(Gen *g, Frame *fr, const Group *gr);
-void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at); /* inside the loops */
-void gen_tiny_roots(Gen *g, Frame *fr, const Group *gr);     /* of straight code */
+unsigned gen_rolled_sums(Gen *g, Frame *fr, const Group *gr, CgSums when, LLVMValueRef *v); /* number of vectors */
+void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at);                                /* inside the loops */
+void gen_tiny_roots(Gen *g, Frame *fr, const Group *gr);                                    /* of straight code */
 void gen_close_roots(Gen *g, Frame *fr, const Group *gr);
 
 /* ---- gen_group.c, gen_product.c, gen_fill.c, gen_scan.c, gen_ode.c: groups ------------------------------------- */

@@ -96,6 +96,15 @@ static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
   gen_forget(g);
 }
 
+static void gemm_sums(CgEmit *e, void *ctx, CgSums when, LLVMValueRef *v) {
+  (void)e;
+  const struct {
+    Gen *g;
+    Product *x;
+  } *c = ctx;
+  (void)gen_rolled_sums(c->g, c->x->fr, c->x->gr, when, v);
+}
+
 static void gemm_inner(Gen *g, Product *x) {
   struct {
     Gen *g;
@@ -118,6 +127,8 @@ static void gemm_inner(Gen *g, Product *x) {
   if (place) m.places = place->n;
   m.in_pairs = x->fr->p->form.together > 1 && g->unit == g->e->vl;
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
+  m.sums = gemm_sums;
+  if (g->e->target->full) m.nsum = gen_rolled_sums(g, x->fr, x->gr, CG_SUMS_COUNT, NULL); /* not measured elsewhere */
   g->kernel->gemm(g->e, &m);
 }
 

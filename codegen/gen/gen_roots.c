@@ -17,11 +17,11 @@ static Sum *sum_of(Gen *g, const Root *r) {
   return NULL;
 }
 
-/* The tiny sums of plain loops go around them in registers. */
-static void open_sums(Gen *g, Frame *fr, const Group *gr) {
+/* Tiny sums go around loops in registers, as many as there is room for. */
+static void choose_sums(Gen *g, Frame *fr, const Group *gr) {
   unsigned room = g->e->target->regs / g->tune->regs_summed;
   g->sum = ARENA_ARRAY(g->mem, Sum, gr->root.n + 1), g->nsum = 0;
-  for (uint32_t k = 0; gr->kind == G_LOOP && k < gr->root.n; k++) {
+  for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);
     int64_t n = type_count(i->type), size = n * (i->type.lane ? g->e->nv : 1);
@@ -34,8 +34,30 @@ static void open_sums(Gen *g, Frame *fr, const Group *gr) {
   }
 }
 
+/* Those of a product are in memory, but for its rolled rows (CgGemm.sums). */
+unsigned gen_rolled_sums(Gen *g, Frame *fr, const Group *gr, CgSums when, LLVMValueRef *v) {
+  unsigned n = 0;
+  if (when == CG_SUMS_COUNT || when == CG_SUMS_LOAD) choose_sums(g, fr, gr);
+  for (uint32_t k = 0; k < g->nsum; k++) {
+    const Type t = g->sum[k].t;
+    LLVMValueRef base = NULL, ld = NULL;
+    if (when == CG_SUMS_LOAD || when == CG_SUMS_STORE) root_memory(g, fr, g->sum[k].r, &base, &ld);
+    for (int64_t e = 0; e < type_count(t); e++) {
+      CgVec *x = &g->sum[k].v[e];
+      if (when == CG_SUMS_LOAD) *x = gen_load(g, t, base, ld, cg_i64(g->e, e));
+      for (unsigned j = 0; j < (t.lane ? g->e->nv : 1); j++, n++)
+        if (when == CG_SUMS_LOAD || when == CG_SUMS_TAKE) v[n] = x->v[j];
+        else if (when != CG_SUMS_COUNT) x->v[j] = v[n];
+      if (when == CG_SUMS_STORE) gen_store(g, t, base, ld, cg_i64(g->e, e), x);
+    }
+  }
+  if (when == CG_SUMS_COUNT || when == CG_SUMS_STORE) g->nsum = 0;
+  return n;
+}
+
 void gen_open_roots(Gen *g, Frame *fr, const Group *gr) {
-  open_sums(g, fr, gr);
+  g->nsum = 0;
+  if (gr->kind == G_LOOP) choose_sums(g, fr, gr);
   for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);

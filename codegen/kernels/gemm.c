@@ -165,17 +165,25 @@ static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
 
 /* In a loop over the sums of the tile, which are on the stack. */
 static void finish_rolled(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  const CgGemm *g = t->g;
+  LLVMValueRef sum[CG_GEMM_SUMS];
   int64_t vl = e->vl, width = t->nv * vl;
   LLVMValueRef sums = cg_alloca(e, t->rows * t->np * width * e->es), v[GEMM_MAX_ACC];
   for (int64_t i = 0; i < t->rows * columns(t); i++) cg_store(e, acc[i], cg_gep(e, sums, cg_i64(e, i * vl)));
+  if (g->nsum) g->sums(e, g->ctx, CG_SUMS_LOAD, sum);
   CgLoop l;
   cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, t->rows * t->np), 1);
+  for (unsigned k = 0; k < g->nsum; k++) sum[k] = cg_loop_phi(e, &l, sum[k]);
+  if (g->nsum) g->sums(e, g->ctx, CG_SUMS_GIVE, sum);
   LLVMValueRef from = cg_gep(e, sums, cg_imul(e, l.iv, cg_i64(e, width))), np = cg_i64(e, t->np);
   for (int j = 0; j < t->nv; j++) v[j] = cg_load(e, cg_gep(e, from, cg_i64(e, j * vl)), e->vl);
   CgRow row = row_of(e, t, t->np > 1 ? LLVMBuildUDiv(e->b, l.iv, np, "") : l.iv, 0, v);
   if (t->np > 1) row.place = cg_iadd(e, t->place, LLVMBuildURem(e->b, l.iv, np, ""));
-  t->g->done(e, t->g->ctx, &row);
+  g->done(e, g->ctx, &row);
+  if (g->nsum) g->sums(e, g->ctx, CG_SUMS_TAKE, sum);
+  for (unsigned k = 0; k < g->nsum; k++) cg_loop_next(&l, k, sum[k]);
   cg_loop_end(e, &l);
+  if (g->nsum) g->sums(e, g->ctx, CG_SUMS_STORE, sum);
 }
 
 static void finish(CgEmit *e, const Tile *t, LLVMValueRef *acc) {

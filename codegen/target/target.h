@@ -89,6 +89,10 @@ typedef struct CgRow {
   LLVMValueRef *v;
 } CgRow;
 
+/* Sums that `done` adds to, in registers while it is rolled: loaded to v before the loop, those of a turn given to `done` and taken back behind
+ * it, stored behind the loop. */
+typedef enum { CG_SUMS_COUNT, CG_SUMS_LOAD, CG_SUMS_GIVE, CG_SUMS_TAKE, CG_SUMS_STORE } CgSums;
+
 typedef struct CgGemm {
   int64_t M, lanes, places; /* places: as many products with the same A, whose X are xs_p apart; 0: one */
   bool in_pairs;            /* tiles of one vector, two of which may be done at once: their sums are split alike, alone or not */
@@ -104,7 +108,10 @@ typedef struct CgGemm {
    * sums from the stack (smaller code: right when done is longer than ~10 instructions a vector);
    * false: once per row of the register tile, on registers. */
   bool roll;
+  void (*sums)(CgEmit *e, void *ctx, CgSums when, LLVMValueRef *v); /* NULL: there are none; CG_GEMM_SUMS at most */
+  unsigned nsum;
 } CgGemm;
+enum { CG_GEMM_SUMS = 16 };
 
 /* ---- y[i] = sum over k of A[i][k] x[k], one x ------------------------------------------------ */
 

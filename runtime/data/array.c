@@ -116,58 +116,6 @@ void rt_set_finish(RtSet *s) {
   *s = (RtSet){0};
 }
 
-/* By exponent bits: a reduction that the compiler can vectorise, unlike isfinite with its early exit. A step of the
- * exponent more changes the sign bit exactly where the exponent was all ones. */
-static inline bool finite32(const uint32_t *w, int64_t n) {
-  uint32_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= (w[i] + 0x00800000u) ^ w[i];
-  return !(bad >> 31);
-}
-
-static inline bool finite64(const uint64_t *w, int64_t n) {
-  uint64_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= (w[i] + 0x0010000000000000u) ^ w[i];
-  return !(bad >> 63);
-}
-
-/* The same for exponents from 2^40, 2^400 on: adding what is missing to the sign bit sets it. */
-static inline bool moderate32(const uint32_t *w, int64_t n) {
-  uint32_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= (w[i] & 0x7fffffffu) + (0x80000000u - ((127u + 40u) << 23));
-  return !(bad >> 31);
-}
-
-static inline bool moderate64(const uint64_t *w, int64_t n) {
-  uint64_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= (w[i] & 0x7fffffffffffffffu) + (0x8000000000000000u - ((uint64_t)(1023 + 400) << 52));
-  return !(bad >> 63);
-}
-
-/* The runtime is compiled for any x86-64, and a step of a small network would wait for this. */
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static bool finite32_avx2(const uint32_t *w, int64_t n) { return finite32(w, n); }
-__attribute__((target("avx2"))) static bool finite64_avx2(const uint64_t *w, int64_t n) { return finite64(w, n); }
-__attribute__((target("avx2"))) static bool moderate32_avx2(const uint32_t *w, int64_t n) { return moderate32(w, n); }
-__attribute__((target("avx2"))) static bool moderate64_avx2(const uint64_t *w, int64_t n) { return moderate64(w, n); }
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
-#else
-#define moderate32_avx2 moderate32
-#define moderate64_avx2 moderate64
-#define finite32_avx2 finite32
-#define finite64_avx2 finite64
-static bool has_avx2(void) { return false; }
-#endif
-
-bool rt_finite(const void *v, int64_t n, bool f64) {
-  if (has_avx2()) return f64 ? finite64_avx2(v, n) : finite32_avx2(v, n);
-  return f64 ? finite64(v, n) : finite32(v, n);
-}
-
-bool rt_moderate(const void *v, int64_t n, bool f64) {
-  if (has_avx2()) return f64 ? moderate64_avx2(v, n) : moderate32_avx2(v, n);
-  return f64 ? moderate64(v, n) : moderate32(v, n);
-}
-
 /* ---- all or nothing ---- */
 
 void *rt_spans_copy(const RtSpan *s, int n, bool f64) {

@@ -2,7 +2,8 @@
  *
  * A call that sums nothing is done in strips, so that what was just transposed is in the cache when it is read; threads take a
  * strip each. Where the user's array has the layout of lanes already (one number a sample, or the sample last), a whole strip is
- * read and written in place; the last one only if it is whole tiles, for others go beyond its end. Results are the same in all these ways. */
+ * read and written in place; the last one only if it is whole tiles, for others go beyond its end. So is a sample that is a tile
+ * of its own, whose elements lie side by side. Results are the same in all these ways. */
 #include "runtime/library/lib_priv.h"
 
 #include <math.h>
@@ -186,13 +187,15 @@ static int64_t row(const Lib *l, int64_t lanes) {
 typedef struct Piece {
   int64_t from, n, most; /* room is made for `most` */
   bool whole;            /* n is whole tiles: none goes beyond the end */
+  bool alone;            /* it is one sample, and a tile is one */
 } Piece;
 
 /* The user's array is one of lanes as it is. */
-static bool in_place(const Piece *p, const hnn_array *a, int64_t elems) { return p->whole && (a->ld || elems == 1); }
+static bool in_place(const Piece *p, const hnn_array *a, int64_t elems) { return p->whole && (a->ld || elems == 1 || p->alone); }
 
-static HnnArg place(const Lib *l, const Piece *p, const hnn_array *a) {
-  return (HnnArg){(char *)a->p + (size_t)p->from * real_size(l), a->ld ? a->ld : 1};
+static HnnArg place(const Lib *l, const Piece *p, const hnn_array *a, int64_t elems) {
+  const int64_t first = a->ld ? p->from : p->from * elems;
+  return (HnnArg){(char *)a->p + (size_t)first * real_size(l), a->ld ? a->ld : 1};
 }
 
 static Arguments *bind(const Lib *l, const RtFn *run, int fn, Arguments *a, const Piece *p, const hnn_array *in,
@@ -207,11 +210,11 @@ static Arguments *bind(const Lib *l, const RtFn *run, int fn, Arguments *a, cons
     const double weight = x->kind == LIB_ONE ? 1 : 1 / (double)p->n;
     if ((x->kind == LIB_WEIGHT || x->kind == LIB_ONE) && a->n != p->n) fill_weight(l, a->in[k].p, weight, p->n, a->ld);
     if (x->kind != LIB_FIELD) continue;
-    if (in_place(p, &in[x->index], x->elems)) a->in[k] = place(l, p, &in[x->index]);
+    if (in_place(p, &in[x->index], x->elems)) a->in[k] = place(l, p, &in[x->index], x->elems);
     else to_lanes(l, &in[x->index], p->from, p->n, lanes - p->n, x->elems, a->in[k].p, a->ld);
   }
   for (int k = 0; out && k < f->nout; k++)
-    if (f->out_lane[k] && in_place(p, &out[k], f->out_elems[k])) a->out[k] = place(l, p, &out[k]);
+    if (f->out_lane[k] && in_place(p, &out[k], f->out_elems[k])) a->out[k] = place(l, p, &out[k], f->out_elems[k]);
   a->n = p->n;
   return a;
 }
@@ -219,7 +222,7 @@ static Arguments *bind(const Lib *l, const RtFn *run, int fn, Arguments *a, cons
 Arguments *lib_bind(LibScratch *s, int fn, int64_t n, const hnn_array *in) {
   const RtFn *run = lib_fn(s, fn);
   if (!run || n < 1 || !sizes_fit(&s->l->m->fn[fn], n)) return NULL;
-  return bind(s->l, run, fn, &s->whole.arguments[fn], &(Piece){0, n, n, false}, in, NULL);
+  return bind(s->l, run, fn, &s->whole.arguments[fn], &(Piece){0, n, n, false, false}, in, NULL);
 }
 
 /* ---- calls -------------------------------------------------------------------------------------------------- */
@@ -227,7 +230,8 @@ Arguments *lib_bind(LibScratch *s, int fn, int64_t n, const hnn_array *in) {
 enum {
   STRIP_BYTES = 65536, /* of arguments: what was just transposed is in the cache when it is read */
   STRIP_TILES = 4,     /* a multiple of the tiles that a kernel does at once */
-  STRIP_SHARED = 64    /* as much work of samples at least as work of the call */
+  STRIP_ALONE = 64, /* numbers in and out, from which on a sample that is a tile is a strip: less than a call takes to transpose */
+  STRIP_SHARED = 64 /* as much work of samples at least as work of the call */
 };
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -245,8 +249,12 @@ static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n, int6
     if (!f->out_lane[k]) return n;
     elems += f->out_elems[k];
   }
-  if (!f->whole || !f->part[1].info->tile || tile == 1) return n;
+  if (!f->whole || !f->part[1].info->tile) return n;
   const HnnKernelInfo *info = f->part[1].info;
+  if (tile == 1) {
+    *unit = n == 1 || (elems >= STRIP_ALONE && STRIP_SHARED * info->flop_once <= info->flop_per_sample);
+    return *unit ? 1 : n;
+  }
   int64_t least = most(STRIP_BYTES / (int64_t)real_size(l) / elems, info->few ? info->few_most + 1 : 1);
   least = most(least, STRIP_SHARED * info->flop_once / (info->flop_per_sample + 1));
   const int64_t tiles = STRIP_TILES * tile, step = (least + tiles - 1) / tiles * tiles;
@@ -270,7 +278,11 @@ static bool run_strip(const Call *c, Caller *by, RtPool *pool, int64_t s) {
   const LibFn *f = &l->m->fn[c->fn];
   const int64_t from = s * c->step, here = s < c->last ? c->step : c->n - from;
   RtFn *run = caller_fn(l, by, pool, c->fn);
-  const Piece p = {from, here, c->n - c->last * c->step, s < c->last || (c->unit && here % c->unit == 0)};
+  const Piece p = {.from = from,
+                   .n = here,
+                   .most = c->n - c->last * c->step,
+                   .whole = s < c->last || (c->unit && here % c->unit == 0),
+                   .alone = here == 1 && c->unit == 1};
   const Arguments *a = run ? bind(l, run, c->fn, &by->arguments[c->fn], &p, c->in, c->out) : NULL;
   if (!a || !rt_fn_run(run, a->in, a->out, here, c->seed, (uint64_t)from)) return false;
   for (int k = 0; k < f->nout; k++)

@@ -191,17 +191,7 @@ static const HnnArg *outputs(RtFn *f, int thread, int b) {
   return arg;
 }
 
-static void add(const RtFn *f, void *to, const void *from, int64_t n) {
-  if (f->spec.info.f64) {
-    double *restrict o = to;
-    const double *restrict v = from;
-    for (int64_t i = 0; i < n; i++) o[i] += v[i];
-  } else {
-    float *restrict o = to;
-    const float *restrict v = from;
-    for (int64_t i = 0; i < n; i++) o[i] += v[i];
-  }
-}
+static void add(const RtFn *f, void *to, const void *from, int64_t n) { rt_add(to, from, n, f->spec.info.f64); }
 
 /* Sums [from, to) of buffer b to those of buffer `into`. */
 static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {

@@ -302,6 +302,41 @@ def test_strips():
                 check(program(text, lib) == "0\n", "strips differ", precision, rows, n, piece)
 
 
+ALONE = """\
+precision %s
+fn f(q: real[200], k: real) = (roll(q, 1) - k*q, sum(q), k)
+"""
+ALONE_C = """#include "alone.h"
+#include <stdio.h>
+#include <string.h>
+typedef %(real)s real;
+enum { N = 5 };
+static real q[200*N], k[N], x[200*N], s[N], c[N], x1[200], s1, c1;
+int main(void) {
+  alone *m = alone_create();
+  for (int i = 0; i < 200*N; i++) q[i] = (real)((i*2654435761u %% 1024)/512.0 - 1);
+  for (int i = 0; i < N; i++) k[i] = (real)(1 + i);
+  int differ = alone_f(m, N, q, k, x, s, c);
+  for (int i = 0; i < N; i++) {
+    differ |= alone_f(m, 1, q + 200*i, k + i, x1, &s1, &c1);
+    differ |= memcmp(x1, x + 200*i, sizeof x1) || s1 != s[i] || c[i] != c1 || c1 != k[i];
+    for (int j = 0; j < 200; j++) differ |= x1[j] != (real)(q[200*i + (j + 199) %% 200] - k[i]*q[200*i + j]);
+  }
+  printf("%%d\\n", differ);
+  alone_destroy(m);
+  return 0;
+}
+"""
+
+
+def test_alone():
+    """A sample whose elements are the lanes is read and written where it is, one of several, too. Products of these numbers are exact."""
+    for precision, real in ("f64", "double"), ("f32", "float"):
+        write("alone.hnn", ALONE % precision)
+        hnnc("compile", "alone.hnn", "-q")
+        check(program(ALONE_C % {"real": real}, "alone") == "0\n", "one sample in place", precision)
+
+
 def test_step_all_or_nothing():
     """A step whose rate, gradient or result is not finite changes nothing, and the next one is as if it had not been."""
     for precision in "f32", "f64":

@@ -56,6 +56,28 @@ static void test_finite(void) {
   }
 }
 
+static void test_moderate(void) {
+  double d[150], sum[150];
+  float f[150], fsum[150];
+  for (int n = 0; n <= 150; n++) {
+    for (int i = 0; i < n; i++) {
+      d[i] = (i % 3 - 1) * 0x1.8p399, f[i] = (float)(i % 3 - 1) * 0x1.8p39f;
+      sum[i] = 1.0 / (i + 3), fsum[i] = 1.0f / (float)(i + 3);
+    }
+    CU_ASSERT(rt_moderate(d, n, true) && rt_moderate(f, n, false));
+    for (int i = 0; i < n; i++) {
+      const double was = d[i];
+      d[i] = i % 2 ? -0x1p400 : NAN, f[i] = i % 2 ? 0x1p40f : -INFINITY;
+      CU_ASSERT(!rt_moderate(d, n, true) && !rt_moderate(f, n, false));
+      d[i] = was, f[i] = (float)(i % 3 - 1) * 0x1.8p39f;
+    }
+    for (int i = 0; i < n; i++) d[i] = i / 7.0, f[i] = (float)i / 7;
+    rt_add(sum, d, n, true);
+    rt_add(fsum, f, n, false);
+    for (int i = 0; i < n; i++) CU_ASSERT(sum[i] == 1.0 / (i + 3) + i / 7.0 && fsum[i] == 1.0f / (float)(i + 3) + (float)i / 7);
+  }
+}
+
 typedef struct Marks {
   atomic_int count[1000];
   atomic_int wrong;
@@ -302,6 +324,7 @@ static void test_phases(void) {
 
 const Suite suite = {"fn", (CU_TestInfo[]){{"arrays", test_arrays},
                                            {"finite", test_finite},
+                                           {"far from overflow, and sums", test_moderate},
                                            {"pool", test_pool},
                                            {"float mode", test_float_mode},
                                            {"threads", test_threads},
