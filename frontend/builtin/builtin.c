@@ -117,8 +117,8 @@ static const Builtin builtin_rows[] = {
   {"jacobian",     "f",                     bi_functional, F_JACOBIAN,    0,              "matrix of a function on its joined arguments"},
   {"hessian",      "f",                     bi_functional, F_HESSIAN,     0,              "second derivatives of a scalar function by its joined arguments"},
   {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
-  {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
-  {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
+  {"trajectory",   "H, q, p, @stop",        bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
+  {"integrate",    "f, x, ..., @stop",      bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
   {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied again and again"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
   {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
@@ -134,6 +134,7 @@ static const Builtin builtin_rows[] = {
   {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
   {"onnx",         "file, ...",             bi_onnx,       0,             BF_RAW,         "a network in an ONNX file"},
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
+  {"events",       "f, x, ..., @on",        bi_section,    1,             BF_RAW,         "where and when orbits cross surfaces"},
 };
 /* clang-format on */
 static const char *const paddings[] = {"same", "valid", "periodic"}; /* of `conv` */

@@ -456,9 +456,10 @@ static bool fit(Elab *E, const Plan *p, uint32_t points) {
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Plan p = {.name = b->name, .call = a->call, .any_states = "`integrate` takes any states"};
-  p.option = (TrajOption[]){{"dt", &p.dt},         {"steps", &p.steps},       {"every", &p.every}, {"times", &p.times},
-                            {"method", &p.method}, {"substeps", &p.substeps}, {"start", &p.start}, {"counts", &p.counts}};
-  p.noptions = 8;
+  p.option = (TrajOption[]){{"dt", &p.dt},         {"steps", &p.steps},        {"every", &p.every}, {"times", &p.times},
+                            {"method", &p.method}, {"substeps", &p.substeps},  {"start", &p.start}, {"counts", &p.counts},
+                            {"stop", &p.stop},     {"direction", &p.direction}};
+  p.noptions = 10;
   Func field = {.kind = F_FIELD, .name = "field"};
   bool hamiltonian = b->op != 0;
   if (!traj_take(E, &p, a) || !traj_check(E, &p, hamiltonian) || !both_ways(E, &p) || !traj_take_counts(E, &p)) return POISON;
@@ -476,6 +477,16 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   else p.nsteps = adaptive ? 1 : steps;
   warn_tolerance(E, &p);
   if (!fit(E, &p, points)) return POISON;
+  Actual until = {.at = p.call};
+  if (p.direction && !p.stop) {
+    elab_error(E, CODE_times, p.direction->name_at, "`direction` goes with `stop`");
+    return POISON;
+  }
+  if (p.stop) {
+    const Value *given = adaptive ? &times : p.times ? &p.times->v : NULL;
+    if (!traj_stop(E, &p, dt, steps, every, points, given, adaptive ? &times : &until.v)) return POISON;
+    if (!adaptive) return p.times = &until, traj_between(E, &p, points, every);
+  }
   if (!adaptive && run_times) return traj_between(E, &p, points, every);
   Level *l = ARENA_NEW(E->mem, Level);
   if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {

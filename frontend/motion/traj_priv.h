@@ -19,7 +19,7 @@ typedef struct Plan {
   const Func *given;        /* what the user wrote */
   Actual state[MAX_STATES]; /* `e` is NULL for a part of a tuple */
   uint32_t n;
-  const Actual *dt, *steps, *every, *times, *method, *substeps, *start, *counts;
+  const Actual *dt, *steps, *every, *times, *method, *substeps, *start, *counts, *stop, *direction;
   Method m;
   double rtol, atol;
   int64_t max_steps;
@@ -43,6 +43,8 @@ bool traj_rates(Elab *E, const Plan *p, Level *l);
 bool traj_separable(Elab *E, const Plan *p, const Level *l); /* or the method needs no such thing */
 /* `integrate` of the rates in l, emitted into the innermost level, l->up. */
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every);
+/* stop.c: the n times (given, or those of the steps; steps: in all, `every` between two) up to where the orbit crosses p->stop. */
+bool traj_stop(Elab *E, const Plan *p, Val dt, int64_t steps, int64_t every, uint32_t n, const Value *given, Value *times);
 /* counts.c: the option `counts`, and the results of an `integrate` of so many steps or an `ode`. */
 bool traj_take_counts(Elab *E, Plan *p);
 Value traj_results(Elab *E, const Plan *p, Val multi, int64_t steps);

@@ -306,7 +306,9 @@ static const char *requirement(const Source *src, const Origin *o, char *buf, si
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
   else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES) return unordered(ir_method[about].name, o->arg[0], buf, size);
-  else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
+  else
+    snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g, or before the end", (long long)about,
+             o->arg[0]);
   return buf;
 }
 

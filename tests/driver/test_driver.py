@@ -144,6 +144,11 @@ def r_max(direction):
     return load("r%d/reports.json" % direction)["reports"]["t"]["max"]
 
 
+def test_bouncing():
+    """Events in a loop: bounces in the air, and without it when they are known to be."""
+    hnnc("run", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/bouncing.hnn"), "--out", "r", "-q")
+
+
 def test_henon_heiles():
     """Poincaré sections and Lyapunov exponents: what the model expects of itself holds."""
     hnnc("run", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/henon_heiles.hnn"), "--out", "r", "-q")

@@ -1,8 +1,6 @@
 /* Sections: order of the crossings, directions, starts on the surface, samples that do not cross, samples
  * of very different pace; the names in `on`; compiled against evaluated. */
-#include "tests/common/codegen_util.h"
-#include "frontend/model.h"
-#include "passes/passes.h"
+#include "tests/common/model_fn.h"
 #include "tests/common/often.h"
 #include "tests/common/cunit_main.h"
 
@@ -11,43 +9,6 @@
 #include <string.h>
 
 enum { MOST = 64 }; /* samples */
-
-/* The fn `f` of a program, derived. */
-typedef struct Program {
-  Source *src;
-  Diag *diag;
-  Model *m;
-  Fn *f;
-} Program;
-
-static Program program(const char *text) {
-  Program p = {.src = source_create()};
-  p.diag = diag_create(p.src);
-  FrontOptions o = {0};
-  p.m = model_load_text(p.src, "test.hnn", text, strlen(text), &o, p.diag);
-  for (uint32_t k = 0; p.m && k < p.m->nexport; k++)
-    if (!strcmp(p.m->export_[k].name, "f")) p.f = pass_derive(NULL, p.m->export_[k].fn, p.diag);
-  if (!p.f) diag_render(p.diag, stderr, false);
-  CU_ASSERT_PTR_NOT_NULL_FATAL(p.f);
-  return p;
-}
-
-static void drop(Program *p) {
-  ir_fn_destroy(p->f);
-  model_destroy(p->m);
-  diag_destroy(p->diag);
-  source_destroy(p->src);
-}
-
-/* Argument k of sample s is in[k][element*B + s]; out as the evaluator gives it. */
-static void run(const Program *p, int64_t B, double *const *in, Tensor *out) {
-  Tensor x[8];
-  char err[256] = "";
-  for (uint32_t k = 0; k < p->f->in.n; k++) x[k] = (Tensor){p->f->in.at[k].type, in[k]};
-  bool ok = ir_eval(p->f, B, x, out, &(EvalEnv){0}, err, sizeof err);
-  if (!ok) fprintf(stderr, "%s\n", err);
-  CU_ASSERT_TRUE_FATAL(ok);
-}
 
 #define OSC "hamiltonian H(q: real[1], p: real[1]) = (q[0]^2 + p[0]^2)/2\n"
 #define FN(options) "fn f(x: real[1], y: real[1]) = section(H, x, y, " options ")\n"
@@ -266,23 +227,6 @@ static void test_paces(void) {
   drop(&g);
 }
 
-static double compiled(const char *text, int64_t B, double *q, double *p) {
-  Program g = program(text);
-  Cg *cg = codegen_start(NULL, NULL);
-  char err[256] = "";
-  Fn *f = pass_simplify(NULL, g.f);
-  Tensor in[] = {{f->in.at[0].type, q}, {f->in.at[1].type, p}};
-  cg_add(cg, f, "f");
-  bool ok = cg_compile(cg, err, sizeof err);
-  if (!ok) fprintf(stderr, "%s\n", err);
-  CU_ASSERT_TRUE_FATAL(ok);
-  double off = codegen_difference(cg, f, "f", B, in, false);
-  cg_destroy(cg);
-  ir_fn_destroy(f);
-  drop(&g);
-  return off;
-}
-
 static void test_compiled(void) {
 #define HH                                                                                       \
   "hamiltonian H(q: real[2], p: real[2]) = dot(p, p)/2 + dot(q, q)/2 + q[0]^2*q[1] - q[1]^3/3\n" \
@@ -293,16 +237,16 @@ static void test_compiled(void) {
     int64_t B = sizes[k];
     if (B > 1) {
       paced(q, p, B);
-      CU_ASSERT(compiled(PACED, B, q, p) < 1e-11);
+      CU_ASSERT(compiled(PACED, B, (double *[]){q, p}) < 1e-11);
     }
     for (int64_t s = 0; s < B; s++) {
       q[s] = 0, q[B + s] = 0.004 * (double)s;
       p[s] = 0.4, p[B + s] = 0.1 - 0.003 * (double)s;
     }
-    CU_ASSERT(compiled(HH "yoshida4)\n", B, q, p) < 1e-11);
-    CU_ASSERT(compiled(HH "gauss4, dt = 0.2, steps = 40)\n", B, q, p) < 1e-11);
-    CU_ASSERT(compiled(HH "rk4, direction = 0, dt = -0.1)\n", B, q, p) < 1e-11);
-    CU_ASSERT(compiled("precision f32\n" HH "leapfrog, dt = 0.1)\n", B, q, p) < 1e-4);
+    CU_ASSERT(compiled(HH "yoshida4)\n", B, (double *[]){q, p}) < 1e-11);
+    CU_ASSERT(compiled(HH "gauss4, dt = 0.2, steps = 40)\n", B, (double *[]){q, p}) < 1e-11);
+    CU_ASSERT(compiled(HH "rk4, direction = 0, dt = -0.1)\n", B, (double *[]){q, p}) < 1e-11);
+    CU_ASSERT(compiled("precision f32\n" HH "leapfrog, dt = 0.1)\n", B, (double *[]){q, p}) < 1e-4);
   }
 }
 
