@@ -7,7 +7,7 @@
  *   x z                  C(x, z) + x_0 z_k + x_k z_0; likewise einsums
  *   y = x/z              (x_k - y_0 z_k - C(y, z))/z_0; likewise systems of equations
  *   y = sqrt x           (x_k - C(y, y))/(2 y_0)
- *   y = x^c              (c (x_k y_0 + J(x, y)) - J(y, x))/x_0
+ *   y = x^c              (c x_k y_0 + (c + 1) J(x, y) - C(x, y))/x_0
  *   y = f(x, ...)        sum over operands of J(x, f_x) + x_k f_x, by the partial derivatives of its row: y' = f_x x' + ...
  *   select, max, ...     the branch that the values take
  *
@@ -76,26 +76,29 @@ static Val product(Jets *j, const Inst *i) {
     Val ends = times(j, x, zero(j, i, 0));
     return plus(j, C(j, arg(j, i, 0), arg(j, i, 0)), plus(j, ends, ends));
   }
-  Val left = x.id ? ir_mul(j->b, x, zero(j, i, 1)) : x, right = z.id ? ir_mul(j->b, z, zero(j, i, 0)) : z;
-  return plus(j, C(j, arg(j, i, 0), arg(j, i, 1)), plus(j, left, right));
+  Val end[2] = {x.id ? ir_mul(j->b, x, zero(j, i, 1)) : x, z.id ? ir_mul(j->b, z, zero(j, i, 0)) : z};
+  const bool last = arg(j, i, 0).id < arg(j, i, 1).id; /* what is known last is added last */
+  return plus(j, plus(j, C(j, arg(j, i, 0), arg(j, i, 1)), end[!last]), end[last]);
 }
 
 static Val quotient(Jets *j, Val v, const Inst *i) {
   Val x = coefficient(j, i, 0), z = coefficient(j, i, 1);
-  Val rest = minus(j, x, z.id ? ir_mul(j->b, jets_zero(j, v), z) : z);
-  rest = minus(j, rest, C(j, v, arg(j, i, 1)));
-  return rest.id ? ir_div(j->b, rest, zero(j, i, 1)) : rest;
+  Val rest = minus(j, x, C(j, v, arg(j, i, 1)));
+  rest = minus(j, rest, z.id ? ir_mul(j->b, jets_zero(j, v), z) : z);
+  return times(j, rest, rest.id ? jets_reciprocal(j, arg(j, i, 1)) : rest);
 }
 
 static Val square_root(Jets *j, Val v, const Inst *i) {
-  Val rest = minus(j, coefficient(j, i, 0), C(j, v, v)), y = jets_zero(j, v);
-  return ir_div(j->b, rest, ir_add(j->b, y, y));
+  Val rest = minus(j, coefficient(j, i, 0), C(j, v, v));
+  return ir_mul(j->b, ir_mul(j->b, rest, ir_const(j->b, 0.5)), jets_reciprocal(j, v));
 }
 
+/* As weights of a term j c - (k-j) are those of c J(x, y) - J(y, x). */
 static Val power(Jets *j, Val v, Val x, Val c) {
-  Val up = plus(j, times(j, jets_coefficient(j, x), jets_zero(j, v)), J(j, x, v));
-  up = minus(j, times(j, up, c), J(j, v, x));
-  return up.id ? ir_div(j->b, up, jets_zero(j, x)) : up;
+  Val end = jets_coefficient(j, x), sum = minus(j, times(j, J(j, x, v), ir_add(j->b, c, ir_const(j->b, 1))), C(j, x, v));
+  if (!end.id) return end;
+  Val by = jets_reciprocal(j, x), slope = ir_mul(j->b, ir_mul(j->b, jets_zero(j, v), by), c); /* y' by x, at order 0 */
+  return plus(j, times(j, sum, by), ir_mul(j->b, end, slope));
 }
 
 /* By z log x, which stands beside it. */
@@ -171,10 +174,17 @@ static Val extremum(Jets *j, Val v, const Inst *i) {
   return ir_div(b, ir_sum(b, ir_select(b, hit, x, ir_const(b, 0)), axis), count);
 }
 
+/* Of a value and itself, axis by axis. */
+static bool square(const Jets *j, const Inst *i) {
+  const DotShape d = ir_dot_shape(j->f, i);
+  return arg(j, i, 0).id == arg(j, i, 1).id && !memcmp(d.label[0], d.label[1], sizeof d.label[0][0] * (size_t)d.rank[0]);
+}
+
 static Val einsum(Jets *j, const Inst *i) {
   Val x = coefficient(j, i, 0), z = coefficient(j, i, 1), sum = VAL_NONE;
   if (x.id) x = again(j, i, (Val[]){x, zero(j, i, 1)});
-  if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
+  if (x.id && square(j, i)) z = x;
+  else if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
   if (moves(j, arg(j, i, 0)) && moves(j, arg(j, i, 1))) {
     const DotShape d = ir_dot_shape(j->f, i);
     Val a = jets_history(j, arg(j, i, 0)), b = jets_history(j, arg(j, i, 1));
