@@ -179,6 +179,8 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t j = 0; j < m->nargs; j++) {
     Val a = ir_arg(p->f, m, j);
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
+    else if (g->kind == G_SCAN && j < ir_states(p->f, m) && plan_history(g->body, j))
+      a = ir_arg(p->f, ir_inst(p->f, a), 0), need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
     else if (g->kind == G_SCAN) need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
     else need_memory(p, a, end);
   }
