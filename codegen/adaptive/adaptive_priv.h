@@ -24,6 +24,7 @@ struct Loop {
   unsigned w;
   int last; /* number of the stage at the end of a step */
   V slot[SLOTS], tr, array;
+  V *series;                                       /* taylor: where the coefficients of its rows begin */
   void (*rates)(Loop *l, double c, int z, int to); /* K_to at t + c h and the state in array z */
 };
 

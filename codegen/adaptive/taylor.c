@@ -5,10 +5,11 @@
 
 enum { BLOCK = 4 /* rows of which a polynomial is evaluated at once */ };
 
-/* Rows whose coefficients are apart by `step` from order to order, the first of them at `at`, in bytes from array 0 on: of lanes those of
- * each state, where the body left them; of a single sample all, from where they were moved to. */
+/* Rows whose coefficients are apart by `step` bytes from order to order: of lanes those of each state, where the body left them; of a
+ * single sample all, from where they were moved to. */
 typedef struct Part {
-  int64_t first, rows, at, step;
+  int64_t first, rows, step;
+  V base; /* coefficient 1 of the first */
 } Part;
 
 static uint32_t parts(const Loop *l) { return l->o->lanes > 1 ? l->o->states : 1; }
@@ -16,16 +17,25 @@ static uint32_t parts(const Loop *l) { return l->o->lanes > 1 ? l->o->states : 1
 static Part part(const Loop *l, uint32_t k) {
   const PlanOde *o = l->o;
   const int64_t row = o->lanes * l->e->es;
-  if (o->lanes == 1) return (Part){0, o->rows, ODE_K * o->stride, o->stride};
+  if (o->lanes == 1) return (Part){0, o->rows, o->stride, l->series[0]};
   const int64_t bytes = (k + 1 < o->states ? o->off[k + 1] : o->dim * row) - o->off[k];
-  return (Part){o->off[k] / row, bytes / row, o->series - o->array + o->off[k] * o->order, bytes};
+  return (Part){o->off[k] / row, bytes / row, bytes, l->series[k]};
+}
+
+static void open_parts(Loop *l) {
+  const PlanOde *o = l->o;
+  l->series = ARENA_ARRAY(l->g->mem, V, o->states + 1);
+  for (uint32_t k = 0; k < parts(l); k++)
+    l->series[k] = o->lanes == 1      ? whole(l, ODE_K)
+                   : l->a->own[k] < 0 ? gen_scratch(l->g, l->a->work + o->series + o->off[k] * o->order)
+                                      : gen_scratch(l->g, l->a->own[k]);
 }
 
 /* Coefficient m, an i64, of row r of a part. */
 static V coefficient(Loop *l, const Part *p, V r, V m) {
   CgEmit *e = l->e;
-  V at = cg_iadd(e, cg_imul(e, r, cg_i64(e, l->w * e->es)), cg_i64(e, p->at - p->step));
-  return cg_load(e, cg_gep_bytes(e, l->array, cg_iadd(e, at, cg_imul(e, m, cg_i64(e, p->step)))), l->w);
+  V at = cg_iadd(e, cg_imul(e, r, cg_i64(e, l->w * e->es)), cg_i64(e, -p->step));
+  return cg_load(e, cg_gep_bytes(e, p->base, cg_iadd(e, at, cg_imul(e, m, cg_i64(e, p->step)))), l->w);
 }
 
 static V row_of(Loop *l, const Part *p, V r) {
@@ -298,6 +308,7 @@ static void step(Loop *l) {
 }
 
 void gen_taylor(Loop *l) {
+  open_parts(l);
   gen_lane_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   first_scale(l);

@@ -128,16 +128,18 @@ static void loop(Turn *t, Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRef enter, L
   g->memo = memo, g->nmemo = nmemo, g->memo_size = size;
 }
 
+/* 1/k, of an order that is 0 no matter what. */
+static CgVec inverse(Gen *g, LLVMValueRef order) {
+  LLVMValueRef one = cg_i64(g->e, 1), some = LLVMBuildICmp(g->e->b, LLVMIntSGT, order, one, "");
+  LLVMValueRef k = real_of(g, LLVMBuildSelect(g->e->b, some, order, one, ""));
+  return (CgVec){.v = {LLVMBuildFDiv(g->e->b, cg_real(g->e, 1, 1), k, "")}};
+}
+
 /* j/k of what was summed with j. Weights of the two terms of a square are 1 together. */
-static void weigh(Gen *g, const Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRef order) {
-  CgEmit *e = g->e;
-  LLVMValueRef one = cg_real(e, 1, 1), positive = LLVMBuildICmp(e->b, LLVMIntSGT, order, cg_i64(e, 0), "");
-  CgVec by = {{0}};
+static void weigh(Gen *g, const Sum1 *s, CgVec *sum, uint32_t n, CgVec by) {
   for (uint32_t k = 0; k < n; k++) {
-    if (!s[k].weighted) continue;
-    if (!by.v[0]) by.v[0] = LLVMBuildFDiv(e->b, one, LLVMBuildSelect(e->b, positive, real_of(g, order), one, ""), "");
     CgVec w = s[k].square ? gen_real(g, 0.5, false) : by;
-    sum[k] = gen_ew(g, OP_mul, (CgVec[]){sum[k], w}, 2, sum[k].lane);
+    if (s[k].weighted) sum[k] = gen_ew(g, OP_mul, (CgVec[]){sum[k], w}, 2, sum[k].lane);
   }
 }
 
@@ -155,13 +157,16 @@ static void sums(Gen *g, Frame *fr, Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRe
   LLVMValueRef turns = LLVMBuildAShr(e->b, cg_iadd(e, order, cg_i64(e, -1)), one, ""); /* of j > 0 with 2 j < k */
   LLVMValueRef even = LLVMBuildICmp(e->b, LLVMIntSGT, middle, turns, "");
   even = LLVMBuildAnd(e->b, even, LLVMBuildICmp(e->b, LLVMIntSGT, order, none, ""), "");
+  bool weighted = false;
+  for (uint32_t k = 0; k < n; k++) weighted |= s[k].weighted && !s[k].square;
+  const CgVec by = weighted ? inverse(g, order) : (CgVec){{0}};
   for (uint32_t k = 0; k < n; k++) sum[k] = gen_lanes(g, (Type){.lane = is_lane(g, &s[k])}, gen_real(g, 0, false));
   loop(&t, s, sum, n, even, middle, one, order);
   scale(g, s, sum, n, 0.5);
   t.middle = false;
   loop(&t, s, sum, n, LLVMBuildICmp(e->b, LLVMIntSGT, turns, none, ""), turns, turns, order);
   scale(g, s, sum, n, 2);
-  weigh(g, s, sum, n, order);
+  weigh(g, s, sum, n, by);
 }
 
 static void all_sums(Gen *g, Frame *fr, Sum1 *s, CgVec *out, uint32_t n) {

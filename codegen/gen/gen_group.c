@@ -99,11 +99,6 @@ static void set_rows(Gen *g, Frame *fr, const Group *gr, LLVMValueRef row) {
 }
 
 static void rows(Gen *g, Frame *fr, const Group *gr, Val index, LoopCtx *ctx) {
-  LLVMValueRef counted;
-  if (gen_counted(g, fr, index, gr->dim[0], &counted)) {
-    set_rows(g, fr, gr, counted);
-    return;
-  }
   Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
   const GenRows r = gen_rows(g, gen_at(g, fr, index, &scalar), gr->dim[0]);
   LLVMValueRef row = LLVMBuildSExt(g->e->b, r.row[0], g->e->i64, ""), one = cg_iadd(g->e, row, cg_i64(g->e, 1));
@@ -132,6 +127,11 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   PlanCuts cuts;
   PlanSweep sweep;
   Val index;
+  LLVMValueRef row;
+  if (plan_sets_rows(fr->p, k, &index) && gen_counted(g, fr, index, gr->dim[0], &row)) {
+    set_rows(g, fr, gr, row);
+    return;
+  }
   if (!gr->gemv && sets_rows(fr->p, gr, &index)) {
     rows(g, fr, gr, index, &ctx);
     return;

@@ -201,7 +201,8 @@ Fn *plan_stage_body(const Fn *f, const Inst *ode);
 bool plan_counts(const Plan *p, Val index, int64_t *first);
 /* The carry begins with one row, turn k sets row k, and sums over orders read what is below: the rest of its first value is not needed. */
 bool plan_history(const Plan *p, uint32_t carry);
-bool plan_cauchy_plain(const Fn *f, const Inst *i); /* elementwise, of series whose rows have the result's dims */
+bool plan_sets_rows(const Plan *p, uint32_t group, Val *index); /* rows of histories, the same of each, and nothing else */
+bool plan_cauchy_plain(const Fn *f, const Inst *i);             /* elementwise, of series whose rows have the result's dims */
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

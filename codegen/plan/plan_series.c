@@ -54,6 +54,21 @@ static bool read_below(const Fn *f, const Inst *in, const Inst *set, const Inst 
   return true;
 }
 
+/* Of the last value, rows from n on are not read. */
+static bool read_to(const Plan *p, Val result, uint32_t n, uint32_t rows) {
+  for (uint32_t id = 1; result.id && n < rows && id < p->f->inst.n; id++) {
+    const Inst *i = &p->f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs; k++) {
+      if (ir_arg(p->f, i, k).id != result.id || !p->live[id]) continue;
+      const slice_attr s = i->op == OP_slice ? ir_slice_attr(p->f, i) : (slice_attr){0};
+      if (i->op != OP_slice || s.axis != 0 || s.start + (s.n - 1) * s.step >= n) return false;
+    }
+  }
+  for (uint32_t k = 0; n < rows && k < p->f->out.n; k++)
+    if (result.id && p->f->out.at[k].id == result.id) return false;
+  return true;
+}
+
 bool plan_history(const Plan *p, uint32_t carry) {
   const Fn *f = p->f;
   const Inst *scan = ir_inst(p->up->f, p->call), *set = stripped(f, f->out.at[carry]);
@@ -65,6 +80,23 @@ bool plan_history(const Plan *p, uint32_t carry) {
   const Inst *in = stripped(f, ir_arg(f, set, 0)), *index = stripped(f, ir_arg(f, set, 1));
   if (in->op != OP_in || ir_number(f, in) != carry || u.axis != 0 || u.start != 0) return false;
   if (ir_type(p->up->f, ir_arg(p->up->f, first, 0)).dim[0] != 1) return false;
-  if (!plan_counts(p, ir_arg(f, set, 1), &from) || from != 1 || s.n + 1 != set->type.dim[0]) return false;
+  if (!plan_counts(p, ir_arg(f, set, 1), &from) || from != 1 || s.n + 1 > set->type.dim[0]) return false;
+  if (!read_to(p->up, plan_result(p->up, p->call, carry), s.n + 1, set->type.dim[0])) return false;
   return read_below(f, in, set, index);
+}
+
+bool plan_sets_rows(const Plan *p, uint32_t group, Val *index) {
+  const Group *g = p->group.at[group];
+  const Inst *by = NULL;
+  if (g->kind != G_LOOP || g->gemv || !p->up || ir_inst(p->up->f, p->call)->op != OP_scan) return false;
+  for (uint32_t k = 0; k < g->root.n; k++) {
+    const Val v = g->root.at[k].v;
+    const Inst *i = ir_inst(p->f, v);
+    if (g->root.at[k].kind != ROOT_VALUE || i->op != OP_setrow || p->val[v.id].home != HOME_NEXT) return false;
+    if (!plan_history(p, p->val[v.id].homeidx)) return false;
+    const Inst *in = stripped(p->f, ir_arg(p->f, i, 1));
+    if (by && by != in) return false;
+    by = in, *index = ir_arg(p->f, i, 1);
+  }
+  return by != NULL;
 }

@@ -14,6 +14,10 @@
 
 #include <string.h>
 
+enum { ROWS_LEAST = 16 }; /* of a history: fewer numbers would be values one by one, which none of the loops over them wants */
+
+static uint32_t rows_of(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
+
 /* ---- the function of one order ----------------------------------------------------------------------------------------------- */
 
 static Type stacked(Type t, uint32_t n) {
@@ -30,7 +34,7 @@ Val jets_input(Jets *j, JetsIn kind, Val v, Type t) {
 
 Val jets_history(Jets *j, Val v) {
   Val *h = &j->history[v.id];
-  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), j->order));
+  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), rows_of(j)));
   return *h;
 }
 
@@ -279,7 +283,8 @@ static Fn *turn(Series *s, const Val *first) {
   Val *x = base_zeroed(j->states, sizeof *x);
   Val *all = base_zeroed(j->states, sizeof *all);
   for (uint32_t v = 0; v < j->states; v++) x[v] = ir_input(&b, "x", IN_OTHER, 0, ir_type(s->b.f, first[v]));
-  for (uint32_t v = 0; v < j->states; v++) all[v] = ir_input(&b, "all", IN_OTHER, 0, stacked(ir_type(s->b.f, first[v]), j->order));
+  for (uint32_t v = 0; v < j->states; v++)
+    all[v] = ir_input(&b, "all", IN_OTHER, 0, stacked(ir_type(s->b.f, first[v]), rows_of(j)));
   for (uint32_t m = 0; m < n; m++)
     if (is_kind(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
   const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
@@ -307,7 +312,7 @@ static Fn *turn(Series *s, const Val *first) {
 }
 
 /* v is row 0, the others are to come. */
-static Val begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, s->j->order); }
+static Val begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, rows_of(s->j)); }
 
 static void series(Series *s, Val *first, Val *out) {
   const Jets *j = s->j;
@@ -325,7 +330,7 @@ static void series(Series *s, Val *first, Val *out) {
       if (is_kind(s, m, still[o])) *vec_push(&s->args) = invariant(s, m);
   Fn *body = turn(s, first);
   Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
-  for (uint32_t v = 0; v < j->states; v++) out[v] = ir_proj(&s->b, scan, j->states + v);
+  for (uint32_t v = 0; v < j->states; v++) out[v] = ir_slice(&s->b, ir_proj(&s->b, scan, j->states + v), 0, 0, j->order, 1);
   vec_free(&s->args);
 }
 
