@@ -3,7 +3,7 @@
  * are loops of the code here, as they are in the body. */
 #include "codegen/adaptive/adaptive_priv.h"
 
-enum { BLOCK = 4 /* rows of which a polynomial is evaluated at once */ };
+enum { BLOCK = 4, BLOCK_MOST = 6 }; /* rows of which a polynomial is evaluated at once */
 
 /* Rows whose coefficients are apart by `step` bytes from order to order: of lanes those of each state, where the body left them; of a
  * single sample all, from where they were moved to. */
@@ -204,7 +204,7 @@ typedef struct Advance {
 static void block(Loop *l, const Part *p, V first, int n, const Advance *a) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  V top = cg_i64(e, l->o->order), r[BLOCK], v[BLOCK];
+  V top = cg_i64(e, l->o->order), r[BLOCK_MOST], v[BLOCK_MOST];
   for (int k = 0; k < n; k++) r[k] = cg_iadd(e, first, cg_i64(e, k)), v[k] = coefficient(l, p, r[k], top);
   cg_loop_begin(e, loop, cg_i64(e, 1), top, 1);
   for (int k = 0; k < n; k++) v[k] = cg_loop_phi(e, loop, v[k]);
@@ -215,15 +215,23 @@ static void block(Loop *l, const Part *p, V first, int n, const Advance *a) {
   base_free(loop);
 }
 
+/* None is left over, if that can be. */
+static int block_rows(int64_t rows) {
+  for (int n = BLOCK_MOST; n > 2; n--)
+    if (rows % n == 0) return n;
+  return BLOCK;
+}
+
 static void polynomials(Loop *l, const Advance *a) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   for (uint32_t k = 0; k < parts(l); k++) {
     const Part p = part(l, k);
-    const int64_t whole = p.rows / BLOCK * BLOCK;
+    const int rows = block_rows(p.rows);
+    const int64_t whole = p.rows / rows * rows;
     if (whole) {
-      cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, whole), BLOCK);
-      block(l, &p, loop->iv, BLOCK, a);
+      cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, whole), rows);
+      block(l, &p, loop->iv, rows, a);
       cg_loop_end(e, loop);
     }
     if (p.rows > whole) block(l, &p, cg_i64(e, whole), (int)(p.rows - whole), a);
@@ -270,6 +278,7 @@ static void advance_row(Loop *l, V at, V moved, const Advance *a) {
 }
 
 static void points(Loop *l, V mask, V t1) {
+  if (l->o->times <= 2) return;
   If some = if_begin(l, any(l, gen_point_is_due(l, mask, t1)));
   V h = get(l, H), t = get(l, T);
   LLVMBasicBlockRef turn = cg_block(l->e, ""), after;

@@ -1,7 +1,8 @@
 /* Sums over the orders of a series (`cauchy`): x_j y_{k-j} over j = 1 ... k-1, or j/k times that.
  *
- * Sums of one k that read the same series are made in one loop, which loads each of them once. It goes over j < k/2 and takes the
- * terms j and k-j; the term k/2 of an even k is added behind it. Of x_j x_{k-j} both terms are the same: one is taken, twice. */
+ * Sums of one k that read the same series are made in one loop, which loads each of them once. It goes over j <= k/2 and takes the
+ * terms j and k-j; those in the middle of an even k are the same, come first, and are halved. Of x_j x_{k-j} they are the same for any j:
+ * one is taken, twice. Last come those with what the order before brought, for which the loop need not wait. */
 #include "codegen/element/element.h"
 
 #include <math.h>
@@ -24,7 +25,6 @@ typedef struct Turn {
   Frame *fr;
   LLVMValueRef j, rest; /* i64 */
   CgVec wj, wrest;      /* the same as reals, of weighted sums */
-  bool middle;
 } Turn;
 
 /* ---- one sum ------------------------------------------------------------------------------------------------------ */
@@ -89,7 +89,7 @@ static CgVec term(const Turn *t, Sum1 *s, LLVMValueRef j, LLVMValueRef rest, CgV
 static CgVec terms(const Turn *t, Sum1 *s, CgVec sum) {
   for (int64_t n = 0; n < s->terms; n++) {
     sum = term(t, s, t->j, t->rest, t->wj, n, sum);
-    if (!s->square && !t->middle) sum = term(t, s, t->rest, t->j, t->wrest, n, sum);
+    if (!s->square) sum = term(t, s, t->rest, t->j, t->wrest, n, sum);
   }
   return sum;
 }
@@ -99,30 +99,36 @@ static CgVec terms(const Turn *t, Sum1 *s, CgVec sum) {
 static LLVMValueRef real_of(Gen *g, LLVMValueRef n) { return LLVMBuildSIToFP(g->e->b, n, cg_real_type(g->e, 1), ""); }
 static bool is_lane(const Gen *g, const Sum1 *s) { return s->i->type.lane || (g->reader->along && s->i->type.rank > 0); }
 
-/* The turns of a loop from j down to the term 1, or one turn, if `enter`; sums go on from what they are. What is read in it is forgotten
- * behind it. */
-static void loop(Turn *t, Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRef enter, LLVMValueRef j, LLVMValueRef turns,
-                 LLVMValueRef order) {
+static void open_phis(Gen *g, CgLoop *l, CgVec *sum, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++)
+    for (unsigned v = 0; v < (sum[k].lane ? g->e->nv : 1); v++) sum[k].v[v] = cg_loop_phi(g->e, l, sum[k].v[v]);
+}
+
+/* What sums are at the end of a turn, or, `after` the loop, of the last. */
+static void close_phis(Gen *g, CgLoop *l, CgVec *sum, uint32_t n, bool after) {
+  unsigned phi = 0;
+  for (uint32_t k = 0; k < n; k++)
+    for (unsigned v = 0; v < (sum[k].lane ? g->e->nv : 1); v++, phi++)
+      if (after) sum[k].v[v] = l->next[phi];
+      else cg_loop_next(l, phi, sum[k].v[v]);
+}
+
+/* So many turns from j down. What is read in them is forgotten behind them. */
+static void turns_from(Turn *t, Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRef j, LLVMValueRef turns, LLVMValueRef order) {
   Gen *g = t->g;
   CgEmit *e = g->e;
   CgLoop *l = base_realloc(NULL, sizeof *l);
   Memo *memo = g->memo;
   const uint32_t nmemo = g->nmemo, size = g->memo_size;
-  unsigned phi = 0;
   g->memo = NULL, g->nmemo = g->memo_size = 0;
-  cg_loop_begin_if(e, l, enter, cg_i64(e, 0), turns, 1);
-  for (uint32_t k = 0; k < n; k++)
-    for (unsigned v = 0; v < (sum[k].lane ? e->nv : 1); v++) sum[k].v[v] = cg_loop_phi(e, l, sum[k].v[v]);
+  cg_loop_begin_if(e, l, LLVMBuildICmp(e->b, LLVMIntSGT, turns, cg_i64(e, 0), ""), cg_i64(e, 0), turns, 1);
+  open_phis(g, l, sum, n);
   t->j = LLVMBuildSub(e->b, j, l->iv, ""), t->rest = LLVMBuildSub(e->b, order, t->j, "");
   t->wj = (CgVec){.v = {real_of(g, t->j)}}, t->wrest = (CgVec){.v = {real_of(g, t->rest)}};
-  for (uint32_t k = 0; k < n; k++) {
-    CgVec x = gen_lanes(g, (Type){.lane = sum[k].lane}, terms(t, &s[k], sum[k]));
-    for (unsigned v = 0; v < (sum[k].lane ? e->nv : 1); v++) cg_loop_next(l, phi++, x.v[v]);
-  }
+  for (uint32_t k = 0; k < n; k++) sum[k] = gen_lanes(g, (Type){.lane = sum[k].lane}, terms(t, &s[k], sum[k]));
+  close_phis(g, l, sum, n, false);
   cg_loop_end(e, l);
-  phi = 0;
-  for (uint32_t k = 0; k < n; k++)
-    for (unsigned v = 0; v < (sum[k].lane ? e->nv : 1); v++) sum[k].v[v] = l->next[phi++];
+  close_phis(g, l, sum, n, true);
   base_free(l);
   base_free(g->memo);
   g->memo = memo, g->nmemo = nmemo, g->memo_size = size;
@@ -143,29 +149,39 @@ static void weigh(Gen *g, const Sum1 *s, CgVec *sum, uint32_t n, CgVec by) {
   }
 }
 
-/* Squares by w. */
-static void scale(Gen *g, const Sum1 *s, CgVec *sum, uint32_t n, double w) {
-  for (uint32_t k = 0; k < n; k++)
-    if (s[k].square) sum[k] = gen_ew(g, OP_mul, (CgVec[]){sum[k], gen_real(g, w, false)}, 2, sum[k].lane);
-}
+static void scale(Gen *g, CgVec *sum, double w) { *sum = gen_ew(g, OP_mul, (CgVec[]){*sum, gen_real(g, w, false)}, 2, sum->lane); }
 
-/* Of one order, which is not negative. The term in the middle comes first, those with what the order before brought come last. */
+/* Of one order, which is not negative: a loop for the term in the middle, and for the others. */
 static void sums(Gen *g, Frame *fr, Sum1 *s, CgVec *sum, uint32_t n, LLVMValueRef order) {
   CgEmit *e = g->e;
-  Turn t = {.g = g, .fr = fr, .middle = true};
+  Turn t = {.g = g, .fr = fr};
   LLVMValueRef one = cg_i64(e, 1), none = cg_i64(e, 0), middle = LLVMBuildAShr(e->b, order, one, "");
-  LLVMValueRef turns = LLVMBuildAShr(e->b, cg_iadd(e, order, cg_i64(e, -1)), one, ""); /* of j > 0 with 2 j < k */
-  LLVMValueRef even = LLVMBuildICmp(e->b, LLVMIntSGT, middle, turns, "");
-  even = LLVMBuildAnd(e->b, even, LLVMBuildICmp(e->b, LLVMIntSGT, order, none, ""), "");
+  LLVMValueRef below = LLVMBuildAShr(e->b, cg_iadd(e, order, cg_i64(e, -1)), one, ""); /* how many j > 0 have 2 j < k */
+  LLVMValueRef some = LLVMBuildICmp(e->b, LLVMIntSGT, order, none, "");
+  LLVMValueRef even = LLVMBuildSelect(e->b, some, LLVMBuildSub(e->b, middle, below, ""), none, "");
   bool weighted = false;
   for (uint32_t k = 0; k < n; k++) weighted |= s[k].weighted && !s[k].square;
   const CgVec by = weighted ? inverse(g, order) : (CgVec){{0}};
   for (uint32_t k = 0; k < n; k++) sum[k] = gen_lanes(g, (Type){.lane = is_lane(g, &s[k])}, gen_real(g, 0, false));
-  loop(&t, s, sum, n, even, middle, one, order);
-  scale(g, s, sum, n, 0.5);
-  t.middle = false;
-  loop(&t, s, sum, n, LLVMBuildICmp(e->b, LLVMIntSGT, turns, none, ""), turns, turns, order);
-  scale(g, s, sum, n, 2);
+  if (n * e->nv <= g->tune->series_twice) {
+    turns_from(&t, s, sum, n, middle, even, order);
+    for (uint32_t k = 0; k < n; k++) scale(g, &sum[k], 0.5);
+    turns_from(&t, s, sum, n, below, below, order);
+  } else {
+    CgLoop *l = base_realloc(NULL, sizeof *l);
+    cg_loop_begin(e, l, none, cg_i64(e, 2), 1);
+    open_phis(g, l, sum, n);
+    for (uint32_t k = 0; k < n; k++) scale(g, &sum[k], 0.5);
+    LLVMValueRef first = LLVMBuildICmp(e->b, LLVMIntEQ, l->iv, none, "");
+    LLVMValueRef turns = LLVMBuildSelect(e->b, first, even, below, "");
+    turns_from(&t, s, sum, n, LLVMBuildSelect(e->b, first, middle, below, ""), turns, order);
+    close_phis(g, l, sum, n, false);
+    cg_loop_end(e, l);
+    close_phis(g, l, sum, n, true);
+    base_free(l);
+  }
+  for (uint32_t k = 0; k < n; k++)
+    if (s[k].square) scale(g, &sum[k], 2);
   weigh(g, s, sum, n, by);
 }
 
