@@ -180,6 +180,27 @@ static bool square(const Jets *j, const Inst *i) {
   return arg(j, i, 0).id == arg(j, i, 1).id && !memcmp(d.label[0], d.label[1], sizeof d.label[0][0] * (size_t)d.rank[0]);
 }
 
+enum { SUMMED_MOST = 16 }; /* terms of an einsum that are written out for each term of a sum over orders */
+
+/* C of an einsum: of long ones the products of elements first, which are summed then, in loops. */
+static Val below_summed(Jets *j, Val x, Val y, const DotShape *d) {
+  const Type type[2] = {ir_type(j->f, x), ir_type(j->f, y)};
+  Val a = jets_history(j, x), b = jets_history(j, y);
+  int out[2 * IR_MAX_RANK], rank = d->rank[2];
+  int64_t terms = 1;
+  memcpy(out, d->label[2], sizeof *out * (size_t)rank);
+  for (int side = 0; side < 2; side++)
+    for (int k = 0; k < d->rank[side]; k++) {
+      bool seen = false;
+      for (int n = 0; n < rank; n++) seen |= out[n] == d->label[side][k];
+      if (!seen) out[rank++] = d->label[side][k], terms *= type[side].dim[k];
+    }
+  if (terms <= SUMMED_MOST || rank > IR_MAX_RANK) rank = d->rank[2];
+  Val sum = ir_cauchy(j->b, a, b, j->k, false, d->label[0], d->label[1], rank, out);
+  while (rank > d->rank[2]) sum = ir_sum(j->b, sum, --rank);
+  return sum;
+}
+
 static Val einsum(Jets *j, const Inst *i) {
   Val x = coefficient(j, i, 0), z = coefficient(j, i, 1), sum = VAL_NONE;
   if (x.id) x = again(j, i, (Val[]){x, zero(j, i, 1)});
@@ -187,8 +208,7 @@ static Val einsum(Jets *j, const Inst *i) {
   else if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
   if (moves(j, arg(j, i, 0)) && moves(j, arg(j, i, 1))) {
     const DotShape d = ir_dot_shape(j->f, i);
-    Val a = jets_history(j, arg(j, i, 0)), b = jets_history(j, arg(j, i, 1));
-    sum = ir_cauchy(j->b, a, b, j->k, false, d.label[0], d.label[1], d.rank[2], d.label[2]);
+    sum = below_summed(j, arg(j, i, 0), arg(j, i, 1), &d);
   }
   return plus(j, sum, plus(j, x, z));
 }
@@ -203,10 +223,9 @@ static Val system_of(Jets *j, Val v, const Inst *i) {
   const Val matrix = ir_arg(j->f, lu, 0);
   Val a = jets_coefficient(j, matrix), rest = coefficient(j, i, 1);
   if (a.id) {
-    const int la[] = {0, 1}, ly[] = {1, 2}, lo[] = {0, 2}, rank = ir_type(j->f, v).rank;
+    const int rank = ir_type(j->f, v).rank;
     rest = minus(j, rest, applied(j, a, jets_zero(j, v)));
-    Val h = jets_history(j, matrix), y = jets_history(j, v);
-    rest = minus(j, rest, ir_cauchy(j->b, h, y, j->k, false, la, ly, rank, lo));
+    rest = minus(j, rest, below_summed(j, matrix, v, &(DotShape){.rank = {2, rank, rank}, .label = {{0, 1}, {1, 2}, {0, 2}}}));
   }
   return rest.id ? ir_lu_solve(j->b, zero(j, i, 0), rest, false) : rest;
 }
