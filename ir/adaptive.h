@@ -316,6 +316,12 @@ static inline int adaptive_order(double rtol, int f64) {
   return n < 4 ? 4 : n > 24 ? 24 : n;
 }
 
+/* The length of its steps is a root, of which two digits are enough: log2 of 1 <= 1 + m < 2, and 2^r of 0 <= r < 1, as 1 + ...,
+ * to 2e-3. */
+static const double adaptive_log2[3] = {1.4383, -0.6650, 0.2267}, adaptive_exp2[3] = {0.6951, 0.2270, 0.0779};
+#define ADAPTIVE_LONGER 2.0 /* log2 of what a step is at most, in steps before it */
+#define ADAPTIVE_SHORTER (-1000.0)
+
 static inline const AdaptiveMethod *adaptive_method(int64_t method) {
   return method == ADAPTIVE_DOPRI5 ? &adaptive_dopri5 : method == ADAPTIVE_DOP853 ? &adaptive_dop853 : &adaptive_tsit5;
 }

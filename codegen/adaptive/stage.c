@@ -19,10 +19,10 @@ void gen_lane_watched(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx) {
   rows(l, (l->o->watched * l->o->lanes + l->w - 1) / l->w, body, sums, sum, ctx);
 }
 
-V gen_lane_if_watched(Loop *l, CgLoop *loop, V x) {
+V gen_lane_if_watched(Loop *l, V row, V x) {
   CgEmit *e = l->e;
   if (l->o->lanes > 1 || l->o->watched == l->o->dim || l->o->watched % l->w == 0) return x;
-  V *number = ARENA_ARRAY(l->g->mem, V, l->w), first = cg_imul(e, loop->iv, cg_i64(e, l->w));
+  V *number = ARENA_ARRAY(l->g->mem, V, l->w), first = cg_imul(e, row, cg_i64(e, l->w));
   for (unsigned k = 0; k < l->w; k++) number[k] = cg_i64(e, k);
   V at = LLVMBuildAdd(l->b, cg_splat(e, first, l->w), LLVMConstVector(number, l->w), "");
   V end = cg_splat(e, cg_i64(e, l->o->watched), l->w);
@@ -55,7 +55,7 @@ static V inverse_scale(Loop *l, V a, V b) {
 }
 
 static void add_square(Loop *l, CgLoop *loop, unsigned sum, V x, V r) {
-  x = gen_lane_if_watched(l, loop, mul(l, wide(l, x), r));
+  x = gen_lane_if_watched(l, loop->iv, mul(l, wide(l, x), r));
   cg_loop_next(loop, sum, cg_fma(l->e, x, x, loop->phi[sum]));
 }
 
@@ -106,7 +106,7 @@ static void error_row(Loop *l, V at, CgLoop *loop, void *ctx) {
     add_square(l, loop, ERROR3, gen_lane_combination(l, at, w, l->last), r);
   }
   cg_loop_next(loop, LOST,
-               add(l, loop->phi[LOST], gen_lane_if_watched(l, loop, wide(l, sub(l, z, z))))); /* NaN, if z is not finite */
+               add(l, loop->phi[LOST], gen_lane_if_watched(l, loop->iv, wide(l, sub(l, z, z))))); /* NaN, if z is not finite */
 }
 
 V gen_stage_error(Loop *l) {

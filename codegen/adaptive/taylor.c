@@ -3,11 +3,43 @@
  * are loops of the code here, as they are in the body. */
 #include "codegen/adaptive/adaptive_priv.h"
 
-enum { LONGER = 4 /* times the step before, at most */ };
+enum { BLOCK = 4, BLOCK_MOST = 6 }; /* rows of which a polynomial is evaluated at once */
 
-static V coefficient_at(Loop *l, V m) { /* in bytes, from array 0 on; m = 1 ... */
-  V array = cg_iadd(l->e, m, cg_i64(l->e, ODE_K - 1));
-  return cg_imul(l->e, array, cg_i64(l->e, l->o->stride));
+/* Rows whose coefficients are apart by `step` bytes from order to order: of lanes those of each state, where the body left them; of a
+ * single sample all, from where they were moved to. */
+typedef struct Part {
+  int64_t first, rows, step;
+  V base; /* coefficient 1 of the first */
+} Part;
+
+static uint32_t parts(const Loop *l) { return l->o->lanes > 1 ? l->o->states : 1; }
+
+static Part part(const Loop *l, uint32_t k) {
+  const PlanOde *o = l->o;
+  const int64_t row = o->lanes * l->e->es;
+  if (o->lanes == 1) return (Part){0, o->rows, o->stride, l->series[0]};
+  const int64_t bytes = (k + 1 < o->states ? o->off[k + 1] : o->dim * row) - o->off[k];
+  return (Part){o->off[k] / row, bytes / row, bytes, l->series[k]};
+}
+
+static void open_parts(Loop *l) {
+  const PlanOde *o = l->o;
+  l->series = ARENA_ARRAY(l->g->mem, V, o->states + 1);
+  for (uint32_t k = 0; k < parts(l); k++)
+    l->series[k] = o->lanes == 1      ? whole(l, ODE_K)
+                   : l->a->own[k] < 0 ? gen_scratch(l->g, l->a->work + o->series + o->off[k] * o->order)
+                                      : gen_scratch(l->g, l->a->own[k]);
+}
+
+/* Coefficient m, an i64, of row r of a part. */
+static V coefficient(Loop *l, const Part *p, V r, V m) {
+  CgEmit *e = l->e;
+  V at = cg_iadd(e, cg_imul(e, r, cg_i64(e, l->w * e->es)), cg_i64(e, -p->step));
+  return cg_load(e, cg_gep_bytes(e, p->base, cg_iadd(e, at, cg_imul(e, m, cg_i64(e, p->step)))), l->w);
+}
+
+static V row_of(Loop *l, const Part *p, V r) {
+  return cg_gep_bytes(l->e, l->array, cg_imul(l->e, cg_iadd(l->e, r, cg_i64(l->e, p->first)), cg_i64(l->e, l->w * l->e->es)));
 }
 
 /* ---- coefficients ----------------------------------------------------------------------------------------------------------- */
@@ -16,13 +48,13 @@ static V coefficient_at(Loop *l, V m) { /* in bytes, from array 0 on; m = 1 ... 
 static void move(Loop *l) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  const int64_t row = l->o->lanes * e->es, all = l->o->dim * row;
+  const int64_t all = l->o->dim * e->es;
   V from = gen_scratch(l->g, l->a->work + l->o->series);
-  cg_loop_begin(e, loop, cg_i64(e, 1), cg_i64(e, (int64_t)l->o->order + 1), 1);
-  V to = cg_gep_bytes(e, l->array, coefficient_at(l, loop->iv)), below = cg_iadd(e, loop->iv, cg_i64(e, -1));
+  cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, (int64_t)l->o->order), 1);
+  V to = cg_gep_bytes(e, whole(l, ODE_K), cg_imul(e, loop->iv, cg_i64(e, l->o->stride)));
   for (uint32_t k = 0; k < l->o->states; k++) {
     const int64_t bytes = (k + 1 < l->o->states ? l->o->off[k + 1] : all) - l->o->off[k];
-    V at = cg_iadd(e, cg_imul(e, below, cg_i64(e, bytes)), cg_i64(e, l->o->off[k] * l->o->order));
+    V at = cg_iadd(e, cg_imul(e, loop->iv, cg_i64(e, bytes)), cg_i64(e, l->o->off[k] * l->o->order));
     l->g->kernel->copy(e, cg_gep_bytes(e, to, cg_i64(e, l->o->off[k])), cg_gep_bytes(e, from, at), e->es, cg_i64(e, bytes));
   }
   cg_loop_end(e, loop);
@@ -36,76 +68,116 @@ static void series(Loop *l) {
   cg_store(e, h, cg_gep_bytes(e, l->tr, cg_i64(e, l->o->lanes * e->es)));
   V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_Y), gen_scratch(l->g, l->a->work + l->o->series)};
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
-  move(l);
+  if (l->o->lanes == 1) move(l);
 }
 
-static void norm_row(Loop *l, V at, CgLoop *loop, void *ctx) {
-  V x = wide(l, size(l, cg_load(l->e, cg_gep_bytes(l->e, at, ctx), l->w)));
-  x = gen_lane_if_watched(l, loop, x);
-  cg_loop_next(loop, 0, pick(l, less(l, loop->phi[0], x), x, loop->phi[0]));
-  cg_loop_next(loop, 1, add(l, loop->phi[1], sub(l, x, x)));
-}
+/* ---- the largest of what rows have -------------------------------------------------------------------------------------------- */
 
-/* Of what the rows have of an array, given by its offset; NaN if one is not finite. */
-static V greatest(Loop *l, RowFn row, V offset) {
-  V sum[2];
-  gen_lane_watched(l, row, 2, sum, offset);
-  LLVMTypeRef t = LLVMTypeOf(sum[0]);
-  if (l->o->lanes == 1 && l->w > 1) sum[0] = cg_splat(l->e, cg_intrinsic(l->e, "llvm.vector.reduce.fmax", &t, 1, &sum[0], 1), l->w);
-  return add(l, sum[0], gen_lane_mean(l, sum[1]));
-}
+/* Numbers of row r, none negative, to x. */
+typedef void (*RowOf)(Loop *l, const Part *p, V r, V m, V *x);
 
-static V size_of(Loop *l) { return greatest(l, norm_row, cg_i64(l->e, ODE_Y * l->o->stride)); }
-static V norm_of(Loop *l, V m) { return greatest(l, norm_row, coefficient_at(l, m)); }
-
-/* The polynomial less its value at 0. */
-static V moved(Loop *l, V at, V u) {
+/* The largest of each of n numbers, over the rows that decide the step, to `most`; NaN if one is not finite. m: what the rows are
+ * asked. */
+static void greatest(Loop *l, RowOf row, int n, V m, V *most) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  V top = cg_i64(e, l->o->order), v = cg_load(e, cg_gep_bytes(e, at, coefficient_at(l, top)), l->w);
-  cg_loop_begin(e, loop, cg_i64(e, 1), top, 1);
-  v = cg_loop_phi(e, loop, v);
-  V x = cg_load(e, cg_gep_bytes(e, at, coefficient_at(l, LLVMBuildSub(l->b, top, loop->iv, ""))), l->w);
-  cg_loop_next(loop, 0, cg_fma(e, u, v, x));
-  cg_loop_end(e, loop);
-  v = mul(l, u, loop->next[0]);
+  V lost = num(l, 0), x[2];
+  for (int k = 0; k < n; k++) most[k] = num(l, 0);
+  for (uint32_t k = 0; k < parts(l); k++) {
+    const Part p = part(l, k);
+    const int64_t decide = (l->o->watched * l->o->lanes + l->w - 1) / l->w - p.first, rows = decide < p.rows ? decide : p.rows;
+    if (rows <= 0) continue;
+    cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, rows), 1);
+    for (int c = 0; c < n; c++) most[c] = cg_loop_phi(e, loop, most[c]);
+    lost = cg_loop_phi(e, loop, lost);
+    row(l, &p, loop->iv, m, x);
+    for (int c = 0; c < n; c++) x[c] = gen_lane_if_watched(l, loop->iv, x[c]);
+    for (int c = 0; c < n; c++) lost = add(l, lost, sub(l, x[c], x[c])), cg_loop_next(loop, (unsigned)c, larger(l, x[c], most[c]));
+    cg_loop_next(loop, (unsigned)n, lost);
+    cg_loop_end(e, loop);
+    for (int c = 0; c < n; c++) most[c] = loop->next[c];
+    lost = loop->next[n];
+  }
+  lost = gen_lane_mean(l, lost);
+  for (int k = 0; k < n; k++) {
+    LLVMTypeRef t = LLVMTypeOf(most[k]);
+    if (l->o->lanes == 1 && l->w > 1) most[k] = cg_splat(e, cg_intrinsic(e, "llvm.vector.reduce.fmax", &t, 1, &most[k], 1), l->w);
+    most[k] = add(l, most[k], lost);
+  }
   base_free(loop);
-  return v;
 }
 
-static void ratio_row(Loop *l, V at, CgLoop *loop, void *ctx) {
-  V y = size(l, load(l, at, ODE_Y)), change = size(l, load(l, at, ODE_K));
+/* The state, and its first coefficient. */
+static void size_row(Loop *l, const Part *p, V r, V m, V *x) {
+  x[0] = wide(l, size(l, load(l, row_of(l, p, r), ODE_Y)));
+  x[1] = wide(l, size(l, coefficient(l, p, r, m)));
+}
+
+/* What the tolerance of an element is multiplied by to be 1. */
+static V inverse_tolerance(Loop *l, const Part *p, V r) {
+  V y = size(l, load(l, row_of(l, p, r), ODE_Y)), change = size(l, coefficient(l, p, r, cg_i64(l->e, 1)));
   V tol = larger(l, by(l, wide(l, larger(l, y, change)), l->a->rtol), num(l, l->a->atol));
-  V x = wide(l, size(l, cg_load(l->e, cg_gep_bytes(l->e, at, ctx), l->w)));
-  x = over(l, x, larger(l, tol, num(l, DBL_MIN)));
-  x = gen_lane_if_watched(l, loop, x);
-  cg_loop_next(loop, 0, pick(l, less(l, loop->phi[0], x), x, loop->phi[0]));
-  cg_loop_next(loop, 1, add(l, loop->phi[1], sub(l, x, x)));
+  return over(l, num(l, 1), larger(l, tol, num(l, DBL_MIN)));
 }
 
-/* The largest coefficient m against the tolerance of its element. */
-static V ratio_of(Loop *l, V m) { return greatest(l, ratio_row, coefficient_at(l, m)); }
+/* Coefficient m against the tolerance. */
+static void ratio_row(Loop *l, const Part *p, V r, V m, V *x) {
+  x[0] = mul(l, wide(l, size(l, coefficient(l, p, r, m))), inverse_tolerance(l, p, r));
+}
+
+/* The last two. */
+static void ratios_row(Loop *l, const Part *p, V r, V m, V *x) {
+  V by_tol = inverse_tolerance(l, p, r);
+  x[0] = mul(l, wide(l, size(l, coefficient(l, p, r, m))), by_tol);
+  x[1] = mul(l, wide(l, size(l, coefficient(l, p, r, cg_iadd(l->e, m, cg_i64(l->e, -1))))), by_tol);
+}
 
 /* ---- the length of a step ----------------------------------------------------------------------------------------------------- */
 
-static V by_term(Loop *l, V ratio, V m) {
-  V part = over(l, num(l, 1), ratio), log = cg_ew(&l->d, OP_log, &part);
-  log = over(l, log, cg_splat(l->e, m, l->w));
-  return cg_ew(&l->d, OP_exp, &log);
+static V integers(Loop *l, V x) { return LLVMBuildBitCast(l->b, x, cg_int_type(&l->d, l->w), ""); }
+static V reals(Loop *l, V x) { return LLVMBuildBitCast(l->b, x, cg_real_type(&l->d, l->w), ""); }
+static V bits(Loop *l, uint64_t v) { return cg_bits(&l->d, v, l->w); }
+
+/* c0 + x (c1 + x (c2 + x c3)) */
+static V cubic(Loop *l, V x, V c0, const double *c) {
+  V v = cg_fma(&l->d, x, num(l, c[2]), num(l, c[1]));
+  v = cg_fma(&l->d, x, v, num(l, c[0]));
+  return cg_fma(&l->d, x, v, c0);
 }
 
-static V endless(Loop *l, V u) { return LLVMBuildFCmp(l->b, LLVMRealOEQ, u, num(l, HUGE_VAL), ""); }
+static V rough_log2(Loop *l, V x) {
+  V b = integers(l, x), e = LLVMBuildLShr(l->b, b, bits(l, 52), "");
+  V m = LLVMBuildOr(l->b, LLVMBuildAnd(l->b, b, bits(l, 0xfffffffffffff), ""), bits(l, 0x3ff0000000000000), "");
+  V whole = sub(l, LLVMBuildSIToFP(l->b, e, cg_real_type(&l->d, l->w), ""), num(l, 1023));
+  return cubic(l, sub(l, reals(l, m), num(l, 1)), whole, adaptive_log2);
+}
 
-/* Where the last two terms are 0, by the last that is not: lanes of the mask, whose u is in memory. */
+static V rough_exp2(Loop *l, V x) {
+  V whole = call1(l, "llvm.floor", x), part = cubic(l, sub(l, x, whole), num(l, 1), adaptive_exp2);
+  V e = LLVMBuildFPToSI(l->b, whole, cg_int_type(&l->d, l->w), "");
+  return reals(l, LLVMBuildAdd(l->b, integers(l, part), LLVMBuildShl(l->b, e, bits(l, 52), ""), ""));
+}
+
+static V is_none(Loop *l, V x) { return LLVMBuildFCmp(l->b, LLVMRealOEQ, x, num(l, 0), ""); }
+
+/* log2 of u at which ratio u^m is 1, or of the longest; by: -1/m. */
+static V by_term(Loop *l, V ratio, V by) {
+  V most = num(l, ADAPTIVE_LONGER);
+  return pick(l, is_none(l, ratio), most, lesser(l, mul(l, rough_log2(l, ratio), by), most));
+}
+
+/* Where the last two terms are 0, by the last that is not: lanes of the mask, whose logarithm is in memory. */
 static void earlier_terms(Loop *l, V mask, V at) {
   CgEmit *e = l->e;
   If some = if_begin(l, any(l, mask));
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   cg_loop_begin(e, loop, cg_i64(e, 2), cg_i64(e, l->o->order), 1);
-  V m = LLVMBuildSub(l->b, cg_i64(e, l->o->order), loop->iv, ""), ratio = ratio_of(l, m), u = cg_load(&l->d, at, l->w);
-  V next = by_term(l, ratio, LLVMBuildSIToFP(l->b, m, l->d.real, ""));
-  V is = both(l, mask, both(l, endless(l, u), less(l, num(l, 0), ratio)));
-  cg_store(&l->d, pick(l, is, next, u), at);
+  V seen = cg_loop_phi(e, loop, num(l, 0)), m = LLVMBuildSub(l->b, cg_i64(e, l->o->order), loop->iv, ""), ratio;
+  greatest(l, ratio_row, 1, m, &ratio);
+  V inverse = LLVMBuildFDiv(l->b, cg_real(&l->d, -1, 1), LLVMBuildSIToFP(l->b, m, l->d.real, ""), "");
+  V x = by_term(l, ratio, cg_splat(e, inverse, l->w)), now = both(l, mask, both(l, is_none(l, seen), less(l, num(l, 0), ratio)));
+  cg_store(&l->d, pick(l, now, x, cg_load(&l->d, at, l->w)), at);
+  cg_loop_next(loop, 0, larger(l, ratio, seen));
   cg_loop_end(e, loop);
   if_end(l, some);
   base_free(loop);
@@ -113,16 +185,61 @@ static void earlier_terms(Loop *l, V mask, V at) {
 
 /* In units of H; *known: the coefficients are finite. */
 static V length(Loop *l, V *known) {
+  V at = cg_alloca(l->e, l->w * 8), ratio[2], none = num(l, 0);
+  const double p = l->o->order;
+  greatest(l, ratios_row, 2, cg_i64(l->e, l->o->order), ratio);
+  *known = is_finite(l, add(l, ratio[0], ratio[1]));
+  V x = lesser(l, by_term(l, ratio[0], num(l, -1 / p)), by_term(l, ratio[1], num(l, -1 / (p - 1))));
+  cg_store(&l->d, x, at);
+  V runs = flag(l, RUN), without = both(l, is_none(l, ratio[0]), is_none(l, ratio[1]));
+  earlier_terms(l, both(l, runs, both(l, *known, without)), at);
+  x = larger(l, cg_load(&l->d, at, l->w), num(l, ADAPTIVE_SHORTER));
+  return rough_exp2(l, pick(l, *known, x, none));
+}
+
+/* ---- values ----------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Advance {
+  V mask, u;
+  void (*row)(Loop *l, V at, V moved, const struct Advance *a); /* moved: the polynomial less its value at 0 */
+} Advance;
+
+static void block(Loop *l, const Part *p, V first, int n, const Advance *a) {
   CgEmit *e = l->e;
-  V runs = flag(l, RUN), at = cg_alloca(e, l->w * 8);
-  V last = ratio_of(l, cg_i64(e, l->o->order)), before = ratio_of(l, cg_i64(e, (int64_t)l->o->order - 1));
-  V u = by_term(l, last, cg_real(&l->d, l->o->order, 1)), w = by_term(l, before, cg_real(&l->d, l->o->order - 1.0, 1));
-  *known = is_finite(l, add(l, last, before));
-  u = lesser(l, u, w);
-  cg_store(&l->d, u, at);
-  earlier_terms(l, both(l, runs, both(l, *known, endless(l, u))), at);
-  u = cg_load(&l->d, at, l->w);
-  return lesser(l, u, num(l, LONGER));
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  V top = cg_i64(e, l->o->order), r[BLOCK_MOST], v[BLOCK_MOST];
+  for (int k = 0; k < n; k++) r[k] = cg_iadd(e, first, cg_i64(e, k)), v[k] = coefficient(l, p, r[k], top);
+  cg_loop_begin(e, loop, cg_i64(e, 1), top, 1);
+  for (int k = 0; k < n; k++) v[k] = cg_loop_phi(e, loop, v[k]);
+  V m = LLVMBuildSub(l->b, top, loop->iv, "");
+  for (int k = 0; k < n; k++) cg_loop_next(loop, (unsigned)k, cg_fma(e, a->u, v[k], coefficient(l, p, r[k], m)));
+  cg_loop_end(e, loop);
+  for (int k = 0; k < n; k++) a->row(l, row_of(l, p, r[k]), mul(l, a->u, loop->next[k]), a);
+  base_free(loop);
+}
+
+/* None is left over, if that can be. */
+static int block_rows(int64_t rows) {
+  for (int n = BLOCK_MOST; n > 2; n--)
+    if (rows % n == 0) return n;
+  return BLOCK;
+}
+
+static void polynomials(Loop *l, const Advance *a) {
+  CgEmit *e = l->e;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  for (uint32_t k = 0; k < parts(l); k++) {
+    const Part p = part(l, k);
+    const int rows = block_rows(p.rows);
+    const int64_t whole = p.rows / rows * rows;
+    if (whole) {
+      cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, whole), rows);
+      block(l, &p, loop->iv, rows, a);
+      cg_loop_end(e, loop);
+    }
+    if (p.rows > whole) block(l, &p, cg_i64(e, whole), (int)(p.rows - whole), a);
+  }
+  base_free(loop);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------------------------------------- */
@@ -132,7 +249,9 @@ static void first_scale(Loop *l) {
   V runs = flag(l, RUN), h = mul(l, get(l, DIR), get(l, SPAN)), none = num(l, 0);
   put(l, H, pick(l, runs, h, none));
   series(l);
-  V state = size_of(l), first = norm_of(l, cg_i64(l->e, 1)), part = by(l, state, 0.1);
+  V most[2];
+  greatest(l, size_row, 2, cg_i64(l->e, 1), most);
+  V state = most[0], first = most[1], part = by(l, state, 0.1);
   fail(l, both(l, runs, not_(l, is_finite(l, add(l, state, first)))));
   part = pick(l, less(l, none, part), part, num(l, 1e-3));
   V shorter = mul(l, h, over(l, part, first));
@@ -149,34 +268,27 @@ static void prepare(Loop *l) {
   fail(l, both(l, runs, at_most(l, tenth, least)));
 }
 
-typedef struct Advance {
-  V mask, u;
-} Advance;
-
-static void value_row(Loop *l, V at, CgLoop *loop, void *ctx) {
-  const Advance *a = ctx;
-  (void)loop;
-  V more = moved(l, at, a->u);
-  store(l, add(l, load(l, at, ODE_Y), more), at, ODE_WORK);
+static void value_row(Loop *l, V at, V moved, const Advance *a) {
+  (void)a;
+  store(l, add(l, load(l, at, ODE_Y), moved), at, ODE_WORK);
 }
 
-static void advance_row(Loop *l, V at, CgLoop *loop, void *ctx) {
-  const Advance *a = ctx;
-  (void)loop;
-  V y = load(l, at, ODE_Y), low = load(l, at, ODE_LOW), more = add(l, moved(l, at, a->u), low), z = add(l, y, more);
+static void advance_row(Loop *l, V at, V moved, const Advance *a) {
+  V y = load(l, at, ODE_Y), low = load(l, at, ODE_LOW), more = add(l, moved, low), z = add(l, y, more);
   V far = sub(l, z, y), of_y = sub(l, y, sub(l, z, far)), of_more = sub(l, more, far);
   store(l, pick(l, a->mask, z, y), at, ODE_Y);
   store(l, pick(l, a->mask, add(l, of_y, of_more), low), at, ODE_LOW);
 }
 
 static void points(Loop *l, V mask, V t1) {
+  if (l->o->times <= 2) return;
   If some = if_begin(l, any(l, gen_point_is_due(l, mask, t1)));
   V h = get(l, H), t = get(l, T);
   LLVMBasicBlockRef turn = cg_block(l->e, ""), after;
   LLVMBuildBr(l->b, turn);
   LLVMPositionBuilderAtEnd(l->b, turn);
   V now = gen_point_is_due(l, mask, t1), gone = sub(l, get(l, DUE), t), u = pick(l, now, over(l, gone, h), num(l, 0));
-  gen_lane_rows(l, value_row, 0, NULL, &(Advance){now, narrow(l, u)});
+  polynomials(l, &(Advance){now, narrow(l, u), value_row});
   gen_point_due(l, now, ODE_WORK);
   V more = any(l, gen_point_is_due(l, mask, t1));
   after = cg_block(l->e, "");
@@ -188,7 +300,7 @@ static void points(Loop *l, V mask, V t1) {
 static void step(Loop *l) {
   V known, none = num(l, 0);
   series(l);
-  V u = length(l, &known), runs = flag(l, RUN), ok = both(l, runs, both(l, known, less(l, none, u)));
+  V u = length(l, &known), runs = flag(l, RUN), ok = both(l, runs, known);
   V t = get(l, T), low = get(l, T_LOW), h = get(l, H), end = get(l, END), go = mul(l, u, h);
   V beyond = mul(l, sub(l, cg_fma(l->e, num(l, 1.01), go, t), end), get(l, DIR)), last = both(l, ok, less(l, none, beyond));
   V rest = sub(l, sub(l, end, t), low);
@@ -198,7 +310,7 @@ static void step(Loop *l) {
   low1 = pick(l, last, none, low1);
   points(l, ok, t1);
   u = pick(l, ok, over(l, go, h), none);
-  gen_lane_rows(l, advance_row, 0, NULL, &(Advance){ok, narrow(l, u)});
+  polynomials(l, &(Advance){ok, narrow(l, u), advance_row});
   put(l, T, pick(l, ok, t1, t));
   put(l, T_LOW, pick(l, ok, low1, low));
   V nearer = by(l, h, 0.1);
@@ -209,6 +321,7 @@ static void step(Loop *l) {
 }
 
 void gen_taylor(Loop *l) {
+  open_parts(l);
   gen_lane_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   first_scale(l);

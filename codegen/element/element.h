@@ -125,6 +125,7 @@ Frame *gen_frame_brief(const Plan *p, Frame *up); /* which gen_frame_end frees, 
 void gen_frame_end(Gen *g, Frame *fr);
 void gen_forget(Gen *g); /* at the start of code that does not follow what came before */
 CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at);
+void gen_remember(Gen *g, Frame *fr, Val v, const Idx *at, CgVec x); /* what v is there, in this stretch of code */
 CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at); /* for readers: in registers, in memory, through a view, or computed */
 /* From here on elements are read so, in single vectors of vl lanes, until gen_leave. */
 typedef struct Entered {
@@ -169,6 +170,16 @@ CgVec gen_or_nan(Gen *g, const GenRows *r, CgVec x); /* x where the index is one
 CgVec gen_gather(Gen *g, Frame *fr, const Inst *i, Idx *at);
 CgVec gen_setrow(Gen *g, Frame *fr, const Inst *i, Idx *at);
 CgVec gen_scatter_few(Gen *g, Frame *fr, const Inst *i, Idx *at);
+
+/* The row that an index names which counts turns: always one of n. */
+bool gen_counted(Gen *g, Frame *fr, Val index, int64_t n, LLVMValueRef *row);
+
+/* ---- series.c: sums over the orders of a series ------------------------------------------------------------------------- */
+
+CgVec gen_cauchy(Gen *g, Frame *fr, Val v, Idx *at);
+/* Tiny v[0], with others of them that are not done yet. */
+void gen_cauchy_tiny(Gen *g, Frame *fr, const Val *v, uint32_t n, bool *done);
+void gen_cauchy_members(Gen *g, Frame *fr, const Group *gr, Idx *at); /* those of a loop at its index, remembered */
 
 /* ---- op.c: the value of an op at an index ------------------------------------------------------------- */
 

@@ -165,12 +165,15 @@ void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out) {
   }
 }
 
+enum { DOT_LONG = 16, DOT_PARTS = 4 }; /* one number after the other waits for each sum: several at once */
+
 static CgVec dot(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   Dot d;
   LLVMValueRef label[3 * IR_MAX_RANK];
   DotIdx x;
-  CgVec sum = {0};
+  CgVec part[DOT_PARTS] = {0};
   plan_dot(fr->p->f, i, &d);
+  const int64_t parts = g->e->vl == 1 && d.contraction >= DOT_LONG ? DOT_PARTS : 1;
   gen_axes(g, i->type, at);
   for (int l = 0; l < d.n; l++)
     if (d.label[l].in_out >= 0) label[l] = at->ax[d.label[l].in_out];
@@ -181,79 +184,16 @@ static CgVec dot(Gen *g, Frame *fr, const Inst *i, Idx *at) {
       if (d.label[l].in_out < 0) label[l] = cg_i64(g->e, rest % d.label[l].n), rest /= d.label[l].n;
     gen_dot_idx(&d, label, &x);
     CgVec a = gen_at(g, fr, d.a, &x.a), b = gen_at(g, fr, d.b, &x.b);
-    sum = k ? gen_fma(g, a, b, sum) : gen_ew(g, OP_mul, (CgVec[]){a, b}, 2, true);
+    CgVec *sum = &part[k % parts];
+    *sum = k >= parts ? gen_fma(g, a, b, *sum) : gen_ew(g, OP_mul, (CgVec[]){a, b}, 2, true);
   }
-  return sum;
+  for (int64_t n = parts / 2; n; n /= 2)
+    for (int64_t k = 0; k < n; k++) part[k] = gen_ew(g, OP_add, (CgVec[]){part[k], part[k + n]}, 2, true);
+  return part[0];
 }
 
 static LLVMValueRef compare(Gen *g, LLVMIntPredicate p, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildICmp(g->e->b, p, a, b, "");
-}
-
-/* ---- sums over orders of a series ----------------------------------------------------------------------------------- */
-
-/* The term a[j] b[k-j], all of its labels that are summed; added to sum. */
-static CgVec cauchy_term(Gen *g, Frame *fr, const Inst *i, const Idx *at, LLVMValueRef j, LLVMValueRef rest, CgVec sum) {
-  const Fn *f = fr->p->f;
-  const int64_t *label = f->attr.at + i->attr + 3;
-  const bool weighted = ir_cauchy_attr(f, i).weighted;
-  const int na = (int)ir_cauchy_attr(f, i).na, nb = (int)ir_cauchy_attr(f, i).nb;
-  const Type ta = ir_type(f, ir_arg(f, i, 0)), tb = ir_type(f, ir_arg(f, i, 1));
-  int64_t size[64] = {0}, inner[2 * IR_MAX_RANK], terms = 1;
-  LLVMValueRef by[64] = {0};
-  int ninner = 0;
-  for (int k = 0; k < i->type.rank; k++) by[label[na + nb + k]] = at->ax[k];
-  for (int k = 0; k < na + nb; k++) {
-    const int64_t l = label[k];
-    if (by[l] || size[l]) continue;
-    size[l] = k < na ? ta.dim[k + 1] : tb.dim[k - na + 1];
-    inner[ninner++] = l, terms *= size[l];
-  }
-  CgVec scale = {.v = {LLVMBuildSIToFP(g->e->b, j, cg_real_type(g->e, 1), "")}};
-  for (int64_t t = 0; t < terms; t++) {
-    int64_t at_term = t;
-    Idx x = {.axes = true, .ax = {j}}, y = {.axes = true, .ax = {rest}};
-    for (int k = ninner; k-- > 0; at_term /= size[inner[k]]) by[inner[k]] = cg_i64(g->e, at_term % size[inner[k]]);
-    for (int k = 0; k < na; k++) x.ax[k + 1] = by[label[k]];
-    for (int k = 0; k < nb; k++) y.ax[k + 1] = by[label[na + k]];
-    CgVec a = gen_at(g, fr, ir_arg(f, i, 0), &x), b = gen_at(g, fr, ir_arg(f, i, 1), &y);
-    if (weighted) a = gen_ew(g, OP_mul, (CgVec[]){a, scale}, 2, a.lane);
-    sum = gen_fma(g, a, b, sum);
-  }
-  return sum;
-}
-
-/* A loop in the place of the value; what is computed in it is forgotten behind it. */
-static CgVec cauchy(Gen *g, Frame *fr, const Inst *i, Idx *at) {
-  CgEmit *e = g->e;
-  const Fn *f = fr->p->f;
-  Idx scalar = {.axes = true, .lin = cg_i64(e, 0)};
-  gen_axes(g, i->type, at);
-  GenRows r = gen_rows(g, gen_at(g, fr, ir_arg(f, i, 2), &scalar), (int64_t)ir_type(f, ir_arg(f, i, 0)).dim[0] + 1);
-  LLVMValueRef one = cg_i64(e, 1), order = LLVMBuildSExt(e->b, r.row[0], e->i64, "");
-  CgVec sum = gen_lanes(g, i->type, gen_real(g, 0, i->type.lane));
-  const unsigned nv = i->type.lane ? e->nv : 1;
-  CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  Memo *memo = g->memo;
-  const uint32_t nmemo = g->nmemo, size = g->memo_size;
-  g->memo = NULL, g->nmemo = g->memo_size = 0;
-  cg_loop_begin_if(e, loop, compare(g, LLVMIntSGT, order, one), one, order, 1);
-  for (unsigned v = 0; v < nv; v++) sum.v[v] = cg_loop_phi(e, loop, sum.v[v]);
-  LLVMValueRef rest = LLVMBuildSub(e->b, order, loop->iv, "");
-  CgVec more = gen_lanes(g, i->type, cauchy_term(g, fr, i, at, loop->iv, rest, sum));
-  for (unsigned v = 0; v < nv; v++) cg_loop_next(loop, v, more.v[v]);
-  cg_loop_end(e, loop);
-  for (unsigned v = 0; v < nv; v++) sum.v[v] = loop->next[v];
-  base_free(loop);
-  base_free(g->memo);
-  g->memo = memo, g->nmemo = nmemo, g->memo_size = size;
-  if (ir_cauchy_attr(f, i).weighted) {
-    LLVMValueRef k = LLVMBuildSIToFP(e->b, order, cg_real_type(e, 1), ""), whole = cg_real(e, 1, 1);
-    CgVec by = {.v = {LLVMBuildFDiv(e->b, whole, k, "")}};
-    by.v[0] = LLVMBuildSelect(e->b, compare(g, LLVMIntSGT, order, one), by.v[0], whole, "");
-    sum = gen_ew(g, OP_mul, (CgVec[]){sum, by}, 2, sum.lane);
-  }
-  return gen_or_nan(g, &r, sum);
 }
 
 /* ---- ops that look at the index ---------------------------------------------------------------------------------- */
@@ -401,7 +341,7 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_rmax:
   case OP_rmin: return reduce(g, fr, i, at);
   case OP_dot: return dot(g, fr, i, at);
-  case OP_cauchy: return cauchy(g, fr, i, at);
+  case OP_cauchy: return gen_cauchy(g, fr, v, at);
   case OP_tri: return tri(g, fr, i, at);
   case OP_diag: return diag(g, fr, i, at);
   case OP_unslice: return unslice(g, fr, i, at);

@@ -32,6 +32,13 @@ GenRows gen_rows(Gen *g, CgVec index, int64_t n) {
   return r;
 }
 
+bool gen_counted(Gen *g, Frame *fr, Val index, int64_t n, LLVMValueRef *row) {
+  int64_t first;
+  if (!plan_counts(fr->p, index, &first)) return false;
+  *row = cg_iadd(g->e, fr->turn, cg_i64(g->e, first));
+  return first + ir_scan_shape(fr->up->p->f, ir_inst(fr->up->p->f, fr->p->call)).n <= n;
+}
+
 CgVec gen_or_nan(Gen *g, const GenRows *r, CgVec x) {
   x = gen_lanes(g, (Type){.lane = r->lane}, x);
   for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) {

@@ -85,6 +85,14 @@ static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
   g->nmemo++;
 }
 
+void gen_remember(Gen *g, Frame *fr, Val v, const Idx *at, CgVec x) {
+  const Type t = ir_type(fr->p->f, v);
+  Idx lin = *at;
+  memo_put(g, fr, v, t, at, x);
+  lin.axes = false;
+  if (at->axes && at->lin) memo_put(g, fr, v, t, &lin, x);
+}
+
 /* ---- indices --------------------------------------------------------------------------------------------------- */
 
 LLVMValueRef gen_lin(Gen *g, Type t, Idx *at) {

@@ -8,9 +8,15 @@ static int64_t group_count(const Group *gr) {
 }
 
 static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
+  bool *done = base_zeroed(gr->member.n + 1, sizeof *done);
   for (uint32_t m = 0; m < gr->member.n; m++) {
     Val v = gr->member.at[m];
     const Inst *i = ir_inst(fr->p->f, v);
+    if (done[m]) continue;
+    if (i->op == OP_cauchy) {
+      gen_cauchy_tiny(g, fr, gr->member.at + m, gr->member.n - m, done + m);
+      continue;
+    }
     if (i->op == OP_solve || i->op == OP_trisolve) gen_solve_tiny(g, fr, v);
     else if (i->op == OP_lu || i->op == OP_cholesky) gen_factor_tiny(g, fr, v);
     else if (i->op == OP_det || i->op == OP_logdet) gen_det(g, fr, v);
@@ -22,6 +28,7 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
       }
     gen_ssa_store(g, fr, v);
   }
+  base_free(done);
   gen_tiny_roots(g, fr, gr);
 }
 
@@ -36,6 +43,7 @@ static void loop_body(Gen *g, void *ctx, Idx *at) {
     c->fr->given = c->gr->main;
     c->fr->given_value = gen_load(g, t, gen_scratch(g, c->gr->work), cg_i64(g->e, 1), gen_lin(g, t, at));
   }
+  gen_cauchy_members(g, c->fr, c->gr, at);
   gen_roots(g, c->fr, c->gr, at);
   c->fr->given = VAL_NONE;
 }
@@ -56,6 +64,40 @@ static bool sets_rows(const Plan *p, const Group *gr, Val *index) {
   return index->id != 0;
 }
 
+typedef struct OneRow {
+  Frame *fr;
+  Val x;
+  Type t;
+  LLVMValueRef base, ld, from; /* of element 0 of the row */
+} OneRow;
+
+static void row_body(Gen *g, void *ctx, Idx *at) {
+  const OneRow *r = ctx;
+  LLVMValueRef to = cg_iadd(g->e, r->from, gen_lin(g, r->t, at));
+  CgVec x = gen_at(g, r->fr, r->x, at);
+  gen_store(g, r->t, r->base, r->ld, to, &x);
+}
+
+/* Row `row`, which is one, of each. */
+static void set_rows(Gen *g, Frame *fr, const Group *gr, LLVMValueRef row) {
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Inst *i = ir_inst(fr->p->f, gr->root.at[k].v);
+    OneRow r = {.fr = fr, .x = ir_arg(fr->p->f, i, 2)};
+    PlanCuts cuts;
+    r.t = ir_type(fr->p->f, r.x), r.t.lane = i->type.lane;
+    const int64_t n = type_count(r.t);
+    gen_memory(g, fr, gr->root.at[k].v, &r.base, &r.ld);
+    r.from = cg_imul(g->e, row, cg_i64(g->e, n));
+    if (plan_is_tiny(fr->p, r.t))
+      for (int64_t c = 0; c < n; c++) {
+        Idx at = gen_const_idx(g, r.t, c);
+        row_body(g, &r, &at);
+      }
+    else if (plan_wide_value(fr->p, g->group, r.x, &cuts)) gen_wide_nest(g, r.t.rank, n, &cuts, row_body, &r);
+    else gen_nest(g, r.t.rank, r.t.dim, false, row_body, &r);
+  }
+}
+
 static void rows(Gen *g, Frame *fr, const Group *gr, Val index, LoopCtx *ctx) {
   Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
   const GenRows r = gen_rows(g, gen_at(g, fr, index, &scalar), gr->dim[0]);
@@ -65,19 +107,42 @@ static void rows(Gen *g, Frame *fr, const Group *gr, Val index, LoopCtx *ctx) {
   gen_nest_rows(g, gr->rank, gr->dim, lo, hi, loop_body, ctx);
 }
 
+/* Vectors of a loop with sums over orders, which go along together: as many sums as registers hold, in fewer of their loops. */
+static unsigned series_vectors(const Gen *g, const Frame *fr, const Group *gr) {
+  unsigned sums = 0, vectors = 1;
+  for (uint32_t m = 0; m < gr->member.n; m++) {
+    const unsigned op = ir_inst(fr->p->f, gr->member.at[m])->op;
+    if (op == OP_cauchy) sums++;
+    else if (op != OP_add && op != OP_sub && op != OP_mul && op != OP_neg && op != OP_div) return 1;
+  }
+  while (sums && 2 * vectors * g->machine_vl <= group_count(gr) &&
+         16 * vectors * sums <= fr->p->target->regs * g->tune->series_eighths)
+    vectors *= 2;
+  return vectors;
+}
+
 static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   LoopCtx ctx = {fr, gr};
   PlanCuts cuts;
   PlanSweep sweep;
   Val index;
+  LLVMValueRef row;
+  if (plan_sets_rows(fr->p, k, &index) && gen_counted(g, fr, index, gr->dim[0], &row)) {
+    set_rows(g, fr, gr, row);
+    return;
+  }
   if (!gr->gemv && sets_rows(fr->p, gr, &index)) {
     rows(g, fr, gr, index, &ctx);
     return;
   }
   if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
-  else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
-  else gen_nest_sums(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
+  else if (plan_wide(fr->p, k, &cuts)) {
+    const unsigned vl = g->machine_vl;
+    g->machine_vl *= series_vectors(g, fr, gr);
+    gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
+    g->machine_vl = vl;
+  } else gen_nest_sums(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
   plan_sweep_free(&sweep);
 }
 

@@ -14,6 +14,23 @@ typedef struct Ode {
 
 static LLVMValueRef place(Gen *g, const Ode *o, int64_t off) { return gen_scratch(g, o->gr->work + off); }
 
+/* Scratch in which a loop of the body leaves its result k, a carry of one buffer; -1: it does not. */
+static int64_t own_place(const Ode *o, uint32_t k) {
+  const Plan *p = o->gr->body;
+  const Inst *i = ir_inst(p->f, p->f->out.at[k]);
+  if (i->op == OP_slice && ir_slice_attr(p->f, i).axis == 0 && ir_slice_attr(p->f, i).start == 0)
+    i = ir_inst(p->f, ir_arg(p->f, i, 0));
+  if (!o->plan.order || o->plan.lanes == 1 || i->op != OP_proj) return -1;
+  const Group *loop = p->group.at[p->val[ir_arg(p->f, i, 0).id].group];
+  const uint32_t carry = ir_number(p->f, i);
+  if (loop->kind != G_SCAN || loop->main.id != ir_arg(p->f, i, 0).id || carry >= ir_states(p->f, ir_inst(p->f, loop->main)))
+    return -1;
+  const Type kept = ir_type(loop->body->f, loop->body->f->out.at[carry]);
+  return plan_is_tiny(p, kept) || !kept.lane || !loop->body->carry_one[carry] || loop->body->carry_regs[carry]
+             ? -1
+             : loop->body->carry_buf[carry];
+}
+
 /* The body as a function of its own; the builder and the state of g are put back afterwards. */
 static LLVMValueRef rates(Gen *g, const Ode *o) {
   CgEmit *e = g->e;
@@ -50,7 +67,8 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     Type t = ir_type(p->f, v);
     t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
     gen_forget(g);
-    gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
+    if (own_place(o, p->copy.at[k].k) < 0)
+      gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
     row += type_count(t) * (t.lane ? e->tile : 1) * e->es;
   }
   LLVMBuildRetVoid(e->b);
@@ -104,6 +122,9 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   a.out = place(g, o, o->plan.trajectory), a.counts = place(g, o, o->plan.counts);
   a.rates = fn, a.ctx = ctx;
   record(g, o, &a);
+  int64_t *own = ARENA_ARRAY(g->mem, int64_t, o->plan.states + 1);
+  for (uint32_t k = 0; k < o->plan.states; k++) own[k] = own_place(o, k);
+  a.own = own;
   if (a.method) gen_adaptive(g, &a);
   else gen_gauss(g, &a);
 }

@@ -50,7 +50,9 @@ static void first_carry(Gen *g, Scan *s, uint32_t k) {
   if (c->big) {
     c->buf[0] = gen_scratch(g, s->body->p->carry_buf[k]);
     c->buf[1] = s->body->p->carry_one[k] ? c->buf[0] : gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));
-    gen_copy(g, s->fr, a, c->t, c->buf[0], gen_tile_ld(g), false);
+    Type given = c->t;
+    if (plan_history(s->body->p, k)) a = ir_arg(s->fr->p->f, ir_inst(s->fr->p->f, a), 0), given.dim[0] = 1;
+    gen_copy(g, s->fr, a, given, c->buf[0], gen_tile_ld(g), false);
     if (!s->body->p->carry_regs[k] || !s->n) return;
     c->vec = ARENA_ARRAY(g->mem, LLVMValueRef, gen_vectors(g, c->t));
     gen_vectors_load(g, c->t, c->buf[0], c->vec);

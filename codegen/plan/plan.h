@@ -199,6 +199,12 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
 PlanForm plan_stage_form(const Plan *p);           /* of its rates */
 Fn *plan_stage_body(const Fn *f, const Inst *ode);
+/* Of a scan's body: the index is the number of the turn, counted from `first`. plan_series.c */
+bool plan_counts(const Plan *p, Val index, int64_t *first);
+/* The carry begins with one row, turn k sets row k, and sums over orders read what is below: the rest of its first value is not needed. */
+bool plan_history(const Plan *p, uint32_t carry);
+bool plan_sets_rows(const Plan *p, uint32_t group, Val *index); /* rows of histories, the same of each, and nothing else */
+bool plan_cauchy_plain(const Fn *f, const Inst *i);             /* elementwise, of series whose rows have the result's dims */
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
@@ -230,6 +236,7 @@ typedef struct PlanCuts {
 } PlanCuts;
 bool plan_along(const Plan *p); /* all of p is such: one sample at a time, or shared alone */
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
+bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);    /* a loop that the group reads v in */
 bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n); /* these of it, if all others' values are stored */
 bool plan_flat(const Plan *p, uint32_t group); /* all that a loop reads can be read at the row-major position of its turn */
 

@@ -68,6 +68,7 @@ bool plan_in_place(const Plan *p, uint32_t carry) {
   const PVal *q = &p->val[next.id];
   bool converge = ir_scan_shape(p->up->f, ir_inst(p->up->f, p->call)).converge != 0;
   if (converge || !old.id || q->cls != PC_POINT || q->home != HOME_NEXT || q->homeidx != carry) return false;
+  if (plan_history(p, carry)) return true; /* a row that is set is not read in this turn */
   if (!plain_loop(p->group.at[q->group])) return false;
   for (uint32_t k = 0; k < p->copy.n; k++)
     if (plan_root(p, p->copy.at[k].v).id == old.id) return false;

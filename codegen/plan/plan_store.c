@@ -161,13 +161,19 @@ static void need_args(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
 
 static void need_body(Plan *p);
 
+/* Of a history: element by element, if it has few. */
+static void need_row(Plan *p, Val v, uint32_t g, uint32_t t) { need(p, v, g, t, !plan_is_tiny(p, ir_type(p->f, v))); }
+
 static void need_group(Plan *p, uint32_t k) {
   Group *g = p->group.at[k];
   const Inst *m = g->main.id ? ir_inst(p->f, g->main) : NULL;
   if (g->body) need_body(g->body);
+  Val index;
+  const bool rows = plan_sets_rows(p, k, &index);
   for (uint32_t r = 0; r < g->root.n; r++) {
     Root *root = &g->root.at[r];
-    if (root->kind == ROOT_VALUE) need(p, root->v, k, g->t1, true), touch(p, root->v, g->t0);
+    if (rows) need_row(p, ir_arg(p->f, ir_inst(p->f, root->v), 2), k, g->t1), touch(p, root->v, g->t0);
+    else if (root->kind == ROOT_VALUE) need(p, root->v, k, g->t1, true), touch(p, root->v, g->t0);
     else if (root->kind == ROOT_AROUND) need(p, plan_inside(p, root->v), k, g->t1, true);
     else need_args(p, root->v, k, g->t1, g->kind != G_TINY);
     if (root->kind != ROOT_VALUE) touch(p, root->v, g->t0);
@@ -179,6 +185,8 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t j = 0; j < m->nargs; j++) {
     Val a = ir_arg(p->f, m, j);
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
+    else if (g->kind == G_SCAN && j < ir_states(p->f, m) && plan_history(g->body, j))
+      a = ir_arg(p->f, ir_inst(p->f, a), 0), need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
     else if (g->kind == G_SCAN) need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
     else need_memory(p, a, end);
   }

@@ -87,6 +87,15 @@ static bool readable_unslice(Walk *w, const Plan *p, uint32_t group, const Inst 
   return cut(w, at - shift) && cut(w, end - shift) && readable(w, p, group, x, shift - at);
 }
 
+/* Rows of a series are read at the places of the result. */
+static bool series_in_memory(Walk *w, const Plan *p, uint32_t group, const Inst *i) {
+  for (uint32_t k = 0; k < 2; k++) {
+    const Val r = plan_root(p, ir_arg(p->f, i, k));
+    if (r.id != ir_arg(p->f, i, k).id || !readable(w, p, group, r, 0)) return false;
+  }
+  return true;
+}
+
 static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shift) {
   const Inst *i = ir_inst(p->f, v);
   const Group *own = p->group.at[p->val[v.id].group];
@@ -94,6 +103,7 @@ static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_
   if (!first_seen(w, v, shift)) return true;
   if (i->op == OP_concat) return readable_concat(w, p, group, i, shift);
   if (i->op == OP_unslice) return readable_unslice(w, p, group, i, shift);
+  if (i->op == OP_cauchy) return shift == 0 && plan_cauchy_plain(p->f, i) && series_in_memory(w, p, group, i);
   if (!ir_elementwise(i->op)) return false;
   for (uint32_t k = 0; k < i->nargs; k++)
     if (!readable(w, p, group, ir_arg(p->f, i, k), shift)) return false;
@@ -146,6 +156,15 @@ bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
   bool ok = n > 1;
   for (uint32_t r = 0; ok && r < g->root.n; r++)
     ok = g->root.at[r].kind == ROOT_VALUE && readable(&w, p, group, g->root.at[r].v, 0);
+  base_free(w.seen);
+  return ok;
+}
+
+bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts) {
+  *cuts = (PlanCuts){0};
+  if (p->form.wide < 2 || (ir_type(p->f, v).lane && !p->form.single)) return false;
+  Walk w = {.cuts = cuts, .n = type_count(ir_type(p->f, v))};
+  const bool ok = w.n > 1 && readable(&w, p, group, v, 0);
   base_free(w.seen);
   return ok;
 }

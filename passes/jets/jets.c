@@ -1,7 +1,8 @@
 /* Taylor series of a solution: its coefficients by recurrences, order after order in a loop.
  *
  *   (y..., [t, h], inv...):  values of the rates and of what their series need, at order 0; the first coefficient h f_0; then
- *     scan over k = 1 ... order-1 { coefficient k of every value; rows k of the histories; coefficient k+1 of the states, h/(k+1) f_k }
+ *     scan over k = 1 ... order-1 { coefficient k of every value; rows k of the histories; coefficient k+1 of the states, h/(k+1) f_k,
+ *     which is row k of what is given back }
  *
  * A coefficient is scaled by a power of h, which is the last step: that keeps it in range, and changes no recurrence. What is read of
  * a value below k is its history [order, ...], a carry that each turn sets a row of; its value and what does not change with time
@@ -12,6 +13,10 @@
 #include "ir/adaptive.h"
 
 #include <string.h>
+
+enum { ROWS_LEAST = 16 }; /* of a history: fewer numbers would be values one by one, which none of the loops over them wants */
+
+static uint32_t rows_of(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
 
 /* ---- the function of one order ----------------------------------------------------------------------------------------------- */
 
@@ -29,7 +34,7 @@ Val jets_input(Jets *j, JetsIn kind, Val v, Type t) {
 
 Val jets_history(Jets *j, Val v) {
   Val *h = &j->history[v.id];
-  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), j->order));
+  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), rows_of(j)));
   return *h;
 }
 
@@ -44,6 +49,12 @@ Val jets_zero(Jets *j, Val v) {
   *z = jets_input(j, JETS_ZERO, v, t);
   if (condition) *z = ir_ne(j->b, *z, ir_const(j->b, 0));
   return *z;
+}
+
+Val jets_reciprocal(Jets *j, Val v) {
+  Val *r = &j->reciprocal[v.id];
+  if (!r->id) *r = jets_input(j, JETS_RECIPROCAL, v, ir_type(j->f, v));
+  return *r;
 }
 
 Val jets_coefficient(Jets *j, Val v) { return j->active[v.id] ? j->coefficient[v.id] : VAL_NONE; }
@@ -257,10 +268,11 @@ static bool is_kind(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.
 static Val invariant(Series *s, uint32_t n) {
   if (is_kind(s, n, JETS_STEP)) return s->h;
   const Val v = s->j->in.at[n].v, z = s->map[v.id];
+  if (is_kind(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
   return ir_type(s->j->f, v).dt == DT_BOOL ? ir_indicator(&s->b, z) : z;
 }
 
-/* A turn: inputs x_k..., histories..., k, invariants.... */
+/* A turn: inputs x_k..., coefficients..., histories..., k, 1/(k+1), invariants.... */
 static Fn *turn(Series *s, const Val *first) {
   const Jets *j = s->j;
   const uint32_t n = j->in.n;
@@ -269,53 +281,56 @@ static Fn *turn(Series *s, const Val *first) {
   Val *in = base_zeroed(n + 1, sizeof *in), *map = base_zeroed(s->one->inst.n, sizeof *map);
   ir_build_init(&b, body);
   Val *x = base_zeroed(j->states, sizeof *x);
+  Val *all = base_zeroed(j->states, sizeof *all);
   for (uint32_t v = 0; v < j->states; v++) x[v] = ir_input(&b, "x", IN_OTHER, 0, ir_type(s->b.f, first[v]));
+  for (uint32_t v = 0; v < j->states; v++)
+    all[v] = ir_input(&b, "all", IN_OTHER, 0, stacked(ir_type(s->b.f, first[v]), rows_of(j)));
   for (uint32_t m = 0; m < n; m++)
     if (is_kind(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
-  const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_STEP};
-  Val k = VAL_NONE, h = VAL_NONE;
-  for (int o = 0; o < 4; o++)
+  const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
+  Val k = VAL_NONE, h = VAL_NONE, next = VAL_NONE;
+  for (int o = 0; o < 5; o++)
     for (uint32_t m = 0; m < n; m++) {
       if (!is_kind(s, m, order[o])) continue;
       in[m] = ir_input(&b, NULL, IN_OTHER, 0, s->one->in.at[m].type);
-      if (order[o] == JETS_ORDER) k = in[m];
+      if (order[o] == JETS_ORDER) k = in[m], next = ir_input(&b, NULL, IN_OTHER, 0, type_scalar(false));
       if (order[o] == JETS_STEP) h = in[m];
     }
   copy_emit(&b, s->one, in, NULL, NULL, NULL, map);
-  Val by = ir_div(&b, h, ir_add(&b, k, ir_const(&b, 1)));
+  Val by = ir_mul(&b, h, next);
   for (uint32_t v = 0; v < j->states; v++) {
     Val rate = map[s->one->out.at[v].id];
     x[v] = pass_with_lane(&b, ir_mul(&b, rate, by), ir_type(s->b.f, first[v]).lane);
     ir_output(&b, x[v], NULL);
   }
+  for (uint32_t v = 0; v < j->states; v++) ir_output(&b, ir_setrow(&b, all[v], k, x[v]), NULL);
   for (uint32_t m = 0, o = j->states; m < n; m++)
     if (is_kind(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
-  for (uint32_t v = 0; v < j->states; v++) ir_output(&b, x[v], NULL);
   ir_build_finish(&b);
-  base_free(in), base_free(map), base_free(x);
+  base_free(in), base_free(map), base_free(x), base_free(all);
   return body;
 }
 
+/* v is row 0, the others are to come. */
+static Val begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, rows_of(s->j)); }
+
 static void series(Series *s, Val *first, Val *out) {
   const Jets *j = s->j;
-  uint32_t carry = j->states;
+  uint32_t carry = 2 * j->states;
   for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = first[v];
-  for (uint32_t m = 0; m < j->in.n; m++) {
-    if (!is_kind(s, m, JETS_HISTORY)) continue;
-    Val row = ir_expand(&s->b, s->map[j->in.at[m].v.id], 0, 1);
-    *vec_push(&s->args) = ir_unslice(&s->b, row, 0, 0, 1, j->order);
-    carry++;
-  }
-  *vec_push(&s->args) = ir_add(&s->b, ir_iota(&s->b, j->order - 1), ir_const(&s->b, 1));
-  for (int o = 0; o < 2; o++)
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = begun(s, first[v]);
+  for (uint32_t m = 0; m < j->in.n; m++)
+    if (is_kind(s, m, JETS_HISTORY)) *vec_push(&s->args) = begun(s, s->map[j->in.at[m].v.id]), carry++;
+  Val one = ir_const(&s->b, 1), k = ir_add(&s->b, ir_iota(&s->b, j->order - 1), one);
+  *vec_push(&s->args) = k;
+  *vec_push(&s->args) = ir_div(&s->b, one, ir_add(&s->b, k, one));
+  const JetsIn still[] = {JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
+  for (int o = 0; o < 3; o++)
     for (uint32_t m = 0; m < j->in.n; m++)
-      if (is_kind(s, m, o ? JETS_STEP : JETS_ZERO)) *vec_push(&s->args) = invariant(s, m);
+      if (is_kind(s, m, still[o])) *vec_push(&s->args) = invariant(s, m);
   Fn *body = turn(s, first);
-  Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 1, j->states, 0, false, 0, body);
-  for (uint32_t v = 0; v < j->states; v++) {
-    Val part[2] = {ir_expand(&s->b, first[v], 0, 1), ir_proj(&s->b, scan, carry + v)};
-    out[v] = ir_concat(&s->b, part, 2, 0);
-  }
+  Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
+  for (uint32_t v = 0; v < j->states; v++) out[v] = ir_slice(&s->b, ir_proj(&s->b, scan, j->states + v), 0, 0, j->order, 1);
   vec_free(&s->args);
 }
 
@@ -356,6 +371,7 @@ Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
   j.coefficient = base_zeroed(f->inst.n, sizeof(Val));
   j.history = base_zeroed(f->inst.n, sizeof(Val));
   j.zero = base_zeroed(f->inst.n, sizeof(Val));
+  j.reciprocal = base_zeroed(f->inst.n, sizeof(Val));
   ir_build_init(&b, ir_fn_create("order", f->f64));
   if (smooth) orders(&j);
   for (uint32_t v = 0; v < states && !j.failed; v++) {
@@ -371,7 +387,7 @@ Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
   ir_fn_destroy(b.f);
   ir_fn_destroy(w.b.f);
   vec_free(&j.in);
-  base_free(j.coefficient), base_free(j.history), base_free(j.zero);
+  base_free(j.coefficient), base_free(j.history), base_free(j.zero), base_free(j.reciprocal);
   base_free(w.active), base_free(w.varies), base_free(w.extra);
   return g;
 }

@@ -4,7 +4,7 @@
 
 #include "passes/jets/jets.h"
 
-typedef enum { JETS_HISTORY, JETS_ZERO, JETS_COEFFICIENT, JETS_ORDER, JETS_STEP } JetsIn;
+typedef enum { JETS_HISTORY, JETS_ZERO, JETS_RECIPROCAL, JETS_COEFFICIENT, JETS_ORDER, JETS_STEP } JetsIn;
 typedef struct JetsInput {
   JetsIn kind;
   Val v; /* of f; or the number of a state */
@@ -15,10 +15,10 @@ typedef struct JetsInput {
 typedef struct Jets {
   const Fn *f;
   uint32_t states, order;
-  bool *active;                      /* by id of f: it changes with time by more than jumps */
-  Val (*extra)[2];                   /* by id of f: partial derivatives by its operands; of x^z: z log x */
-  Build *b;                          /* of one order */
-  Val *coefficient, *history, *zero; /* by id of f, in b->f */
+  bool *active;                                   /* by id of f: it changes with time by more than jumps */
+  Val (*extra)[2];                                /* by id of f: partial derivatives by its operands; of x^z: z log x */
+  Build *b;                                       /* of one order */
+  Val *coefficient, *history, *zero, *reciprocal; /* by id of f, in b->f */
   Val k, h;
   VEC(JetsInput) in; /* of b->f */
   Diag *diag;
@@ -28,6 +28,7 @@ typedef struct Jets {
 Val jets_input(Jets *j, JetsIn kind, Val v, Type t);
 Val jets_history(Jets *j, Val v); /* its coefficients below k, stacked */
 Val jets_zero(Jets *j, Val v);    /* its value */
+Val jets_reciprocal(Jets *j, Val v);
 Val jets_coefficient(Jets *j, Val v);
 
 /* jets_rules.c */

@@ -7,7 +7,7 @@
  *   x z                  C(x, z) + x_0 z_k + x_k z_0; likewise einsums
  *   y = x/z              (x_k - y_0 z_k - C(y, z))/z_0; likewise systems of equations
  *   y = sqrt x           (x_k - C(y, y))/(2 y_0)
- *   y = x^c              (c (x_k y_0 + J(x, y)) - J(y, x))/x_0
+ *   y = x^c              (c x_k y_0 + (c + 1) J(x, y) - C(x, y))/x_0
  *   y = f(x, ...)        sum over operands of J(x, f_x) + x_k f_x, by the partial derivatives of its row: y' = f_x x' + ...
  *   select, max, ...     the branch that the values take
  *
@@ -76,26 +76,29 @@ static Val product(Jets *j, const Inst *i) {
     Val ends = times(j, x, zero(j, i, 0));
     return plus(j, C(j, arg(j, i, 0), arg(j, i, 0)), plus(j, ends, ends));
   }
-  Val left = x.id ? ir_mul(j->b, x, zero(j, i, 1)) : x, right = z.id ? ir_mul(j->b, z, zero(j, i, 0)) : z;
-  return plus(j, C(j, arg(j, i, 0), arg(j, i, 1)), plus(j, left, right));
+  Val end[2] = {x.id ? ir_mul(j->b, x, zero(j, i, 1)) : x, z.id ? ir_mul(j->b, z, zero(j, i, 0)) : z};
+  const bool last = arg(j, i, 0).id < arg(j, i, 1).id; /* what is known last is added last */
+  return plus(j, plus(j, C(j, arg(j, i, 0), arg(j, i, 1)), end[!last]), end[last]);
 }
 
 static Val quotient(Jets *j, Val v, const Inst *i) {
   Val x = coefficient(j, i, 0), z = coefficient(j, i, 1);
-  Val rest = minus(j, x, z.id ? ir_mul(j->b, jets_zero(j, v), z) : z);
-  rest = minus(j, rest, C(j, v, arg(j, i, 1)));
-  return rest.id ? ir_div(j->b, rest, zero(j, i, 1)) : rest;
+  Val rest = minus(j, x, C(j, v, arg(j, i, 1)));
+  rest = minus(j, rest, z.id ? ir_mul(j->b, jets_zero(j, v), z) : z);
+  return times(j, rest, rest.id ? jets_reciprocal(j, arg(j, i, 1)) : rest);
 }
 
 static Val square_root(Jets *j, Val v, const Inst *i) {
-  Val rest = minus(j, coefficient(j, i, 0), C(j, v, v)), y = jets_zero(j, v);
-  return ir_div(j->b, rest, ir_add(j->b, y, y));
+  Val rest = minus(j, coefficient(j, i, 0), C(j, v, v));
+  return ir_mul(j->b, ir_mul(j->b, rest, ir_const(j->b, 0.5)), jets_reciprocal(j, v));
 }
 
+/* As weights of a term j c - (k-j) are those of c J(x, y) - J(y, x). */
 static Val power(Jets *j, Val v, Val x, Val c) {
-  Val up = plus(j, times(j, jets_coefficient(j, x), jets_zero(j, v)), J(j, x, v));
-  up = minus(j, times(j, up, c), J(j, v, x));
-  return up.id ? ir_div(j->b, up, jets_zero(j, x)) : up;
+  Val end = jets_coefficient(j, x), sum = minus(j, times(j, J(j, x, v), ir_add(j->b, c, ir_const(j->b, 1))), C(j, x, v));
+  if (!end.id) return end;
+  Val by = jets_reciprocal(j, x), slope = ir_mul(j->b, ir_mul(j->b, jets_zero(j, v), by), c); /* y' by x, at order 0 */
+  return plus(j, times(j, sum, by), ir_mul(j->b, end, slope));
 }
 
 /* By z log x, which stands beside it. */
@@ -171,14 +174,41 @@ static Val extremum(Jets *j, Val v, const Inst *i) {
   return ir_div(b, ir_sum(b, ir_select(b, hit, x, ir_const(b, 0)), axis), count);
 }
 
+/* Of a value and itself, axis by axis. */
+static bool square(const Jets *j, const Inst *i) {
+  const DotShape d = ir_dot_shape(j->f, i);
+  return arg(j, i, 0).id == arg(j, i, 1).id && !memcmp(d.label[0], d.label[1], sizeof d.label[0][0] * (size_t)d.rank[0]);
+}
+
+enum { SUMMED_MOST = 16 }; /* terms of an einsum that are written out for each term of a sum over orders */
+
+/* C of an einsum: of long ones the products of elements first, which are summed then, in loops. */
+static Val below_summed(Jets *j, Val x, Val y, const DotShape *d) {
+  const Type type[2] = {ir_type(j->f, x), ir_type(j->f, y)};
+  Val a = jets_history(j, x), b = jets_history(j, y);
+  int out[2 * IR_MAX_RANK], rank = d->rank[2];
+  int64_t terms = 1;
+  memcpy(out, d->label[2], sizeof *out * (size_t)rank);
+  for (int side = 0; side < 2; side++)
+    for (int k = 0; k < d->rank[side]; k++) {
+      bool seen = false;
+      for (int n = 0; n < rank; n++) seen |= out[n] == d->label[side][k];
+      if (!seen) out[rank++] = d->label[side][k], terms *= type[side].dim[k];
+    }
+  if (terms <= SUMMED_MOST || rank > IR_MAX_RANK) rank = d->rank[2];
+  Val sum = ir_cauchy(j->b, a, b, j->k, false, d->label[0], d->label[1], rank, out);
+  while (rank > d->rank[2]) sum = ir_sum(j->b, sum, --rank);
+  return sum;
+}
+
 static Val einsum(Jets *j, const Inst *i) {
   Val x = coefficient(j, i, 0), z = coefficient(j, i, 1), sum = VAL_NONE;
   if (x.id) x = again(j, i, (Val[]){x, zero(j, i, 1)});
-  if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
+  if (x.id && square(j, i)) z = x;
+  else if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
   if (moves(j, arg(j, i, 0)) && moves(j, arg(j, i, 1))) {
     const DotShape d = ir_dot_shape(j->f, i);
-    Val a = jets_history(j, arg(j, i, 0)), b = jets_history(j, arg(j, i, 1));
-    sum = ir_cauchy(j->b, a, b, j->k, false, d.label[0], d.label[1], d.rank[2], d.label[2]);
+    sum = below_summed(j, arg(j, i, 0), arg(j, i, 1), &d);
   }
   return plus(j, sum, plus(j, x, z));
 }
@@ -193,10 +223,9 @@ static Val system_of(Jets *j, Val v, const Inst *i) {
   const Val matrix = ir_arg(j->f, lu, 0);
   Val a = jets_coefficient(j, matrix), rest = coefficient(j, i, 1);
   if (a.id) {
-    const int la[] = {0, 1}, ly[] = {1, 2}, lo[] = {0, 2}, rank = ir_type(j->f, v).rank;
+    const int rank = ir_type(j->f, v).rank;
     rest = minus(j, rest, applied(j, a, jets_zero(j, v)));
-    Val h = jets_history(j, matrix), y = jets_history(j, v);
-    rest = minus(j, rest, ir_cauchy(j->b, h, y, j->k, false, la, ly, rank, lo));
+    rest = minus(j, rest, below_summed(j, matrix, v, &(DotShape){.rank = {2, rank, rank}, .label = {{0, 1}, {1, 2}, {0, 2}}}));
   }
   return rest.id ? ir_lu_solve(j->b, zero(j, i, 0), rest, false) : rest;
 }

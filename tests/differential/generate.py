@@ -1,5 +1,6 @@
 """The kinds of random programs: a Case is the text, what to call, and where its inputs come from."""
 import random
+import re
 
 import scalar as s
 import tensor as t
@@ -144,24 +145,36 @@ def derivative_functions(rng, tag):
     return "\n".join(items + body + ["  return a, b, c0, c1", "}"]), [("f_" + tag, [(n,), (n,)])]
 
 
-def potential(rng, tag, n, letter="V"):
+BENT = re.compile(r"\b(relu|abs|sign|floor|ceil|round|max|min|maxabs|mod|where|sort|argsort|argmax|argmin|one_hot|set|logsumexp|softmax|stop_gradient)\b")
+
+
+def expression(rng, args, shape, smooth):
+    """A text; a smooth one has a series wherever it is finite."""
+    for _ in range(200):
+        b = open_body(rng, args, "v")
+        b.depth = 2
+        text, _ = b.expr(shape, 2)
+        if not smooth or not BENT.search(text):
+            return text
+    return "sin(%s)" % args[0][0] if shape else "sum(sin(%s))" % args[0][0]
+
+
+def potential(rng, tag, n, letter="V", smooth=False):
     """A gentle scalar function of real[n]."""
     name = "%s_%s" % (letter, tag)
-    b = open_body(rng, [("x", (n,))], "v")
-    b.depth = 2
-    text, _ = b.expr((), 2)
+    text = expression(rng, [("x", (n,))], (), smooth)
     forms = ["dot(x, x)/2 + 0.3*sin(%s)", "sum(1 - cos(x)) + 0.2*tanh(%s)", "sum(x^2)/2 + 0.1*sum(x^4) + 0.1*cos(%s)"]
     return name, "fn %s(x: real[%d]) = %s" % (name, n, rng.choice(forms) % text)
 
 
 METHODS = ["euler", "rk4", "symplectic_euler", "leapfrog", "yoshida4", "yoshida6", "yoshida8", "implicit_midpoint", "gauss4", "gauss6",
-           "dopri5", "dop853", "tsit5", "gauss16"]
+           "dopri5", "dop853", "tsit5", "gauss16", "taylor"]
 SEPARABLE = METHODS[2:7]
 
 
-def hamiltonian(rng, tag, n, separable, timed=False):
+def hamiltonian(rng, tag, n, separable, timed=False, smooth=False):
     """(text, name)"""
-    v, items = potential(rng, tag, n)
+    v, items = potential(rng, tag, n, smooth=smooth)
     name = "H_%s" % tag
     kinetic = rng.choice(["dot(p, p)/2", "sum(sqrt(1 + p^2))", "sum(p^2*[%s])/2" % ", ".join("%.2f" % rng.uniform(0.5, 1.5) for _ in range(n))])
     energy = "%s + %s(q)" % (kinetic, v)
@@ -208,12 +221,10 @@ def trajectories(rng, tag):
     lines = []
     if method in SEPARABLE or rng.random() < 0.6:
         timed = rng.random() < 0.3
-        items, H = hamiltonian(rng, tag, n, method in SEPARABLE or rng.random() < 0.3, timed)
+        items, H = hamiltonian(rng, tag, n, method in SEPARABLE or rng.random() < 0.3, timed, method == "taylor")
         lines.append("  let (a, b) = trajectory(%s, q0, p0, %s)" % (H, time_options(rng, method)))
     else:
-        b = open_body(rng, [("u", (n,)), ("v", (n,))], "v")
-        b.depth = 2
-        (x, _), (y, _) = b.expr((n,), 2), b.expr((n,), 2)
+        x, y = [expression(rng, [("u", (n,)), ("v", (n,))], (n,), method == "taylor") for _ in range(2)]
         timed = rng.random() < 0.3
         items = "fn r_%s(u: real[%d], v: real[%d]%s) = (sin(%s) + v, tanh(%s) - u%s)" % (tag, n, n, ", t: real" if timed else "", x, y, "*cos(t)" if timed else "")
         lines.append("  let (a, b) = integrate(r_%s, q0, p0, %s)" % (tag, time_options(rng, method)))

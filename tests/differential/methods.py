@@ -33,7 +33,7 @@ IMPLICIT = {
                 [5 / 36 + R15 / 30, 2 / 9 + R15 / 15, 5 / 36]], [5 / 18, 4 / 9, 5 / 18], [0.5 - R15 / 10, 0.5, 0.5 + R15 / 10]),
 }
 SEPARABLE = ["symplectic_euler"] + list(COMPOSITIONS)
-ADAPTIVE = ["dopri5", "dop853", "tsit5", "gauss16"]
+ADAPTIVE = ["dopri5", "dop853", "tsit5", "gauss16", "taylor"]
 FIXED = SEPARABLE + list(EXPLICIT) + list(IMPLICIT)
 TURNS = 120
 

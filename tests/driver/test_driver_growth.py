@@ -6,6 +6,7 @@ Programs of many kinds are made in two sizes. Counted, not timed, is what the pa
 walk that is quadratic, or worse, does not end within the time that a command has. Where a program means more than can be
 written out, it is refused, with the name of what is too large."""
 import re
+import struct
 import subprocess
 import sys
 
@@ -114,6 +115,69 @@ def make_linear(name):
 
 for _name in LINEAR:
     globals()["test_" + _name] = make_linear(_name)
+
+
+# ---- code of a step of `taylor` ----
+
+BODIES = """precision f64
+const m = [1, 1/1047.355, 1/3501.6, 1/22869, 1/19314, 7.4e-09]
+fn energy(q: real[6, 3]) {
+  var h = 0
+  for i in 0:6 { for j in (i + 1):6 { h = h - 39.4*m[i]*m[j]/norm(q[i] - q[j]) } }
+  return h
+}
+fn rate(q: real[6, 3], v: real[6, 3]) {
+  let g = grad(energy(q), q)
+  return (v, -[g[i]/m[i] for i in 0:6])
+}
+fn f(q: real[6, 3], v: real[6, 3]) = integrate(rate, q, v, times = [0, 100], method = taylor(rtol = %s))[0][-1]
+"""
+NETWORK = """precision f64
+import "std/nets"
+use net = mlp([32, 32], 1)
+hamiltonian H(q: real[1], p: real[1]) = net(concat(q, p))[0]
+fn f(q: real[1], p: real[1]) = trajectory(H, q, p, times = [0, 20], method = taylor(rtol = %s))[0][-1]
+"""
+
+
+LONG = """precision f64
+hamiltonian H(q: real[400], p: real[400]) = dot(p, p)/2 + dot(q, q)^2/4
+fn f(q: real[400], p: real[400]) = trajectory(H, q, p, times = [0, 1], method = taylor(rtol = %s))[0][-1]
+"""
+
+
+def code_bytes(path):
+    """Of each function of an ELF file of 64 bits, by name."""
+    data = open(path, "rb").read()
+    at, = struct.unpack_from("<Q", data, 40)
+    each, count = struct.unpack_from("<HH", data, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, at + k * each) for k in range(count)]
+    sizes = {}
+    for s in sections:
+        if s[1] != 2:                                             # a table of symbols
+            continue
+        names = sections[s[6]][4]
+        for k in range(s[4], s[4] + s[5], 24):
+            name, info, _, _, _, size = struct.unpack_from("<IBBHQQ", data, k)
+            if info & 15 == 2:
+                text = data[names + name:data.index(b"\0", names + name)].decode()
+                sizes[text] = size
+    return sizes
+
+
+def test_code_of_series():
+    """One order or twenty: the same code of a step, with its beginning and its end; long sums are loops."""
+    for name, text, most in (("bodies", BODIES, 33 << 10), ("network", NETWORK, 14 << 10), ("long", LONG, 10 << 10)):
+        total = []
+        for rtol in ("1e-6", "1e-15"):
+            write("series.hnn", text % rtol)
+            r = hnnc("compile", "series.hnn", "--no-cache", "--cpu=x86-64-v4", "--emit=obj", "-o", "series.o", timeout_=SECONDS)
+            check(r.code == 0, name, r)
+            sizes = code_bytes("series.o")
+            check("rates" in sizes and "hnn_f" in sizes, "%s: %s" % (name, sizes))
+            total.append(sizes["rates"] + sizes["hnn_f"])
+        check(max(total) < most, "%s: %s bytes" % (name, total))
+        check(abs(total[0] - total[1]) < 512, "%s: %s bytes" % (name, total))
 
 
 NEST = "`for i` takes more than 20000000 evaluations while compiling"

@@ -165,4 +165,28 @@ static void test_rows(void) {
   }
 }
 
-const Suite suite = {"jets", (CU_TestInfo[]){{"every row", test_rows}, {"random functions", test_random}, CU_TEST_INFO_NULL}};
+/* x' = (x.x) x + A(x)^-1 x, whose sums are longer than what is written out. */
+static void test_long(void) {
+  enum { N = 18 };
+  Build b;
+  const Type v = type_real(true, 1, (uint32_t[]){N});
+  for (int solve = 0; solve < 2; solve++) {
+    ir_build_init(&b, ir_fn_create("rates", true));
+    Val x = ir_input(&b, "x", IN_STATE, 0, v);
+    ir_input(&b, "t", IN_SCALAR, 0, type_scalar(true));
+    Val out = ir_mul(&b, ir_expand_to(&b, ir_matmul(&b, x, x), v), x);
+    if (solve) {
+      Val a = ir_add(&b, ir_mul(&b, ir_expand(&b, x, 0, N), ir_expand(&b, x, 1, N)), ir_spread(&b, ir_eye(&b, N)));
+      out = ir_solve(&b, a, x, false);
+    }
+    ir_output(&b, out, NULL);
+    ir_build_finish(&b);
+    const FieldAnswer answer = compared(b.f, 7); /* of systems the field cannot tell, the numbers do */
+    CU_ASSERT(answer == FIELD_EQUAL || (solve && answer != FIELD_DIFFERENT));
+    ir_fn_destroy(b.f);
+  }
+}
+
+const Suite suite = {
+  "jets",
+  (CU_TestInfo[]){{"every row", test_rows}, {"random functions", test_random}, {"long sums", test_long}, CU_TEST_INFO_NULL}};
