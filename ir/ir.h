@@ -153,6 +153,7 @@ typedef struct ScanShape {
 } ScanShape;
 ScanShape ir_scan_shape(const Fn *f, const Inst *i);
 uint32_t ir_ode_order(const Fn *f, const Inst *i); /* of an `ode` whose body gives series; else 0 */
+bool ir_ode_second(const Fn *f, const Inst *i);    /* its body has a third output, the second rate of its first state */
 typedef struct DotShape {
   bool lanes;
   int rank[3], label[3][IR_MAX_RANK];

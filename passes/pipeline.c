@@ -76,7 +76,9 @@ Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chose
   if (chosen) *chosen = c;
   Fn *with_series = g && pass_holds(g, 0, OP_ode) ? pass_jets(run, g, diag) : g;
   if (with_series != g) ir_fn_destroy(g);
-  return pass_done(run, "derive", start, with_series);
+  Fn *second = with_series && pass_holds(with_series, 0, OP_ode) ? pass_second(run, with_series) : with_series;
+  if (second != with_series) ir_fn_destroy(with_series);
+  return pass_done(run, "derive", start, second);
 }
 
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }

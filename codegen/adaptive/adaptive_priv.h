@@ -11,7 +11,27 @@
 typedef LLVMValueRef V;
 /* What a lane carries from step to step, each a vector of doubles in memory. DUE: the time at `NEXT`, or an infinity behind the
  * last but one; RUN, REJECTED, FAILED, MASK: 1 or 0. */
-typedef enum { T, T_LOW, H, OLD, STEPS, RUN, REJECTED, FAILED, END, DIR, SPAN, NEXT, DUE, MASK, HOLD, STEP, BEFORE, SLOTS } Slot;
+typedef enum {
+  T,
+  T_LOW,
+  H,
+  OLD,
+  STEPS,
+  RUN,
+  REJECTED,
+  FAILED,
+  END,
+  DIR,
+  SPAN,
+  NEXT,
+  DUE,
+  MASK,
+  HOLD,
+  STEP,
+  BEFORE,
+  ENDS,
+  SLOTS
+} Slot;
 
 typedef struct Loop Loop;
 struct Loop {

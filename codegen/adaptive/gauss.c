@@ -5,6 +5,12 @@
  *   turns: g = rates(z); z = y + h A g; until z rests
  *   y += h b g (compensated), coef = the polynomial of g, the next h from its last coefficient
  *
+ * Rates of second order (PlanOde.second): q' = v, p' = f(q), v' = g(q). Stages of q alone, z = q + c h v + h^2 AA g, and
+ *
+ *   q += h v + h^2 bx g,  v += h b g,  p += h b f
+ *
+ * the same method with half the rows, whose turns converge as h^2. v goes beside p, with which it agrees to rounding.
+ *
  * A step ends at each of the times. Control is in scalar doubles (Loop with w = 1); arrays of numbers are rows of one real. */
 #include "codegen/adaptive/adaptive_priv.h"
 
@@ -13,6 +19,7 @@
 typedef struct Gauss {
   Loop l;
   unsigned w;     /* lanes: stages, again from 8 on */
+  int64_t q;      /* numbers of q where the rates are of second order; 0 */
   V staged, poly; /* arrays of stages; 8 vectors of the polynomials at the stages ahead */
 } Gauss;
 
@@ -24,6 +31,7 @@ static V constants(Gauss *s, const double *v, size_t apart) {
 }
 
 static V all(Gauss *s, V x) { return cg_splat(s->l.e, x, s->w); }
+static V behind(Gauss *s, V d) { return cg_iadd(s->l.e, d, cg_i64(s->l.e, s->l.o->dim)); } /* the row of a second rate */
 static V row(Gauss *s, int array, V d) {
   CgEmit *e = s->l.e;
   V at = cg_gep_bytes(e, s->staged, cg_i64(e, array * s->l.o->staged_stride));
@@ -60,15 +68,27 @@ static V total(Gauss *s, const double *weight, V g) {
 }
 
 typedef void (*NumberFn)(Gauss *s, V d, CgLoop *loop, void *ctx);
-static void numbers(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
+static void some_numbers(Gauss *s, int64_t from, int64_t to, NumberFn body, unsigned sums, V *sum, void *ctx) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  cg_loop_begin(s->l.e, loop, cg_i64(s->l.e, 0), cg_i64(s->l.e, s->l.o->dim), 1);
+  cg_loop_begin(s->l.e, loop, cg_i64(s->l.e, from), cg_i64(s->l.e, to), 1);
   for (unsigned k = 0; k < sums; k++) cg_loop_phi(s->l.e, loop, sum[k]);
   body(s, loop->iv, loop, ctx);
   cg_loop_end(s->l.e, loop);
   for (unsigned k = 0; k < sums; k++) sum[k] = loop->next[k];
   base_free(loop);
 }
+
+static void numbers(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
+  some_numbers(s, 0, s->l.o->dim, body, sums, sum, ctx);
+}
+
+/* Those that have stages. */
+static void staged(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
+  some_numbers(s, 0, s->q ? s->q : s->l.o->dim, body, sums, sum, ctx);
+}
+
+/* The rates that the iteration is about: of the numbers that have stages. */
+static V iterated(Gauss *s, V d) { return row(s, GAUSS_G, s->q ? behind(s, d) : d); }
 
 /* ---- rates ------------------------------------------------------------------------------------------------------------- */
 
@@ -135,22 +155,28 @@ static void guess_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   (void)loop, (void)ctx;
   for (int k = 0; k < GAUSS_STAGES; k++) p[k] = cg_load(s->l.e, cg_gep(s->l.e, s->poly, cg_i64(s->l.e, k * s->w)), s->w);
   V g = product(s, p, row(s, GAUSS_COEF, d));
-  cg_store(s->l.e, g, row(s, GAUSS_G, d));
+  cg_store(s->l.e, g, iterated(s, d));
 }
 
 /* The stages that follow from the rates at stages. */
 static V stages(Gauss *s, V d, V step) {
+  const double(*by)[GAUSS_STAGES] = s->q ? adaptive_gauss16.aa : adaptive_gauss16.a;
   V a[GAUSS_STAGES], y = all(s, number(s, ODE_Y, d));
-  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = constants(s, &adaptive_gauss16.a[0][j], GAUSS_STAGES);
-  V sum = product(s, a, row(s, GAUSS_G, d));
+  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = constants(s, &by[0][j], GAUSS_STAGES);
+  V sum = product(s, a, iterated(s, d));
+  if (s->q) {
+    V v = all(s, number(s, GAUSS_V, d)), c = constants(s, adaptive_gauss16.c, 1);
+    sum = cg_fma(s->l.e, step, sum, LLVMBuildFMul(s->l.b, c, v, ""));
+  }
   return cg_fma(s->l.e, step, sum, y);
 }
 
-/* With the inverse of |y| + |h coef_0|, which the iteration moves against. */
+/* With the inverse of |y| + |h rate|, which the iteration moves against. */
 static void stage_of_guess(Gauss *s, V d, CgLoop *loop, void *ctx) {
   Loop *l = &s->l;
   V step = ctx, z = stages(s, d, step), y = size(l, doubled(s, number(s, ODE_Y, d)));
-  V path = size(l, mul(l, get(l, STEP), doubled(s, cg_load(l->e, row(s, GAUSS_COEF, d), 1)))), whole = add(l, y, path);
+  V rate = s->q ? number(s, GAUSS_V, d) : cg_load(l->e, row(s, GAUSS_COEF, d), 1);
+  V path = size(l, mul(l, get(l, STEP), doubled(s, rate))), whole = add(l, y, path);
   (void)loop;
   cg_store(l->e, z, row(s, GAUSS_Z, d));
   whole = larger(l, whole, num(l, l->e->f64 ? DBL_MIN : (double)FLT_MIN));
@@ -184,23 +210,26 @@ static V iterate(Gauss *s) {
   for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(l->d.real, adaptive_gauss16.c[i % GAUSS_STAGES]);
   c = cg_splat(e, get(l, STEP), s->w);
   put_times(s, cg_fma(&l->d, c, LLVMConstVector(lane, s->w), cg_splat(e, get(l, T), s->w)));
-  numbers(s, guess_row, 0, NULL, NULL);
-  numbers(s, stage_of_guess, 0, NULL, step);
-  put(l, BEFORE, num(l, HUGE_VAL));
+  staged(s, guess_row, 0, NULL, NULL);
+  staged(s, stage_of_guess, 0, NULL, step);
+  put(l, BEFORE, num(l, HUGE_VAL)), put(l, ENDS, num(l, 0));
   CgLoop *turn = base_realloc(NULL, sizeof *turn);
   cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   call(s);
   V sum[2] = {cg_real(e, 0, s->w), cg_real(e, 0, s->w)};
-  numbers(s, turn_row, 2, sum, step);
+  staged(s, turn_row, 2, sum, step);
   V moved = doubled(s, of_vector(s, "llvm.vector.reduce.fmax", sum[MOVED]));
   moved = add(l, moved, doubled(s, cg_sum_lanes(e, sum[LOST], s->w)));
   V before = get(l, BEFORE), late = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, 3), "");
   V slow = both(l, late, at_most(l, by(l, before, 0.5), moved)), small = at_most(l, moved, num(l, loose));
   V lost = not_(l, less(l, moved, num(l, HUGE_VAL))),
     impatient = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, GAUSS_PATIENCE), "");
-  V large = not_(l, small), stuck = both(l, both(l, slow, impatient), large), done = at_most(l, moved, num(l, unit));
+  V large = not_(l, small), stuck = both(l, both(l, slow, impatient), large), done = flag(l, ENDS);
   done = either(l, done, both(l, slow, small));
   done = either(l, done, either(l, lost, stuck));
+  V next = mul(l, moved, over(l, moved, before)), second = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, 2), "");
+  V nearly = both(l, second, both(l, at_most(l, next, num(l, GAUSS_REST * unit)), less(l, moved, before)));
+  put_flag(l, ENDS, either(l, nearly, at_most(l, moved, num(l, unit))));
   put(l, BEFORE, moved);
   turn->stop = done;
   cg_loop_end(e, turn);
@@ -210,16 +239,33 @@ static V iterate(Gauss *s) {
 
 enum { PART, BROKEN };
 
-/* The state at the end of the step; the last coefficient of the polynomial against it. */
-static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
+/* What the step adds to a number whose rate is g: h b g and what that sum rounds off is added to `low`. */
+static V along(Gauss *s, const double *b, const double *b_low, V g, V *low) {
+  *low = add(&s->l, *low, total(s, b_low, g));
+  return total(s, b, g);
+}
+
+/* x + y, and to *low what that rounds off: Knuth's sum. */
+static V exactly(Gauss *s, V x, V y, V *low) {
   Loop *l = &s->l;
-  V h = ctx, g = load_row(s, GAUSS_G, d), y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d);
-  V last = total(s, adaptive_gauss16.legendre[GAUSS_STAGES - 1], g), sum = mul(l, h, total(s, adaptive_gauss16.b, g));
-  V move = add(l, sum, low), z = add(l, y, move), moved = sub(l, z, y), of_y = sub(l, y, sub(l, z, moved)),
-    of_move = sub(l, move, moved);
-  put_number(s, ODE_Z, d, z);
-  put_number(s, ODE_NEXT_LOW, d, add(l, of_y, of_move));
-  V size_y = size(l, doubled(s, y)), whole = add(l, size_y, size(l, doubled(s, move)));
+  V z = add(l, x, y), moved = sub(l, z, x);
+  *low = add(l, sub(l, x, sub(l, z, moved)), sub(l, y, moved));
+  return z;
+}
+
+/* h x + y + low, where y alone may be large: the sum, and to *low what that rounds off. */
+static V moved(Gauss *s, V h, V x, V y, V *low) {
+  Loop *l = &s->l;
+  V by_h = mul(l, h, x), lost = cg_fma(l->e, h, x, LLVMBuildFNeg(l->b, by_h, "")), rest;
+  V z = exactly(s, y, by_h, &rest);
+  rest = add(l, rest, add(l, lost, *low));
+  return exactly(s, z, rest, low);
+}
+
+/* The last coefficient of the polynomial of a rate against the number; whether that is finite at the end of the step. */
+static void judge(Gauss *s, V last, V y, V z, CgLoop *loop) {
+  Loop *l = &s->l;
+  V whole = add(l, size(l, doubled(s, y)), size(l, doubled(s, sub(l, z, y))));
   whole = add(l, num(l, l->a->atol / l->a->rtol), whole);
   whole = larger(l, whole, num(l, DBL_MIN));
   V part = over(l, size(l, mul(l, get(l, STEP), doubled(s, last))), whole), most = loop->phi[PART];
@@ -228,15 +274,54 @@ static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   cg_loop_next(loop, BROKEN, add(l, loop->phi[BROKEN], doubled(s, sub(l, z, z))));
 }
 
-static void accept_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
+/* The state at the end of the step. */
+static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
+  Loop *l = &s->l;
+  V h = ctx, g = load_row(s, GAUSS_G, d), y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d), part = cg_real(l->e, 0, 1);
+  V sum = along(s, adaptive_gauss16.b, adaptive_gauss16.b_low, g, &part);
+  low = cg_fma(l->e, h, part, low);
+  V z = moved(s, h, sum, y, &low);
+  put_number(s, ODE_Z, d, z), put_number(s, ODE_NEXT_LOW, d, low);
+  judge(s, total(s, adaptive_gauss16.legendre[GAUSS_STAGES - 1], g), y, z, loop);
+}
+
+/* The same of q, and v with it. */
+static void end_second(Gauss *s, V d, CgLoop *loop, void *ctx) {
+  Loop *l = &s->l;
+  V h = ctx, g = cg_load(l->e, row(s, GAUSS_G, behind(s, d)), s->w), v = number(s, GAUSS_V, d), v_low = number(s, GAUSS_V_LOW, d);
+  V y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d), part = cg_real(l->e, 0, 1), more = part;
+  V path = along(s, adaptive_gauss16.bx, adaptive_gauss16.bx_low, g, &more);
+  low = cg_fma(l->e, h, cg_fma(l->e, h, more, v_low), low); /* before what is larger, in which the low part of bx would be lost */
+  low = cg_fma(l->e, h, mul(l, h, path), low);
+  V z = moved(s, h, v, y, &low);
+  put_number(s, ODE_Z, d, z), put_number(s, ODE_NEXT_LOW, d, low);
+  V sum = along(s, adaptive_gauss16.b, adaptive_gauss16.b_low, g, &part);
+  v_low = cg_fma(l->e, h, part, v_low);
+  V next = moved(s, h, sum, v, &v_low);
+  put_number(s, GAUSS_NEXT_V, d, next), put_number(s, GAUSS_NEXT_V_LOW, d, v_low);
+  judge(s, mul(l, h, total(s, adaptive_gauss16.last, g)), y, z, loop);
+}
+
+static void coefficients(Gauss *s, V d, CgLoop *loop, void *ctx) {
   V column[GAUSS_STAGES];
   (void)loop, (void)ctx;
   for (int i = 0; i < GAUSS_STAGES; i++) column[i] = constants(s, &adaptive_gauss16.legendre[0][i], GAUSS_STAGES);
-  V coef = product(s, column, row(s, GAUSS_G, d));
-  cg_store(s->l.e, coef, row(s, GAUSS_COEF, d));
-  V z = number(s, ODE_Z, d), low = number(s, ODE_NEXT_LOW, d);
-  put_number(s, ODE_Y, d, z);
-  put_number(s, ODE_LOW, d, low);
+  cg_store(s->l.e, product(s, column, iterated(s, d)), row(s, GAUSS_COEF, d));
+}
+
+typedef struct Moves {
+  int to, from;
+} Moves;
+static void move_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
+  const Moves *m = ctx;
+  (void)loop;
+  for (int k = 0; k < 2; k++) put_number(s, m[k].to, d, number(s, m[k].from, d));
+}
+
+static void accept(Gauss *s) {
+  staged(s, coefficients, 0, NULL, NULL);
+  numbers(s, move_number, 0, NULL, (Moves[]){{ODE_Y, ODE_Z}, {ODE_LOW, ODE_NEXT_LOW}});
+  if (s->q) some_numbers(s, 0, s->q, move_number, 0, NULL, (Moves[]){{GAUSS_V, GAUSS_NEXT_V}, {GAUSS_V_LOW, GAUSS_NEXT_V_LOW}});
 }
 
 static V next_of(Gauss *s) { return LLVMBuildFPToSI(s->l.b, get(&s->l, NEXT), s->l.e->i64, ""); }
@@ -307,13 +392,15 @@ static void step(Gauss *s) {
   If runs = if_begin(l, flag(l, RUN));
   ahead(s);
   V bad = iterate(s), sum[2] = {num(l, 0), num(l, 0)};
-  numbers(s, end_row, 2, sum, real(s, get(l, STEP)));
+  V h = real(s, get(l, STEP));
+  if (s->q) some_numbers(s, 0, s->q, end_second, 2, sum, h);
+  some_numbers(s, s->q, l->o->dim, end_row, 2, sum, h);
   V accepted = control(s, bad, add(l, sum[PART], sum[BROKEN]), last);
   If good = if_begin(l, accepted);
-  numbers(s, accept_row, 0, NULL, NULL);
-  V t = get(l, T), h = get(l, STEP), by_h = add(l, h, get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
+  accept(s);
+  V t = get(l, T), by_h = add(l, get(l, STEP), get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   V next = next_of(s), end = time_of(s, next);
-  put(l, HOLD, h);
+  put(l, HOLD, get(l, STEP));
   put(l, T, pick(l, last, end, t1));
   put(l, T_LOW, pick(l, last, num(l, 0), low));
   If point = if_begin(l, last);
@@ -343,9 +430,11 @@ static void begin(Gauss *s) {
   if_end(l, runs);
 }
 
+/* After rates of one state. */
 static void coef_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V k = number(s, ODE_K, d), none = cg_real(s->l.e, 0, s->w);
+  V k = cg_load(s->l.e, iterated(s, d), 1), none = cg_real(s->l.e, 0, s->w);
   (void)loop, (void)ctx;
+  if (s->q) put_number(s, GAUSS_V, d, number(s, ODE_K, d)), put_number(s, GAUSS_V_LOW, d, cg_real(s->l.e, 0, 1));
   cg_store(s->l.e, LLVMBuildInsertElement(s->l.b, none, k, cg_i32(s->l.e, 0), ""), row(s, GAUSS_COEF, d));
 }
 
@@ -366,7 +455,8 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   static const AdaptiveMethod first = {.order = GAUSS_STAGES};
   CgEmit *e = g->e;
   Gauss own = {.l = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = &first, .b = e->b, .w = 1},
-               .w = a->plan->stages};
+               .w = a->plan->stages,
+               .q = a->plan->second};
   Gauss *s = &own;
   Loop *l = &s->l;
   l->rates = rates_of_one;
@@ -374,7 +464,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   begin(s);
   If runs = if_begin(l, flag(l, RUN));
   l->rates(l, 0, ODE_Y, 0);
-  numbers(s, coef_row, 0, NULL, NULL);
+  staged(s, coef_row, 0, NULL, NULL);
   gen_stage_first(l);
   V h = get(l, H), still = LLVMBuildFCmp(l->b, LLVMRealOEQ, h, num(l, 0), "");
   put(l, HOLD, pick(l, still, num(l, 1), h));

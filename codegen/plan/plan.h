@@ -180,8 +180,11 @@ enum {
   ODE_K
 }; /* numbers of arrays; from ODE_K on the rates of each stage, or a series */
 /* gauss16: the function is compiled one sample at a time, and the lanes are its stages. Arrays are numbers, w is 1; behind them those of
- * `stages` reals for each number, more than 8 where a vector has more: they are there again. */
+ * `stages` reals for each number, more than 8 where a vector has more: they are there again. Where the rates are of second order,
+ * those of the first `second` numbers, q, stand behind all rates, and four arrays have the first rate of q and what that rounds off, now
+ * and at the end of a step. */
 enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
+enum { GAUSS_V = ODE_K + 2, GAUSS_V_LOW, GAUSS_NEXT_V, GAUSS_NEXT_V_LOW, GAUSS_NUMBERS };
 typedef struct PlanOde {
   uint32_t states, order; /* order: of series, or 0 */
   int arrays;
@@ -191,7 +194,7 @@ typedef struct PlanOde {
   int64_t array, stride, trajectory, bytes;
   int64_t series; /* what the body gives of one, state by state */
   unsigned stages;
-  int64_t staged, staged_stride;
+  int64_t second, staged, staged_stride;
 } PlanOde;
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */

@@ -28,8 +28,8 @@ static void by_stages(const Plan *p, PlanOde *o) {
   o->rows = o->dim;
   o->stride = plan_round_up(o->dim * es, p->tune->align);
   o->array = o->bytes;
-  o->staged = o->array + (ODE_K + 2) * o->stride;
-  o->staged_stride = plan_round_up(o->dim * o->stages * es, p->tune->align);
+  o->staged = o->array + GAUSS_NUMBERS * o->stride;
+  o->staged_stride = plan_round_up((o->dim + o->second) * o->stages * es, p->tune->align);
   o->trajectory = o->staged + GAUSS_ARRAYS * o->staged_stride;
   o->bytes = o->trajectory + plan_round_up((o->times * o->dim + o->w) * es, p->tune->align);
 }
@@ -53,7 +53,10 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
     o.bytes += plan_round_up(type_count(ir_type(p->f, ir_arg(p->f, ode, k))) * tile * es, p->tune->align);
   }
   o.times = type_count(ir_type(p->f, ir_arg(p->f, ode, o.states)));
-  if (plan_by_stages(p->f, ode)) return by_stages(p, &o), o;
+  if (plan_by_stages(p->f, ode)) {
+    if (ir_ode_second(p->f, ode)) o.second = type_count(ir_type(p->f, ir_arg(p->f, ode, 0)));
+    return by_stages(p, &o), o;
+  }
   o.rows = (o.dim * o.lanes + o.w - 1) / o.w;
   o.stride = plan_round_up(o.rows * o.w * es, p->tune->align);
   o.array = o.bytes;

@@ -106,6 +106,12 @@ static bool series(const Sig *s, uint32_t n) {
   return true;
 }
 
+/* Behind the rates of q and p stands the second one of q. */
+static bool second_rate(const Sig *s) {
+  Type t;
+  return (body_out(s->sub, 2, &t) && type_eq(t, s->type[0])) || shape_bad(s, "has a second rate of another type than state 0");
+}
+
 /* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state; with `counts` it may
  * take the number of the step as well. */
 static bool rates(const Sig *s, uint32_t stacked, bool counts) {
@@ -116,7 +122,9 @@ static bool rates(const Sig *s, uint32_t stacked, bool counts) {
   if (s->sub->in.n != s->nargs + counted) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
   if (counted && !type_eq(s->sub->in.at[s->nargs].type, type_scalar(false)))
     return shape_bad(s, "has rates whose last input, the number of the step, is no shared scalar");
-  if (s->sub->out.n != n) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
+  const bool second = s->op == OP_ode && s->attr[0] == M_GAUSS16 && n == 2 && s->sub->out.n == 3;
+  if (s->sub->out.n != n + second) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
+  if (second && !second_rate(s)) return false;
   for (uint32_t k = 0; k < s->nargs; k++) {
     if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
     if (k < n && s->type[k].rank == IR_MAX_RANK) return shape_bad(s, "stacks to rank %d", IR_MAX_RANK + 1);
@@ -206,6 +214,8 @@ bool shape_root(const Sig *s, Type *out) {
   *out = t;
   return true;
 }
+
+bool ir_ode_second(const Fn *f, const Inst *i) { return ir_body(f, i)->out.n > ir_states(f, i); }
 
 uint32_t ir_ode_order(const Fn *f, const Inst *i) {
   const Fn *body = ir_body(f, i);
