@@ -95,9 +95,7 @@ static const AdaptiveGauss adaptive_gauss16 = {
 #define GAUSS_GROW 2.0
 #define GAUSS_TAKEN 0.75
 #define GAUSS_CUT 0.4
-#define GAUSS_REST \
-  (1.0 /           \
-   32) /* ulp: what an iteration is expected to be off by at its end. More would be the same in each step, and an energy drift by it */
+#define GAUSS_REST 1.0 /* ulp: what the stages at which rates are taken last are expected to be off by */
 #define GAUSS_LOOSE 32 /* ulp: what an iteration that makes no more progress may be off by */
 
 #endif

@@ -12,83 +12,22 @@
  * the same method with half the rows, whose turns converge as h^2. v goes beside p, with which it agrees to rounding.
  *
  * A step ends at each of the times. Control is in scalar doubles (Loop with w = 1); arrays of numbers are rows of one real. */
-#include "codegen/adaptive/adaptive_priv.h"
-
-#include <string.h>
-
-typedef struct Gauss {
-  Loop l;
-  unsigned w;     /* lanes: stages, again from 8 on */
-  int64_t q;      /* numbers of q where the rates are of second order; 0 */
-  V staged, poly; /* arrays of stages; 8 vectors of the polynomials at the stages ahead */
-} Gauss;
-
-/* Row k of vectors, for lane i the number at [i % 8] of column or row. */
-static V constants(Gauss *s, const double *v, size_t apart) {
-  V lane[64];
-  for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(s->l.e->real, v[i % GAUSS_STAGES * apart]);
-  return LLVMConstVector(lane, s->w);
-}
+#include "codegen/adaptive/gauss_priv.h"
 
 static V all(Gauss *s, V x) { return cg_splat(s->l.e, x, s->w); }
-static V behind(Gauss *s, V d) { return cg_iadd(s->l.e, d, cg_i64(s->l.e, s->l.o->dim)); } /* the row of a second rate */
-static V row(Gauss *s, int array, V d) {
-  CgEmit *e = s->l.e;
-  V at = cg_gep_bytes(e, s->staged, cg_i64(e, array * s->l.o->staged_stride));
-  return cg_gep(e, at, cg_imul(e, d, cg_i64(e, s->w)));
-}
-static V load_row(Gauss *s, int array, V d) { return cg_load(s->l.e, row(s, array, d), s->w); }
-static V number(Gauss *s, int array, V d) { return cg_load(s->l.e, cg_gep(s->l.e, row_at(&s->l, s->l.array, array), d), 1); }
-static void put_number(Gauss *s, int array, V d, V v) { cg_store(s->l.e, v, cg_gep(s->l.e, row_at(&s->l, s->l.array, array), d)); }
+static V number(Gauss *s, int array, V d) { return cg_load(s->l.e, gauss_number(s, array, d), 1); }
+static void put_number(Gauss *s, int array, V d, V v) { cg_store(s->l.e, v, gauss_number(s, array, d)); }
 
 /* A double, from a real. */
 static V doubled(Gauss *s, V x) { return s->l.e->f64 ? x : LLVMBuildFPExt(s->l.b, x, s->l.d.real, ""); }
 static V real(Gauss *s, V x) { return s->l.e->f64 ? x : LLVMBuildFPTrunc(s->l.b, x, s->l.e->real, ""); }
 
-/* sum over j of w[j] times number j of a row. */
-static V product(Gauss *s, const V *w, V numbers) {
-  CgEmit *e = s->l.e;
-  V sum = NULL;
-  for (int j = 0; j < GAUSS_STAGES; j++) {
-    V x = all(s, cg_load(e, cg_gep(e, numbers, cg_i64(e, j)), 1));
-    sum = sum ? cg_fma(e, w[j], x, sum) : LLVMBuildFMul(e->b, w[j], x, "");
-  }
-  return sum;
-}
-
-/* Over the stages, each once. */
-static V total(Gauss *s, const double *weight, V g) {
-  CgEmit *e = s->l.e;
-  double once[64] = {0};
-  memcpy(once, weight, GAUSS_STAGES * sizeof *once);
-  V lane[64];
-  for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(e->real, once[i]);
-  V x = LLVMBuildFMul(e->b, LLVMConstVector(lane, s->w), g, "");
-  return cg_sum_lanes(e, x, s->w);
-}
-
-typedef void (*NumberFn)(Gauss *s, V d, CgLoop *loop, void *ctx);
-static void some_numbers(Gauss *s, int64_t from, int64_t to, NumberFn body, unsigned sums, V *sum, void *ctx) {
-  CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  cg_loop_begin(s->l.e, loop, cg_i64(s->l.e, from), cg_i64(s->l.e, to), 1);
-  for (unsigned k = 0; k < sums; k++) cg_loop_phi(s->l.e, loop, sum[k]);
-  body(s, loop->iv, loop, ctx);
-  cg_loop_end(s->l.e, loop);
-  for (unsigned k = 0; k < sums; k++) sum[k] = loop->next[k];
-  base_free(loop);
-}
-
 static void numbers(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
-  some_numbers(s, 0, s->l.o->dim, body, sums, sum, ctx);
+  gauss_numbers(s, 0, s->l.o->dim, body, sums, sum, ctx);
 }
-
-/* Those that have stages. */
 static void staged(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
-  some_numbers(s, 0, s->q ? s->q : s->l.o->dim, body, sums, sum, ctx);
+  gauss_numbers(s, 0, gauss_staged(s), body, sums, sum, ctx);
 }
-
-/* The rates that the iteration is about: of the numbers that have stages. */
-static V iterated(Gauss *s, V d) { return row(s, GAUSS_G, s->q ? behind(s, d) : d); }
 
 /* ---- rates ------------------------------------------------------------------------------------------------------------- */
 
@@ -96,8 +35,8 @@ static void call(Gauss *s) {
   Loop *l = &s->l;
   CgEmit *e = l->e;
   V zero = cg_i64(e, 0), arg[4] = {l->a->ctx, l->tr, NULL, NULL};
-  arg[2] = row(s, GAUSS_Z, zero);
-  arg[3] = row(s, GAUSS_G, zero);
+  arg[2] = gauss_row(s, GAUSS_Z, zero);
+  arg[3] = gauss_row(s, GAUSS_G, zero);
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
 }
 
@@ -109,11 +48,11 @@ static void put_times(Gauss *s, V t) { /* doubles, of all lanes */
 static void spread_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
   V y = number(s, *(int *)ctx, d);
   (void)loop;
-  cg_store(s->l.e, all(s, y), row(s, GAUSS_Z, d));
+  cg_store(s->l.e, all(s, y), gauss_row(s, GAUSS_Z, d));
 }
 
 static void first_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V k = cg_load(s->l.e, row(s, GAUSS_G, d), 1);
+  V k = cg_load(s->l.e, gauss_row(s, GAUSS_G, d), 1);
   (void)loop;
   put_number(s, *(int *)ctx, d, k);
 }
@@ -142,7 +81,7 @@ static void ahead(Gauss *s) {
   p[1] = cg_fma(d, cg_splat(d, r, s->w), LLVMConstVector(lane, s->w), p[0]);
   for (int k = 1; k < GAUSS_STAGES - 1; k++) {
     V a = mul(l, mul(l, cg_real(d, 2 * k + 1, s->w), p[1]), p[k]), b = mul(l, cg_real(d, k, s->w), p[k - 1]);
-    p[k + 1] = over(l, sub(l, a, b), cg_real(d, k + 1, s->w));
+    p[k + 1] = mul(l, sub(l, a, b), cg_real(d, 1.0 / (k + 1), s->w));
   }
   for (int k = 0; k < GAUSS_STAGES; k++) {
     V x = l->e->f64 ? p[k] : LLVMBuildFPTrunc(l->b, p[k], cg_real_type(l->e, s->w), "");
@@ -154,33 +93,26 @@ static void guess_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   V p[GAUSS_STAGES];
   (void)loop, (void)ctx;
   for (int k = 0; k < GAUSS_STAGES; k++) p[k] = cg_load(s->l.e, cg_gep(s->l.e, s->poly, cg_i64(s->l.e, k * s->w)), s->w);
-  V g = product(s, p, row(s, GAUSS_COEF, d));
-  cg_store(s->l.e, g, iterated(s, d));
+  V g = gauss_product(s, p, gauss_row(s, GAUSS_COEF, d));
+  cg_store(s->l.e, g, gauss_iterated(s, d));
 }
 
 /* The stages that follow from the rates at stages. */
 static V stages(Gauss *s, V d, V step) {
   const double(*by)[GAUSS_STAGES] = s->q ? adaptive_gauss16.aa : adaptive_gauss16.a;
   V a[GAUSS_STAGES], y = all(s, number(s, ODE_Y, d));
-  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = constants(s, &by[0][j], GAUSS_STAGES);
-  V sum = product(s, a, iterated(s, d));
+  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = gauss_constants(s, &by[0][j], GAUSS_STAGES);
+  V sum = gauss_product(s, a, gauss_iterated(s, d));
   if (s->q) {
-    V v = all(s, number(s, GAUSS_V, d)), c = constants(s, adaptive_gauss16.c, 1);
+    V v = all(s, number(s, GAUSS_V, d)), c = gauss_constants(s, adaptive_gauss16.c, 1);
     sum = cg_fma(s->l.e, step, sum, LLVMBuildFMul(s->l.b, c, v, ""));
   }
   return cg_fma(s->l.e, step, sum, y);
 }
 
-/* With the inverse of |y| + |h rate|, which the iteration moves against. */
 static void stage_of_guess(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  Loop *l = &s->l;
-  V step = ctx, z = stages(s, d, step), y = size(l, doubled(s, number(s, ODE_Y, d)));
-  V rate = s->q ? number(s, GAUSS_V, d) : cg_load(l->e, row(s, GAUSS_COEF, d), 1);
-  V path = size(l, mul(l, get(l, STEP), doubled(s, rate))), whole = add(l, y, path);
   (void)loop;
-  cg_store(l->e, z, row(s, GAUSS_Z, d));
-  whole = larger(l, whole, num(l, l->e->f64 ? DBL_MIN : (double)FLT_MIN));
-  put_number(s, ODE_WORK, d, real(s, over(l, num(l, 1), whole)));
+  cg_store(s->l.e, stages(s, d, ctx), gauss_row(s, GAUSS_Z, d));
 }
 
 enum { MOVED, LOST };
@@ -194,14 +126,18 @@ static V of_vector(Gauss *s, const char *name, V x) {
 /* How far the stages move. */
 static void turn_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   Loop *l = &s->l;
-  V z = load_row(s, GAUSS_Z, d), next = stages(s, d, ctx), move = size(l, sub(l, next, z));
+  V z = cg_load(l->e, gauss_row(s, GAUSS_Z, d), s->w), next = stages(s, d, ctx), move = size(l, sub(l, next, z));
   move = mul(l, move, all(s, number(s, ODE_WORK, d)));
-  cg_store(l->e, next, row(s, GAUSS_Z, d));
+  cg_store(l->e, next, gauss_row(s, GAUSS_Z, d));
   cg_loop_next(loop, MOVED, larger(l, loop->phi[MOVED], move));
-  cg_loop_next(loop, LOST, add(l, loop->phi[LOST], sub(l, next, next)));
+  cg_loop_next(loop, LOST, cg_fma(l->e, move, cg_real(l->e, 0, s->w), loop->phi[LOST])); /* NaN, once a move is not finite */
 }
 
-/* Iterates; gives whether that failed. */
+static V since(Gauss *s, const CgLoop *turn, int number) {
+  return LLVMBuildICmp(s->l.b, LLVMIntSGE, turn->iv, cg_i64(s->l.e, number), "");
+}
+
+/* Iterates, until the rates are those at the stages or stages that are next to them; gives whether that failed. */
 static V iterate(Gauss *s) {
   Loop *l = &s->l;
   CgEmit *e = l->e;
@@ -212,116 +148,29 @@ static V iterate(Gauss *s) {
   put_times(s, cg_fma(&l->d, c, LLVMConstVector(lane, s->w), cg_splat(e, get(l, T), s->w)));
   staged(s, guess_row, 0, NULL, NULL);
   staged(s, stage_of_guess, 0, NULL, step);
-  put(l, BEFORE, num(l, HUGE_VAL)), put(l, ENDS, num(l, 0));
+  gen_gauss_inverse(s);
+  put(l, BEFORE, num(l, HUGE_VAL));
   CgLoop *turn = base_realloc(NULL, sizeof *turn);
-  cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   call(s);
+  cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   V sum[2] = {cg_real(e, 0, s->w), cg_real(e, 0, s->w)};
   staged(s, turn_row, 2, sum, step);
   V moved = doubled(s, of_vector(s, "llvm.vector.reduce.fmax", sum[MOVED]));
   moved = add(l, moved, doubled(s, cg_sum_lanes(e, sum[LOST], s->w)));
-  V before = get(l, BEFORE), late = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, 3), "");
-  V slow = both(l, late, at_most(l, by(l, before, 0.5), moved)), small = at_most(l, moved, num(l, loose));
-  V lost = not_(l, less(l, moved, num(l, HUGE_VAL))),
-    impatient = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, GAUSS_PATIENCE), "");
-  V large = not_(l, small), stuck = both(l, both(l, slow, impatient), large), done = flag(l, ENDS);
-  done = either(l, done, both(l, slow, small));
-  done = either(l, done, either(l, lost, stuck));
-  V next = mul(l, moved, over(l, moved, before)), second = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, 2), "");
-  V nearly = both(l, second, both(l, at_most(l, next, num(l, GAUSS_REST * unit)), less(l, moved, before)));
-  put_flag(l, ENDS, either(l, nearly, at_most(l, moved, num(l, unit))));
+  V before = get(l, BEFORE), small = at_most(l, moved, num(l, loose)), slow = at_most(l, by(l, before, 0.5), moved);
+  slow = both(l, slow, since(s, turn, 3));
+  V stuck = both(l, slow, both(l, not_(l, small), since(s, turn, GAUSS_PATIENCE))),
+    lost = not_(l, less(l, moved, num(l, HUGE_VAL)));
+  V halts = either(l, both(l, slow, small), either(l, lost, stuck)), next = mul(l, moved, over(l, moved, before));
+  V nearly = both(l, at_most(l, next, num(l, GAUSS_REST * unit)), both(l, less(l, moved, before), since(s, turn, 2)));
   put(l, BEFORE, moved);
-  turn->stop = done;
+  If goes_on = if_begin(l, not_(l, halts));
+  call(s);
+  if_end(l, goes_on);
+  turn->stop = either(l, halts, either(l, nearly, at_most(l, moved, num(l, unit))));
   cg_loop_end(e, turn);
   base_free(turn);
-  return not_(l, small); /* at the last turn */
-}
-
-enum { PART, BROKEN };
-
-/* What the step adds to a number whose rate is g: h b g and what that sum rounds off is added to `low`. */
-static V along(Gauss *s, const double *b, const double *b_low, V g, V *low) {
-  *low = add(&s->l, *low, total(s, b_low, g));
-  return total(s, b, g);
-}
-
-/* x + y, and to *low what that rounds off: Knuth's sum. */
-static V exactly(Gauss *s, V x, V y, V *low) {
-  Loop *l = &s->l;
-  V z = add(l, x, y), moved = sub(l, z, x);
-  *low = add(l, sub(l, x, sub(l, z, moved)), sub(l, y, moved));
-  return z;
-}
-
-/* h x + y + low, where y alone may be large: the sum, and to *low what that rounds off. */
-static V moved(Gauss *s, V h, V x, V y, V *low) {
-  Loop *l = &s->l;
-  V by_h = mul(l, h, x), lost = cg_fma(l->e, h, x, LLVMBuildFNeg(l->b, by_h, "")), rest;
-  V z = exactly(s, y, by_h, &rest);
-  rest = add(l, rest, add(l, lost, *low));
-  return exactly(s, z, rest, low);
-}
-
-/* The last coefficient of the polynomial of a rate against the number; whether that is finite at the end of the step. */
-static void judge(Gauss *s, V last, V y, V z, CgLoop *loop) {
-  Loop *l = &s->l;
-  V whole = add(l, size(l, doubled(s, y)), size(l, doubled(s, sub(l, z, y))));
-  whole = add(l, num(l, l->a->atol / l->a->rtol), whole);
-  whole = larger(l, whole, num(l, DBL_MIN));
-  V part = over(l, size(l, mul(l, get(l, STEP), doubled(s, last))), whole), most = loop->phi[PART];
-  V keeps = at_most(l, part, most);
-  cg_loop_next(loop, PART, pick(l, keeps, most, part));
-  cg_loop_next(loop, BROKEN, add(l, loop->phi[BROKEN], doubled(s, sub(l, z, z))));
-}
-
-/* The state at the end of the step. */
-static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  Loop *l = &s->l;
-  V h = ctx, g = load_row(s, GAUSS_G, d), y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d), part = cg_real(l->e, 0, 1);
-  V sum = along(s, adaptive_gauss16.b, adaptive_gauss16.b_low, g, &part);
-  low = cg_fma(l->e, h, part, low);
-  V z = moved(s, h, sum, y, &low);
-  put_number(s, ODE_Z, d, z), put_number(s, ODE_NEXT_LOW, d, low);
-  judge(s, total(s, adaptive_gauss16.legendre[GAUSS_STAGES - 1], g), y, z, loop);
-}
-
-/* The same of q, and v with it. */
-static void end_second(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  Loop *l = &s->l;
-  V h = ctx, g = cg_load(l->e, row(s, GAUSS_G, behind(s, d)), s->w), v = number(s, GAUSS_V, d), v_low = number(s, GAUSS_V_LOW, d);
-  V y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d), part = cg_real(l->e, 0, 1), more = part;
-  V path = along(s, adaptive_gauss16.bx, adaptive_gauss16.bx_low, g, &more);
-  low = cg_fma(l->e, h, cg_fma(l->e, h, more, v_low), low); /* before what is larger, in which the low part of bx would be lost */
-  low = cg_fma(l->e, h, mul(l, h, path), low);
-  V z = moved(s, h, v, y, &low);
-  put_number(s, ODE_Z, d, z), put_number(s, ODE_NEXT_LOW, d, low);
-  V sum = along(s, adaptive_gauss16.b, adaptive_gauss16.b_low, g, &part);
-  v_low = cg_fma(l->e, h, part, v_low);
-  V next = moved(s, h, sum, v, &v_low);
-  put_number(s, GAUSS_NEXT_V, d, next), put_number(s, GAUSS_NEXT_V_LOW, d, v_low);
-  judge(s, mul(l, h, total(s, adaptive_gauss16.last, g)), y, z, loop);
-}
-
-static void coefficients(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V column[GAUSS_STAGES];
-  (void)loop, (void)ctx;
-  for (int i = 0; i < GAUSS_STAGES; i++) column[i] = constants(s, &adaptive_gauss16.legendre[0][i], GAUSS_STAGES);
-  cg_store(s->l.e, product(s, column, iterated(s, d)), row(s, GAUSS_COEF, d));
-}
-
-typedef struct Moves {
-  int to, from;
-} Moves;
-static void move_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  const Moves *m = ctx;
-  (void)loop;
-  for (int k = 0; k < 2; k++) put_number(s, m[k].to, d, number(s, m[k].from, d));
-}
-
-static void accept(Gauss *s) {
-  staged(s, coefficients, 0, NULL, NULL);
-  numbers(s, move_number, 0, NULL, (Moves[]){{ODE_Y, ODE_Z}, {ODE_LOW, ODE_NEXT_LOW}});
-  if (s->q) some_numbers(s, 0, s->q, move_number, 0, NULL, (Moves[]){{GAUSS_V, GAUSS_NEXT_V}, {GAUSS_V_LOW, GAUSS_NEXT_V_LOW}});
+  return not_(l, either(l, small, nearly)); /* at the last turn */
 }
 
 static V next_of(Gauss *s) { return LLVMBuildFPToSI(s->l.b, get(&s->l, NEXT), s->l.e->i64, ""); }
@@ -374,7 +223,7 @@ static V control(Gauss *s, V bad, V part, V last) {
   Loop *l = &s->l;
   V step = get(l, STEP), h = get(l, H), change = over(l, num(l, GAUSS_SAFE * sqrt(l->a->rtol)), part);
   bad = either(l, bad, not_(l, is_finite(l, part)));
-  change = lesser(l, power(l, change, 1.0 / GAUSS_STAGES), num(l, GAUSS_GROW));
+  change = lesser(l, root(l, root(l, root(l, change))), num(l, GAUSS_GROW));
   V good = not_(l, bad), accepted = both(l, good, at_most(l, num(l, GAUSS_TAKEN), change)), next = mul(l, change, step);
   V length = size(l, next), longer = less(l, length, size(l, h));
   longer = both(l, both(l, accepted, last), longer);
@@ -391,13 +240,9 @@ static void step(Gauss *s) {
   V last = prepare(s);
   If runs = if_begin(l, flag(l, RUN));
   ahead(s);
-  V bad = iterate(s), sum[2] = {num(l, 0), num(l, 0)};
-  V h = real(s, get(l, STEP));
-  if (s->q) some_numbers(s, 0, s->q, end_second, 2, sum, h);
-  some_numbers(s, s->q, l->o->dim, end_row, 2, sum, h);
-  V accepted = control(s, bad, add(l, sum[PART], sum[BROKEN]), last);
+  V bad = iterate(s), accepted = control(s, bad, gen_gauss_end(s), last);
   If good = if_begin(l, accepted);
-  accept(s);
+  gen_gauss_accept(s);
   V t = get(l, T), by_h = add(l, get(l, STEP), get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   V next = next_of(s), end = time_of(s, next);
   put(l, HOLD, get(l, STEP));
@@ -432,10 +277,11 @@ static void begin(Gauss *s) {
 
 /* After rates of one state. */
 static void coef_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V k = cg_load(s->l.e, iterated(s, d), 1), none = cg_real(s->l.e, 0, s->w);
+  V k = cg_load(s->l.e, gauss_iterated(s, d), 1), none = cg_real(s->l.e, 0, s->w);
   (void)loop, (void)ctx;
+  put_number(s, GAUSS_MEAN, d, k);
   if (s->q) put_number(s, GAUSS_V, d, number(s, ODE_K, d)), put_number(s, GAUSS_V_LOW, d, cg_real(s->l.e, 0, 1));
-  cg_store(s->l.e, LLVMBuildInsertElement(s->l.b, none, k, cg_i32(s->l.e, 0), ""), row(s, GAUSS_COEF, d));
+  cg_store(s->l.e, LLVMBuildInsertElement(s->l.b, none, k, cg_i32(s->l.e, 0), ""), gauss_row(s, GAUSS_COEF, d));
 }
 
 /* NaN at every time, if it failed. */

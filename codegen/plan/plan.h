@@ -184,7 +184,15 @@ enum {
  * those of the first `second` numbers, q, stand behind all rates, and four arrays have the first rate of q and what that rounds off, now
  * and at the end of a step. */
 enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
-enum { GAUSS_V = ODE_K + 2, GAUSS_V_LOW, GAUSS_NEXT_V, GAUSS_NEXT_V_LOW, GAUSS_NUMBERS };
+enum {
+  GAUSS_V = ODE_K + 2,
+  GAUSS_V_LOW,
+  GAUSS_NEXT_V,
+  GAUSS_NEXT_V_LOW,
+  GAUSS_MEAN /* rate of the last step */,
+  GAUSS_SUM,
+  GAUSS_NUMBERS = GAUSS_SUM + 5
+};
 typedef struct PlanOde {
   uint32_t states, order; /* order: of series, or 0 */
   int arrays;
@@ -200,6 +208,7 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
 PlanForm plan_stage_form(const Plan *p);           /* of its rates */
 Fn *plan_stage_body(const Fn *f, const Inst *ode);
+const CgTuning *plan_stage_tuning(const Plan *p, const Fn *body);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

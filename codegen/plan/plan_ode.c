@@ -20,6 +20,25 @@ Fn *plan_stage_body(const Fn *f, const Inst *ode) {
   return own;
 }
 
+/* Without loops and large products. */
+static bool is_straight(const Plan *p, const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++) {
+    const Inst *i = &f->inst.at[v];
+    if (i->sub || ir_has(i->op, OPF_IMPURE)) return false;
+    for (uint32_t k = 0; i->op == OP_dot && k < 2; k++)
+      if (type_count(ir_type(f, ir_arg(f, i, k))) > p->target->tune->unroll) return false;
+  }
+  return true;
+}
+
+/* Of rates whose lanes are stages: where they are straight code (passes/loops/straight.c), numbers are in registers. */
+const CgTuning *plan_stage_tuning(const Plan *p, const Fn *f) {
+  CgTuning *t = ARENA_NEW(p->mem, CgTuning);
+  *t = *p->target->tune;
+  if (is_straight(p, f)) t->tiny = t->stage_tiny;
+  return t;
+}
+
 /* Behind the operands. */
 static void by_stages(const Plan *p, PlanOde *o) {
   const int64_t es = p->form.es;

@@ -61,7 +61,7 @@ static bool take_method(Elab *E, Section *s, Actual *otherwise) {
   builtin_value(E, ir_method[M_YOSHIDA4].name, &otherwise->v);
   if (!s->p.method) s->p.method = otherwise;
   if (!traj_check(E, &s->p, true)) return false;
-  if (!ir_method[s->p.m].adaptive) return true;
+  if (!s->p.adaptive) return true;
   elab_help(
       elab_error(E, CODE_method, s->p.method->at, "`section` needs a method of fixed steps, found `%s`", ir_method[s->p.m].name),
       "a crossing is located by one step of the same method: yoshida4, gauss4, rk4, ...");

@@ -21,6 +21,7 @@ typedef struct Plan {
   uint32_t n;
   const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
   Method m;
+  bool adaptive; /* by rtol; gauss16 has steps of a fixed length, too */
   double rtol, atol;
   int64_t max_steps;
   int64_t nsteps;         /* of a fixed length; draws in the rates are counted by them */

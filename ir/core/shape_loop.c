@@ -88,7 +88,7 @@ bool shape_scan(const Sig *s, Type *out) {
 
 static bool method_attr(const Sig *s, bool adaptive) {
   if (s->attr[0] < 0 || s->attr[0] >= M_count) return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
-  if (ir_method[s->attr[0]].adaptive == adaptive) return true;
+  if (adaptive ? ir_method[s->attr[0]].adaptive : ir_fixed_steps((Method)s->attr[0])) return true;
   return shape_bad(s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
                    ir_method[s->attr[0]].name);
 }
@@ -208,8 +208,9 @@ bool shape_root(const Sig *s, Type *out) {
   for (uint32_t k = 0; k < s->nargs; k++)
     if (!body_in(s, k, s->type[k], "operand")) return false;
   Type t = s->type[0], square = type_with_axis(t, 0, t.dim[0]);
-  if (s->sub->out.n != 2 || !body_out(s->sub, 0, &r) || !body_out(s->sub, 1, &jacobian) || !type_same_dims(r, t) ||
-      !type_same_dims(jacobian, square))
+  const bool alone = s->sub->out.n == 1; /* k + r contracts */
+  if ((s->sub->out.n != 2 && !alone) || !body_out(s->sub, 0, &r) || !type_same_dims(r, t) ||
+      (!alone && (!body_out(s->sub, 1, &jacobian) || !type_same_dims(jacobian, square))))
     return shape_bad(s, "of size %u needs a body that returns as many numbers and a square matrix", t.dim[0]);
   *out = t;
   return true;

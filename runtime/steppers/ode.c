@@ -133,12 +133,17 @@ static bool ode_gauss_prepare(Lane *lane, int64_t n, int32_t max_steps) {
 /* After a turn in which the stages moved by q->moved, relative to their size: whether the lane goes on. */
 static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
   if (q->rests) return false;
+  if (q->ends) {
+    q->rests = true;
+    return false;
+  }
   const bool slow = ++q->turns >= 3 && q->moved >= 0.5 * q->err_old, small = q->moved <= fmax(GAUSS_LOOSE * unit, 0.01 * rtol);
   const bool lost = !(q->moved < HUGE_VAL), stuck = slow && !small && q->turns >= GAUSS_PATIENCE;
   q->bad = !small;
-  q->rests = lost || stuck || q->ends || (slow && small) || q->turns == GAUSS_TURNS;
+  q->rests = lost || stuck || (slow && small) || q->turns == GAUSS_TURNS;
   const double next = q->moved * (q->moved / q->err_old);
   q->ends = q->moved <= unit || (q->turns >= 2 && q->moved < q->err_old && next <= GAUSS_REST * unit);
+  q->bad &= !q->ends;
   q->err_old = q->moved;
   return !q->rests;
 }

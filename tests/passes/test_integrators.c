@@ -229,7 +229,7 @@ static void test_joined(void) {
 }
 
 static void test_reversible(void) {
-  static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6};
+  static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6, M_GAUSS16};
   for (size_t k = 0; k < sizeof m / sizeof *m; k++) {
     Tensor there[2], back[2];
     run(m[k], PENDULUM, 0.8, 0.4, 0.1, 50, 50, there);
