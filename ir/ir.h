@@ -163,6 +163,7 @@ static inline uint32_t ir_ode_result(uint32_t n, OdeResult what, uint32_t k) {
               : what == ODE_COUNT ? 2 + n
                                   : 3 + n + k);
 }
+bool ir_ode_second(const Fn *f, const Inst *i); /* its body has a third output, the second rate of its first state */
 typedef struct DotShape {
   bool lanes;
   int rank[3], label[3][IR_MAX_RANK];
@@ -253,8 +254,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   Reverse mode may compute x from the results instead of keeping it (passes/derive/undo.c).
  *
  * root (k, inv...) @body: the vector k, found by whatever means, as a solution of r(k, inv) = 0. body takes (k, inv...)
- *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
- *   (passes/derive/linalg.c); k itself is constant.
+ *   and returns r, of the dims of k, and the matrix dr/dk; or r alone, where k + r contracts. Its derivative is that of the solution, by inv alone
+ *   (passes/derive/root.c); k itself is constant.
  *
  * lu (A): U, and under its diagonal the multipliers of L, whose own diagonal is 1; then a row that says which row changed
  *   places with row k when column k was eliminated: the first of those with the largest element. eigh (A): the eigenvectors in
@@ -290,7 +291,8 @@ typedef struct MethodInfo {
   int order;
   bool adaptive, symplectic, separable;
 } MethodInfo;
-extern const MethodInfo ir_method[M_count]; /* ir/core/method.c */
+extern const MethodInfo ir_method[M_count];                                                      /* ir/core/method.c */
+static inline bool ir_fixed_steps(Method m) { return !ir_method[m].adaptive || m == M_GAUSS16; } /* takes steps of a given length */
 
 typedef enum Cause {
   CAUSE_NOT_CONVERGED, /* the iteration of the implicit method `about` in a step of length x */

@@ -63,6 +63,14 @@ static Fn *derive_cheaper(PassRun *run, const Fn *f, MemoryChoice *c, Diag *diag
   return again;
 }
 
+/* Rates of gauss16 as its stages want them. Takes g. */
+static Fn *by_stages(PassRun *run, Fn *g) {
+  Fn *second = pass_second(run, g), *out = pass_straight(run, second);
+  ir_fn_destroy(g);
+  ir_fn_destroy(second);
+  return out;
+}
+
 Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   double start = pass_now();
   Fn *joined = pass_join(run, f);
@@ -76,7 +84,8 @@ Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chose
   if (chosen) *chosen = c;
   Fn *with_series = g && pass_holds(g, 0, OP_ode) ? pass_jets(run, g, diag) : g;
   if (with_series != g) ir_fn_destroy(g);
-  return pass_done(run, "derive", start, with_series);
+  return pass_done(run, "derive", start,
+                   with_series && pass_holds(with_series, 0, OP_ode) ? by_stages(run, with_series) : with_series);
 }
 
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }

@@ -31,6 +31,7 @@ typedef enum {
   BEFORE,
   TAKEN,
   LENGTH,
+  ENDS,
   SLOTS
 } Slot;
 
@@ -168,7 +169,7 @@ void gen_taylor(Loop *l);
 typedef void (*RowFn)(Loop *l, V at, CgLoop *loop, void *ctx); /* at: the row of array 0 */
 void gen_lane_rows(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx);
 void gen_lane_watched(Loop *l, RowFn body, unsigned sums, V *sum, void *ctx); /* rows with what decides the step */
-V gen_lane_if_watched(Loop *l, V row, V x);             /* of such a row, doubles: 0 for elements behind these */
+V gen_lane_if_watched(Loop *l, V row, V x);                    /* of such a row, doubles: 0 for elements behind these */
 V gen_lane_combination(Loop *l, V at, const double *w, int n); /* sum of w_k K_k; NULL if all are 0 */
 void gen_stage_rates(Loop *l, double c, int z, int to);        /* K_to at t + c h and the state in array z */
 void gen_stage(Loop *l, int i, int out);                       /* the state of stage i to an array, and its rates */

@@ -5,69 +5,28 @@
  *   turns: g = rates(z); z = y + h A g; until z rests
  *   y += h b g (compensated), coef = the polynomial of g, the next h from its last coefficient
  *
+ * Rates of second order (PlanOde.second): q' = v, p' = f(q), v' = g(q). Stages of q alone, z = q + c h v + h^2 AA g, and
+ *
+ *   q += h v + h^2 bx g,  v += h b g,  p += h b f
+ *
+ * the same method with half the rows, whose turns converge as h^2. v goes beside p, with which it agrees to rounding.
+ *
  * A step ends at each of the times. Control is in scalar doubles (Loop with w = 1); arrays of numbers are rows of one real. */
-#include "codegen/adaptive/adaptive_priv.h"
-
-#include <string.h>
-
-typedef struct Gauss {
-  Loop l;
-  unsigned w;     /* lanes: stages, again from 8 on */
-  V staged, poly; /* arrays of stages; 8 vectors of the polynomials at the stages ahead */
-} Gauss;
-
-/* Row k of vectors, for lane i the number at [i % 8] of column or row. */
-static V constants(Gauss *s, const double *v, size_t apart) {
-  V lane[64];
-  for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(s->l.e->real, v[i % GAUSS_STAGES * apart]);
-  return LLVMConstVector(lane, s->w);
-}
+#include "codegen/adaptive/gauss_priv.h"
 
 static V all(Gauss *s, V x) { return cg_splat(s->l.e, x, s->w); }
-static V row(Gauss *s, int array, V d) {
-  CgEmit *e = s->l.e;
-  V at = cg_gep_bytes(e, s->staged, cg_i64(e, array * s->l.o->staged_stride));
-  return cg_gep(e, at, cg_imul(e, d, cg_i64(e, s->w)));
-}
-static V load_row(Gauss *s, int array, V d) { return cg_load(s->l.e, row(s, array, d), s->w); }
-static V number(Gauss *s, int array, V d) { return cg_load(s->l.e, cg_gep(s->l.e, row_at(&s->l, s->l.array, array), d), 1); }
-static void put_number(Gauss *s, int array, V d, V v) { cg_store(s->l.e, v, cg_gep(s->l.e, row_at(&s->l, s->l.array, array), d)); }
+static V number(Gauss *s, int array, V d) { return cg_load(s->l.e, gauss_number(s, array, d), 1); }
+static void put_number(Gauss *s, int array, V d, V v) { cg_store(s->l.e, v, gauss_number(s, array, d)); }
 
 /* A double, from a real. */
 static V doubled(Gauss *s, V x) { return s->l.e->f64 ? x : LLVMBuildFPExt(s->l.b, x, s->l.d.real, ""); }
 static V real(Gauss *s, V x) { return s->l.e->f64 ? x : LLVMBuildFPTrunc(s->l.b, x, s->l.e->real, ""); }
 
-/* sum over j of w[j] times number j of a row. */
-static V product(Gauss *s, const V *w, V numbers) {
-  CgEmit *e = s->l.e;
-  V sum = NULL;
-  for (int j = 0; j < GAUSS_STAGES; j++) {
-    V x = all(s, cg_load(e, cg_gep(e, numbers, cg_i64(e, j)), 1));
-    sum = sum ? cg_fma(e, w[j], x, sum) : LLVMBuildFMul(e->b, w[j], x, "");
-  }
-  return sum;
-}
-
-/* Over the stages, each once. */
-static V total(Gauss *s, const double *weight, V g) {
-  CgEmit *e = s->l.e;
-  double once[64] = {0};
-  memcpy(once, weight, GAUSS_STAGES * sizeof *once);
-  V lane[64];
-  for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(e->real, once[i]);
-  V x = LLVMBuildFMul(e->b, LLVMConstVector(lane, s->w), g, "");
-  return cg_sum_lanes(e, x, s->w);
-}
-
-typedef void (*NumberFn)(Gauss *s, V d, CgLoop *loop, void *ctx);
 static void numbers(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
-  CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  cg_loop_begin(s->l.e, loop, cg_i64(s->l.e, 0), cg_i64(s->l.e, s->l.o->dim), 1);
-  for (unsigned k = 0; k < sums; k++) cg_loop_phi(s->l.e, loop, sum[k]);
-  body(s, loop->iv, loop, ctx);
-  cg_loop_end(s->l.e, loop);
-  for (unsigned k = 0; k < sums; k++) sum[k] = loop->next[k];
-  base_free(loop);
+  gauss_numbers(s, 0, s->l.o->dim, body, sums, sum, ctx);
+}
+static void staged(Gauss *s, NumberFn body, unsigned sums, V *sum, void *ctx) {
+  gauss_numbers(s, 0, gauss_staged(s), body, sums, sum, ctx);
 }
 
 /* ---- rates ------------------------------------------------------------------------------------------------------------- */
@@ -76,8 +35,8 @@ static void call(Gauss *s) {
   Loop *l = &s->l;
   CgEmit *e = l->e;
   V zero = cg_i64(e, 0), arg[4] = {l->a->ctx, l->tr, NULL, NULL};
-  arg[2] = row(s, GAUSS_Z, zero);
-  arg[3] = row(s, GAUSS_G, zero);
+  arg[2] = gauss_row(s, GAUSS_Z, zero);
+  arg[3] = gauss_row(s, GAUSS_G, zero);
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
 }
 
@@ -89,11 +48,11 @@ static void put_times(Gauss *s, V t) { /* doubles, of all lanes */
 static void spread_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
   V y = number(s, *(int *)ctx, d);
   (void)loop;
-  cg_store(s->l.e, all(s, y), row(s, GAUSS_Z, d));
+  cg_store(s->l.e, all(s, y), gauss_row(s, GAUSS_Z, d));
 }
 
 static void first_number(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V k = cg_load(s->l.e, row(s, GAUSS_G, d), 1);
+  V k = cg_load(s->l.e, gauss_row(s, GAUSS_G, d), 1);
   (void)loop;
   put_number(s, *(int *)ctx, d, k);
 }
@@ -122,7 +81,7 @@ static void ahead(Gauss *s) {
   p[1] = cg_fma(d, cg_splat(d, r, s->w), LLVMConstVector(lane, s->w), p[0]);
   for (int k = 1; k < GAUSS_STAGES - 1; k++) {
     V a = mul(l, mul(l, cg_real(d, 2 * k + 1, s->w), p[1]), p[k]), b = mul(l, cg_real(d, k, s->w), p[k - 1]);
-    p[k + 1] = over(l, sub(l, a, b), cg_real(d, k + 1, s->w));
+    p[k + 1] = mul(l, sub(l, a, b), cg_real(d, 1.0 / (k + 1), s->w));
   }
   for (int k = 0; k < GAUSS_STAGES; k++) {
     V x = l->e->f64 ? p[k] : LLVMBuildFPTrunc(l->b, p[k], cg_real_type(l->e, s->w), "");
@@ -134,27 +93,26 @@ static void guess_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   V p[GAUSS_STAGES];
   (void)loop, (void)ctx;
   for (int k = 0; k < GAUSS_STAGES; k++) p[k] = cg_load(s->l.e, cg_gep(s->l.e, s->poly, cg_i64(s->l.e, k * s->w)), s->w);
-  V g = product(s, p, row(s, GAUSS_COEF, d));
-  cg_store(s->l.e, g, row(s, GAUSS_G, d));
+  V g = gauss_product(s, p, gauss_row(s, GAUSS_COEF, d));
+  cg_store(s->l.e, g, gauss_iterated(s, d));
 }
 
 /* The stages that follow from the rates at stages. */
 static V stages(Gauss *s, V d, V step) {
+  const double(*by)[GAUSS_STAGES] = s->q ? adaptive_gauss16.aa : adaptive_gauss16.a;
   V a[GAUSS_STAGES], y = all(s, number(s, ODE_Y, d));
-  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = constants(s, &adaptive_gauss16.a[0][j], GAUSS_STAGES);
-  V sum = product(s, a, row(s, GAUSS_G, d));
+  for (int j = 0; j < GAUSS_STAGES; j++) a[j] = gauss_constants(s, &by[0][j], GAUSS_STAGES);
+  V sum = gauss_product(s, a, gauss_iterated(s, d));
+  if (s->q) {
+    V v = all(s, number(s, GAUSS_V, d)), c = gauss_constants(s, adaptive_gauss16.c, 1);
+    sum = cg_fma(s->l.e, step, sum, LLVMBuildFMul(s->l.b, c, v, ""));
+  }
   return cg_fma(s->l.e, step, sum, y);
 }
 
-/* With the inverse of |y| + |h coef_0|, which the iteration moves against. */
 static void stage_of_guess(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  Loop *l = &s->l;
-  V step = ctx, z = stages(s, d, step), y = size(l, doubled(s, number(s, ODE_Y, d)));
-  V path = size(l, mul(l, get(l, STEP), doubled(s, cg_load(l->e, row(s, GAUSS_COEF, d), 1)))), whole = add(l, y, path);
   (void)loop;
-  cg_store(l->e, z, row(s, GAUSS_Z, d));
-  whole = larger(l, whole, num(l, l->e->f64 ? DBL_MIN : (double)FLT_MIN));
-  put_number(s, ODE_WORK, d, real(s, over(l, num(l, 1), whole)));
+  cg_store(s->l.e, stages(s, d, ctx), gauss_row(s, GAUSS_Z, d));
 }
 
 enum { MOVED, LOST };
@@ -168,14 +126,18 @@ static V of_vector(Gauss *s, const char *name, V x) {
 /* How far the stages move. */
 static void turn_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   Loop *l = &s->l;
-  V z = load_row(s, GAUSS_Z, d), next = stages(s, d, ctx), move = size(l, sub(l, next, z));
+  V z = cg_load(l->e, gauss_row(s, GAUSS_Z, d), s->w), next = stages(s, d, ctx), move = size(l, sub(l, next, z));
   move = mul(l, move, all(s, number(s, ODE_WORK, d)));
-  cg_store(l->e, next, row(s, GAUSS_Z, d));
+  cg_store(l->e, next, gauss_row(s, GAUSS_Z, d));
   cg_loop_next(loop, MOVED, larger(l, loop->phi[MOVED], move));
-  cg_loop_next(loop, LOST, add(l, loop->phi[LOST], sub(l, next, next)));
+  cg_loop_next(loop, LOST, cg_fma(l->e, move, cg_real(l->e, 0, s->w), loop->phi[LOST])); /* NaN, once a move is not finite */
 }
 
-/* Iterates; gives whether that failed. */
+static V since(Gauss *s, const CgLoop *turn, int number) {
+  return LLVMBuildICmp(s->l.b, LLVMIntSGE, turn->iv, cg_i64(s->l.e, number), "");
+}
+
+/* Iterates, until the rates are those at the stages or stages that are next to them; gives whether that failed. */
 static V iterate(Gauss *s) {
   Loop *l = &s->l;
   CgEmit *e = l->e;
@@ -184,60 +146,31 @@ static V iterate(Gauss *s) {
   for (unsigned i = 0; i < s->w; i++) lane[i] = LLVMConstReal(l->d.real, adaptive_gauss16.c[i % GAUSS_STAGES]);
   c = cg_splat(e, get(l, STEP), s->w);
   put_times(s, cg_fma(&l->d, c, LLVMConstVector(lane, s->w), cg_splat(e, get(l, T), s->w)));
-  numbers(s, guess_row, 0, NULL, NULL);
-  numbers(s, stage_of_guess, 0, NULL, step);
+  staged(s, guess_row, 0, NULL, NULL);
+  staged(s, stage_of_guess, 0, NULL, step);
+  gen_gauss_inverse(s);
   put(l, BEFORE, num(l, HUGE_VAL));
   CgLoop *turn = base_realloc(NULL, sizeof *turn);
-  cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   call(s);
+  cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   V sum[2] = {cg_real(e, 0, s->w), cg_real(e, 0, s->w)};
-  numbers(s, turn_row, 2, sum, step);
+  staged(s, turn_row, 2, sum, step);
   V moved = doubled(s, of_vector(s, "llvm.vector.reduce.fmax", sum[MOVED]));
   moved = add(l, moved, doubled(s, cg_sum_lanes(e, sum[LOST], s->w)));
-  V before = get(l, BEFORE), late = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, 3), "");
-  V slow = both(l, late, at_most(l, by(l, before, 0.5), moved)), small = at_most(l, moved, num(l, loose));
-  V lost = not_(l, less(l, moved, num(l, HUGE_VAL))),
-    impatient = LLVMBuildICmp(l->b, LLVMIntSGE, turn->iv, cg_i64(e, GAUSS_PATIENCE), "");
-  V large = not_(l, small), stuck = both(l, both(l, slow, impatient), large), done = at_most(l, moved, num(l, unit));
-  done = either(l, done, both(l, slow, small));
-  done = either(l, done, either(l, lost, stuck));
+  V before = get(l, BEFORE), small = at_most(l, moved, num(l, loose)), slow = at_most(l, by(l, before, 0.5), moved);
+  slow = both(l, slow, since(s, turn, 3));
+  V stuck = both(l, slow, both(l, not_(l, small), since(s, turn, GAUSS_PATIENCE))),
+    lost = not_(l, less(l, moved, num(l, HUGE_VAL)));
+  V halts = either(l, both(l, slow, small), either(l, lost, stuck)), next = mul(l, moved, over(l, moved, before));
+  V nearly = both(l, at_most(l, next, num(l, GAUSS_REST * unit)), both(l, less(l, moved, before), since(s, turn, 2)));
   put(l, BEFORE, moved);
-  turn->stop = done;
+  If goes_on = if_begin(l, not_(l, halts));
+  call(s);
+  if_end(l, goes_on);
+  turn->stop = either(l, halts, either(l, nearly, at_most(l, moved, num(l, unit))));
   cg_loop_end(e, turn);
   base_free(turn);
-  return not_(l, small); /* at the last turn */
-}
-
-enum { PART, BROKEN };
-
-/* The state at the end of the step; the last coefficient of the polynomial against it. */
-static void end_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  Loop *l = &s->l;
-  V h = ctx, g = load_row(s, GAUSS_G, d), y = number(s, ODE_Y, d), low = number(s, ODE_LOW, d);
-  V last = total(s, adaptive_gauss16.legendre[GAUSS_STAGES - 1], g), sum = mul(l, h, total(s, adaptive_gauss16.b, g));
-  V move = add(l, sum, low), z = add(l, y, move), moved = sub(l, z, y), of_y = sub(l, y, sub(l, z, moved)),
-    of_move = sub(l, move, moved);
-  put_number(s, ODE_Z, d, z);
-  put_number(s, ODE_NEXT_LOW, d, add(l, of_y, of_move));
-  V watched = LLVMBuildICmp(l->b, LLVMIntSLT, d, cg_i64(l->e, l->o->watched), "");
-  V size_y = size(l, doubled(s, y)), whole = add(l, size_y, size(l, doubled(s, move)));
-  whole = add(l, num(l, l->a->atol / l->a->rtol), whole);
-  whole = larger(l, whole, num(l, DBL_MIN));
-  V part = over(l, size(l, mul(l, get(l, STEP), doubled(s, last))), whole), most = loop->phi[PART];
-  V keeps = either(l, at_most(l, part, most), not_(l, watched)), lost = pick(l, watched, doubled(s, sub(l, z, z)), num(l, 0));
-  cg_loop_next(loop, PART, pick(l, keeps, most, part));
-  cg_loop_next(loop, BROKEN, add(l, loop->phi[BROKEN], lost));
-}
-
-static void accept_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V column[GAUSS_STAGES];
-  (void)loop, (void)ctx;
-  for (int i = 0; i < GAUSS_STAGES; i++) column[i] = constants(s, &adaptive_gauss16.legendre[0][i], GAUSS_STAGES);
-  V coef = product(s, column, row(s, GAUSS_G, d));
-  cg_store(s->l.e, coef, row(s, GAUSS_COEF, d));
-  V z = number(s, ODE_Z, d), low = number(s, ODE_NEXT_LOW, d);
-  put_number(s, ODE_Y, d, z);
-  put_number(s, ODE_LOW, d, low);
+  return not_(l, either(l, small, nearly)); /* at the last turn */
 }
 
 static V next_of(Gauss *s) { return LLVMBuildFPToSI(s->l.b, get(&s->l, NEXT), s->l.e->i64, ""); }
@@ -290,7 +223,7 @@ static V control(Gauss *s, V bad, V part, V last) {
   Loop *l = &s->l;
   V step = get(l, STEP), h = get(l, H), change = over(l, num(l, GAUSS_SAFE * sqrt(l->a->rtol)), part);
   bad = either(l, bad, not_(l, is_finite(l, part)));
-  change = lesser(l, power(l, change, 1.0 / GAUSS_STAGES), num(l, GAUSS_GROW));
+  change = lesser(l, root(l, root(l, root(l, change))), num(l, GAUSS_GROW));
   V good = not_(l, bad), accepted = both(l, good, at_most(l, num(l, GAUSS_TAKEN), change)), next = mul(l, change, step);
   V length = size(l, next), longer = less(l, length, size(l, h));
   longer = both(l, both(l, accepted, last), longer);
@@ -307,16 +240,14 @@ static void step(Gauss *s) {
   V last = prepare(s);
   If runs = if_begin(l, flag(l, RUN));
   ahead(s);
-  V bad = iterate(s), sum[2] = {num(l, 0), num(l, 0)};
-  numbers(s, end_row, 2, sum, real(s, get(l, STEP)));
-  V accepted = control(s, bad, add(l, sum[PART], sum[BROKEN]), last);
+  V bad = iterate(s), accepted = control(s, bad, gen_gauss_end(s), last);
   accepted = gen_record_step(l, accepted, get(l, STEP));
   If good = if_begin(l, accepted);
   put(l, TAKEN, add(l, get(l, TAKEN), num(l, 1)));
-  numbers(s, accept_row, 0, NULL, NULL);
-  V t = get(l, T), h = get(l, STEP), by_h = add(l, h, get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
+  gen_gauss_accept(s);
+  V t = get(l, T), by_h = add(l, get(l, STEP), get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   V next = next_of(s), end = time_of(s, next);
-  put(l, HOLD, h);
+  put(l, HOLD, get(l, STEP));
   put(l, T, pick(l, last, end, t1));
   put(l, T_LOW, pick(l, last, num(l, 0), low));
   If point = if_begin(l, last);
@@ -346,10 +277,13 @@ static void begin(Gauss *s) {
   if_end(l, runs);
 }
 
+/* After rates of one state. */
 static void coef_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
-  V k = number(s, ODE_K, d), none = cg_real(s->l.e, 0, s->w);
+  V k = cg_load(s->l.e, gauss_iterated(s, d), 1), none = cg_real(s->l.e, 0, s->w);
   (void)loop, (void)ctx;
-  cg_store(s->l.e, LLVMBuildInsertElement(s->l.b, none, k, cg_i32(s->l.e, 0), ""), row(s, GAUSS_COEF, d));
+  put_number(s, GAUSS_MEAN, d, k);
+  if (s->q) put_number(s, GAUSS_V, d, number(s, ODE_K, d)), put_number(s, GAUSS_V_LOW, d, cg_real(s->l.e, 0, 1));
+  cg_store(s->l.e, LLVMBuildInsertElement(s->l.b, none, k, cg_i32(s->l.e, 0), ""), gauss_row(s, GAUSS_COEF, d));
 }
 
 /* NaN at every time, if it failed. */
@@ -369,7 +303,8 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   static const AdaptiveMethod first = {.order = GAUSS_STAGES};
   CgEmit *e = g->e;
   Gauss own = {.l = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = &first, .b = e->b, .w = 1},
-               .w = a->plan->stages};
+               .w = a->plan->stages,
+               .q = a->plan->second};
   Gauss *s = &own;
   Loop *l = &s->l;
   l->rates = rates_of_one;
@@ -378,7 +313,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   gen_record_row(l, LLVMConstInt(e->i1, 1, 0), num(l, 0));
   If runs = if_begin(l, flag(l, RUN));
   l->rates(l, 0, ODE_Y, 0);
-  numbers(s, coef_row, 0, NULL, NULL);
+  staged(s, coef_row, 0, NULL, NULL);
   gen_stage_first(l);
   V h = get(l, H), still = LLVMBuildFCmp(l->b, LLVMRealOEQ, h, num(l, 0), "");
   put(l, HOLD, pick(l, still, num(l, 1), h));

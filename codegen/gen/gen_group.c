@@ -1,6 +1,8 @@
 /* Groups: loops over the elements of big values with everything computed inside, straight code for tiny ones. */
 #include "codegen/gen/gen_priv.h"
 
+#include <string.h>
+
 static int64_t group_count(const Group *gr) {
   int64_t n = 1;
   for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
@@ -121,6 +123,31 @@ static unsigned series_vectors(const Gen *g, const Frame *fr, const Group *gr) {
   return vectors;
 }
 
+/* A few elements, each made in a way of its own (of pieces put side by side, or of rows among zeros), are written out: what a loop
+ * would ask at each turn is known of each. */
+static bool written_out(const Gen *g, const Plan *p, const Group *gr) {
+  bool pieces = false;
+  for (uint32_t m = 0; m < gr->member.n; m++) {
+    const Op op = ir_inst(p->f, gr->member.at[m])->op;
+    pieces |= op == OP_unslice || op == OP_concat;
+  }
+  for (uint32_t r = 0; r < gr->root.n; r++)
+    if (gr->root.at[r].kind != ROOT_VALUE) return false;
+  return pieces && group_count(gr) * gr->member.n <= g->tune->written;
+}
+
+static void straight(Gen *g, const Group *gr, LoopCtx *ctx) {
+  Type t = {.rank = (uint8_t)gr->rank};
+  memcpy(t.dim, gr->dim, sizeof *t.dim * gr->rank);
+  for (int64_t n = 0; n < group_count(gr); n++) {
+    Idx at = gen_const_idx(g, t, n);
+    gen_forget(g);
+    loop_body(g, ctx, &at);
+    cg_break_block(g->e);
+  }
+  gen_forget(g);
+}
+
 static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   LoopCtx ctx = {fr, gr};
@@ -142,7 +169,8 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
     g->machine_vl *= series_vectors(g, fr, gr);
     gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
     g->machine_vl = vl;
-  } else gen_nest_sums(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
+  } else if (written_out(g, fr->p, gr)) straight(g, gr, &ctx);
+  else gen_nest_sums(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
   plan_sweep_free(&sweep);
 }
 

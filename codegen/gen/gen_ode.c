@@ -31,6 +31,42 @@ static int64_t own_place(const Ode *o, uint32_t k) {
              : loop->body->carry_buf[carry];
 }
 
+/* Whether a result may be computed where it goes: the lanes of a tile are there, no more, and nothing else is it. */
+static bool in_its_place(const Ode *o, Frame *fr, uint32_t k) {
+  const Plan *p = fr->p;
+  const Val v = p->copy.at[k].v;
+  const PVal *q = &p->val[v.id];
+  const Op op = ir_inst(p->f, v)->op;
+  if (!o->plan.stages || q->home != HOME_SCRATCH || q->alias || op == OP_in || op == OP_proj || fr->base[v.id]) return false;
+  return (q->cls == PC_BUF || q->cls == PC_POINT) && q->stored && ir_type(p->f, v).lane;
+}
+
+/* Computes the results of the body, one behind the other where the last argument points. */
+static void results(Gen *g, const Ode *o, Frame *fr) {
+  CgEmit *e = g->e;
+  const Plan *p = fr->p;
+  int64_t row = 0;
+  bool *there = base_zeroed(p->copy.n + 1, sizeof *there);
+  LLVMValueRef *to = base_zeroed(p->copy.n + 1, sizeof *to);
+  for (uint32_t k = 0; k < p->copy.n; k++) {
+    Type t = ir_type(p->f, p->copy.at[k].v);
+    to[k] = cg_gep_bytes(e, LLVMGetParam(e->fn, 3), cg_i64(e, row));
+    there[k] = in_its_place(o, fr, k);
+    if (there[k]) fr->base[p->copy.at[k].v.id] = to[k];
+    t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
+    row += type_count(t) * (t.lane ? e->tile : 1) * e->es;
+  }
+  gen_groups(g, fr, SEC_TILE);
+  for (uint32_t k = 0; k < p->copy.n; k++) {
+    Type t = ir_type(p->f, p->copy.at[k].v);
+    t.lane = p->f->in.at[k].type.lane;
+    if (there[k] || own_place(o, p->copy.at[k].k) >= 0) continue;
+    gen_forget(g);
+    gen_copy(g, fr, p->copy.at[k].v, t, to[k], gen_tile_ld(g), false);
+  }
+  base_free(there), base_free(to);
+}
+
 /* The body as a function of its own; the builder and the state of g are put back afterwards. */
 static LLVMValueRef rates(Gen *g, const Ode *o) {
   CgEmit *e = g->e;
@@ -50,7 +86,6 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   g->tile = LLVMBuildLoad2(e->b, e->i64, cg_gep_bytes(e, ctx, cg_i64(e, 8)), "");
   g->scratch = LLVMBuildLoad2(e->b, e->ptr, cg_gep_bytes(e, g->call, cg_i64(e, offsetof(HnnCall, scratch))), "");
   Frame *fr = gen_frame(g, p, NULL);
-  int64_t row = 0;
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     const Inst *i = &p->f->inst.at[v];
     if (i->op != OP_in) continue;
@@ -61,16 +96,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     } else if (k == o->plan.states) fr->base[v] = LLVMGetParam(fn, 1);
     else fr->base[v] = place(g, o, o->plan.off[k]);
   }
-  gen_groups(g, fr, SEC_TILE);
-  for (uint32_t k = 0; k < p->copy.n; k++) {
-    Val v = p->copy.at[k].v;
-    Type t = ir_type(p->f, v);
-    t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
-    gen_forget(g);
-    if (own_place(o, p->copy.at[k].k) < 0)
-      gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
-    row += type_count(t) * (t.lane ? e->tile : 1) * e->es;
-  }
+  results(g, o, fr);
   LLVMBuildRetVoid(e->b);
   base_free(g->memo);
   *g = saved;

@@ -279,7 +279,10 @@ static void plan_multi(Plan *p, Val v) {
   g->main = v;
   p->val[v.id].group = p->group.n - 1;
   Plan like = {.mem = p->mem, .f = body, .up = p, .call = v, .form = p->form, .target = p->target, .lane = p->lane};
-  if (plan_by_stages(p->f, i)) like.f = g->own = plan_stage_body(p->f, i), like.form = plan_stage_form(p), like.lane = true;
+  if (plan_by_stages(p->f, i)) {
+    like.f = g->own = plan_stage_body(p->f, i), like.form = plan_stage_form(p), like.lane = true;
+    like.tune = plan_stage_tuning(p, like.f);
+  }
   g->body = plan_walk(&like);
 }
 
@@ -440,7 +443,7 @@ Plan *plan_walk(const Plan *like) {
   const Fn *f = like->f;
   Plan *p = ARENA_NEW(like->mem, Plan);
   *p = *like;
-  p->tune = p->target->tune;
+  if (!p->tune) p->tune = p->target->tune;
   p->val = ARENA_ARRAY(p->mem, PVal, f->inst.n);
   p->live = ir_live(f);
   *vec_push(&p->group) = NULL;

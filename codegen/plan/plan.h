@@ -182,8 +182,19 @@ enum {
   ODE_K
 }; /* numbers of arrays; from ODE_K on the rates of each stage, or a series */
 /* gauss16: the function is compiled one sample at a time, and the lanes are its stages. Arrays are numbers, w is 1; behind them those of
- * `stages` reals for each number, more than 8 where a vector has more: they are there again. */
+ * `stages` reals for each number, more than 8 where a vector has more: they are there again. Where the rates are of second order,
+ * those of the first `second` numbers, q, stand behind all rates, and four arrays have the first rate of q and what that rounds off, now
+ * and at the end of a step. */
 enum { GAUSS_G, GAUSS_Z, GAUSS_COEF, GAUSS_ARRAYS };
+enum {
+  GAUSS_V = ODE_K + 2,
+  GAUSS_V_LOW,
+  GAUSS_NEXT_V,
+  GAUSS_NEXT_V_LOW,
+  GAUSS_MEAN /* rate of the last step */,
+  GAUSS_SUM,
+  GAUSS_NUMBERS = GAUSS_SUM + 5
+};
 typedef struct PlanOde {
   uint32_t states, order; /* order: of series, or 0 */
   int arrays;
@@ -193,7 +204,7 @@ typedef struct PlanOde {
   int64_t array, stride, trajectory, counts, bytes; /* counts: [2] behind the trajectory */
   int64_t series;                                   /* what the body gives of one, state by state */
   unsigned stages;
-  int64_t staged, staged_stride;
+  int64_t second, staged, staged_stride;
 } PlanOde;
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
@@ -205,6 +216,7 @@ bool plan_counts(const Plan *p, Val index, int64_t *first);
 bool plan_history(const Plan *p, uint32_t carry);
 bool plan_sets_rows(const Plan *p, uint32_t group, Val *index); /* rows of histories, the same of each, and nothing else */
 bool plan_cauchy_plain(const Fn *f, const Inst *i);             /* elementwise, of series whose rows have the result's dims */
+const CgTuning *plan_stage_tuning(const Plan *p, const Fn *body);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

@@ -20,6 +20,25 @@ Fn *plan_stage_body(const Fn *f, const Inst *ode) {
   return own;
 }
 
+/* Without loops and large products. */
+static bool is_straight(const Plan *p, const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++) {
+    const Inst *i = &f->inst.at[v];
+    if (i->sub || ir_has(i->op, OPF_IMPURE)) return false;
+    for (uint32_t k = 0; i->op == OP_dot && k < 2; k++)
+      if (type_count(ir_type(f, ir_arg(f, i, k))) > p->target->tune->unroll) return false;
+  }
+  return true;
+}
+
+/* Of rates whose lanes are stages: where they are straight code (passes/loops/straight.c), numbers are in registers. */
+const CgTuning *plan_stage_tuning(const Plan *p, const Fn *f) {
+  CgTuning *t = ARENA_NEW(p->mem, CgTuning);
+  *t = *p->target->tune;
+  if (is_straight(p, f)) t->tiny = t->stage_tiny;
+  return t;
+}
+
 /* Behind the operands. */
 static void by_stages(const Plan *p, PlanOde *o) {
   const int64_t es = p->form.es;
@@ -28,8 +47,8 @@ static void by_stages(const Plan *p, PlanOde *o) {
   o->rows = o->dim;
   o->stride = plan_round_up(o->dim * es, p->tune->align);
   o->array = o->bytes;
-  o->staged = o->array + (ODE_K + 2) * o->stride;
-  o->staged_stride = plan_round_up(o->dim * o->stages * es, p->tune->align);
+  o->staged = o->array + GAUSS_NUMBERS * o->stride;
+  o->staged_stride = plan_round_up((o->dim + o->second) * o->stages * es, p->tune->align);
   o->trajectory = o->staged + GAUSS_ARRAYS * o->staged_stride;
   o->counts = o->trajectory + plan_round_up((o->times * o->dim + o->w) * es, p->tune->align);
   o->bytes = o->counts + plan_round_up(2 * es, p->tune->align);
@@ -55,7 +74,10 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
     o.bytes += plan_round_up(type_count(ir_type(p->f, ir_arg(p->f, ode, k))) * tile * es, p->tune->align);
   }
   o.times = type_count(ir_type(p->f, ir_arg(p->f, ode, o.states)));
-  if (plan_by_stages(p->f, ode)) return by_stages(p, &o), o;
+  if (plan_by_stages(p->f, ode)) {
+    if (ir_ode_second(p->f, ode)) o.second = type_count(ir_type(p->f, ir_arg(p->f, ode, 0)));
+    return by_stages(p, &o), o;
+  }
   o.rows = (o.dim * o.lanes + o.w - 1) / o.w;
   o.stride = plan_round_up(o.rows * o.w * es, p->tune->align);
   o.array = o.bytes;

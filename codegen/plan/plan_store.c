@@ -250,7 +250,7 @@ static void need_body(Plan *p) {
   if (call->op == OP_ode) {
     for (uint32_t k = 0; k < p->f->out.n; k++) {
       *vec_push(&p->copy) = (Copy){p->f->out.at[k], HOME_OUT, k};
-      need(p, p->f->out.at[k], 0, g->t1, true);
+      need(p, p->f->out.at[k], 0, g->t1, !plan_is_tiny(p, ir_type(p->f, p->f->out.at[k])));
     }
     need_groups(p);
     return;

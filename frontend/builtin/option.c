@@ -158,6 +158,11 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
     if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
       return POISON;
   }
+  if (!(g->rtol > 0)) { /* gauss16, whose steps would have a fixed length */
+    elab_help(elab_error(E, CODE_method, a->call, "`%s` needs a tolerance beside these", f->name), "write `%s(rtol = 1e-12, ...)`",
+              f->name);
+    return POISON;
+  }
   if (!given[ATOL]) g->atol = g->rtol / 100;
   return value_func(g);
 }

@@ -332,7 +332,7 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   }
   step->method = v.func;
   const MethodInfo *m = &ir_method[v.func->method];
-  if (m->adaptive) {
+  if (m->adaptive && (v.func->rtol > 0 || !ir_fixed_steps(v.func->method))) {
     elab_help(elab_error(E, CODE_method, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
               s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..." : "rk4, implicit_midpoint, gauss4, ...");
     return false;
@@ -341,7 +341,7 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   DiagMsg *d =
       elab_error(E, CODE_method, s->method->at,
                  m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it" : "`%s` is not symplectic", m->name);
-  elab_help(d, "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
+  elab_help(d, "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6, gauss16 for any");
   return false;
 }
 

@@ -87,9 +87,11 @@ static bool take_method(Elab *E, Plan *p) {
     return false;
   }
   p->m = v.func->method;
-  if (ir_method[p->m].adaptive && !(v.func->rtol > 0)) {
+  p->adaptive = ir_method[p->m].adaptive && v.func->rtol > 0;
+  if (ir_method[p->m].adaptive && !p->adaptive && p->times && !p->substeps) {
     elab_help(elab_error(E, CODE_method, p->method->at, "`%s` needs a tolerance", v.func->name),
-              "write `method = %s(rtol = 1e-12)`", v.func->name);
+              "write `method = %s(rtol = 1e-12)`; with `dt` and `steps`, or `substeps`, it takes steps of one length",
+              v.func->name);
     return false;
   }
   p->rtol = v.func->rtol;
@@ -209,7 +211,7 @@ static bool both_ways(Elab *E, const Plan *p) {
     const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
     DiagMsg *m = elab_error(E, CODE_times, other->name_at, "`times` leaves no room for `%s`", other->name);
     elab_label(m, p->times->name_at, "given here");
-    const bool adaptive = ir_method[p->m].adaptive, steps = other == p->dt || other == p->steps;
+    const bool adaptive = p->adaptive, steps = other == p->dt || other == p->steps;
     if (steps && adaptive) elab_help(m, "`%s` chooses its steps by `rtol`", ir_method[p->m].name);
     else if (steps) elab_help(m, "`substeps = k` makes k steps between two times");
     return false;
@@ -255,7 +257,7 @@ static bool rate_outputs(Elab *E, const Plan *p, Value v) {
 static bool from_start(Elab *E, const Plan *p, Val *t) {
   Build *b = elab_at(E, p->call);
   Type type;
-  if (ir_method[p->m].adaptive) return true;
+  if (p->adaptive) return true;
   if (p->times) {
     const Num first = p->times->v.array->at[0];
     if (first.v != 0) *t = ir_add(b, *t, ir_const_exact(b, first.v, first.num, first.den));
@@ -298,7 +300,7 @@ static bool rates(Elab *E, const Plan *p) {
     t.lane = elab_lane(E);
     args[i] = elab_value(E, ir_input(elab_at(E, p->call), NULL, IN_STATE, i, t));
   }
-  Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive));
+  Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && p->adaptive));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
   if (timed && time_first(E, p)) return false;
   if (timed) warn_time(E, p);
@@ -312,7 +314,7 @@ static bool rates(Elab *E, const Plan *p) {
 static const char *refuses_draws(const Plan *p) {
   const MethodInfo *m = &ir_method[p->m];
   if (!p->nsteps) return "a Hamiltonian is the same all along its orbit; the rates of `integrate` may draw";
-  if (m->adaptive) return "an adaptive method chooses its steps: draws need one of fixed steps, such as `euler`";
+  if (p->adaptive) return "an adaptive method chooses its steps: draws need one of fixed steps, such as `euler`";
   if (m->symplectic && !m->separable) return "an implicit method looks for its step: draws need an explicit one, such as `euler`";
   return NULL;
 }
@@ -334,7 +336,7 @@ bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   DiagMsg *m = elab_error(E, CODE_not_separable, p->method->at,
                           "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name,
                           p->given->name);
-  elab_help(m, "implicit_midpoint, gauss4 and gauss6 take any Hamiltonian");
+  elab_help(m, "implicit_midpoint, gauss4, gauss6 and gauss16 take any Hamiltonian");
   return false;
 }
 
@@ -352,7 +354,7 @@ static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
 }
 
 static void warn_tolerance(Elab *E, const Plan *p) {
-  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->now->level->fn->f64 != FN_F32) return;
+  if (!p->adaptive || p->rtol >= 1e-7 || E->now->level->fn->f64 != FN_F32) return;
   elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol),
             "`precision f64`, or a larger `rtol`");
 }
@@ -467,7 +469,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   p.f = hamiltonian ? &field : p.given;
   Val dt = VAL_NONE;
   int64_t steps = 0, every = 1;
-  const bool adaptive = ir_method[p.m].adaptive;
+  const bool adaptive = p.adaptive;
   bool run_times = true;
   uint32_t points = 0;
   Value times;

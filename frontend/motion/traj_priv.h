@@ -21,6 +21,7 @@ typedef struct Plan {
   uint32_t n;
   const Actual *dt, *steps, *every, *times, *method, *substeps, *start, *counts, *stop, *direction;
   Method m;
+  bool adaptive; /* by rtol; gauss16 has steps of a fixed length, too */
   double rtol, atol;
   int64_t max_steps;
   bool counted;           /* `counts = true`: steps taken and rejected are two more results */

@@ -11,7 +11,7 @@ const MethodInfo ir_method[M_count] = {
   [M_YOSHIDA8] = {"yoshida8", 8, false, true, true}, [M_IMPLICIT_MIDPOINT] = {"implicit_midpoint", 2, false, true, false},
   [M_GAUSS4] = {"gauss4", 4, false, true, false},    [M_GAUSS6] = {"gauss6", 6, false, true, false},
   [M_DOPRI5] = {"dopri5", 5, true, false, false},    [M_DOP853] = {"dop853", 8, true, false, false},
-  [M_TSIT5] = {"tsit5", 5, true, false, false},      [M_GAUSS16] = {"gauss16", 16, true, false, false},
+  [M_TSIT5] = {"tsit5", 5, true, false, false},      [M_GAUSS16] = {"gauss16", 16, true, true, false},
   [M_TAYLOR] = {"taylor", 0, true, false, false},
 };
 

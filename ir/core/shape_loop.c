@@ -89,7 +89,7 @@ bool shape_scan(const Sig *s, Type *out) {
 
 static bool method_attr(const Sig *s, bool adaptive) {
   if (s->attr[0] < 0 || s->attr[0] >= M_count) return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
-  if (ir_method[s->attr[0]].adaptive == adaptive) return true;
+  if (adaptive ? ir_method[s->attr[0]].adaptive : ir_fixed_steps((Method)s->attr[0])) return true;
   return shape_bad(s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
                    ir_method[s->attr[0]].name);
 }
@@ -107,6 +107,12 @@ static bool series(const Sig *s, uint32_t n) {
   return true;
 }
 
+/* Behind the rates of q and p stands the second one of q. */
+static bool second_rate(const Sig *s) {
+  Type t;
+  return (body_out(s->sub, 2, &t) && type_eq(t, s->type[0])) || shape_bad(s, "has a second rate of another type than state 0");
+}
+
 /* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state; with `counts` it may
  * take the number of the step as well. */
 static bool rates(const Sig *s, uint32_t stacked, bool counts) {
@@ -117,7 +123,9 @@ static bool rates(const Sig *s, uint32_t stacked, bool counts) {
   if (s->sub->in.n != s->nargs + counted) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
   if (counted && !type_eq(s->sub->in.at[s->nargs].type, type_scalar(false)))
     return shape_bad(s, "has rates whose last input, the number of the step, is no shared scalar");
-  if (s->sub->out.n != n) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
+  const bool second = s->op == OP_ode && s->attr[0] == M_GAUSS16 && n == 2 && s->sub->out.n == 3;
+  if (s->sub->out.n != n + second) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
+  if (second && !second_rate(s)) return false;
   for (uint32_t k = 0; k < s->nargs; k++) {
     if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
     if (k < n && s->type[k].rank == IR_MAX_RANK) return shape_bad(s, "stacks to rank %d", IR_MAX_RANK + 1);
@@ -205,12 +213,15 @@ bool shape_root(const Sig *s, Type *out) {
   for (uint32_t k = 0; k < s->nargs; k++)
     if (!body_in(s, k, s->type[k], "operand")) return false;
   Type t = s->type[0], square = type_with_axis(t, 0, t.dim[0]);
-  if (s->sub->out.n != 2 || !body_out(s->sub, 0, &r) || !body_out(s->sub, 1, &jacobian) || !type_same_dims(r, t) ||
-      !type_same_dims(jacobian, square))
+  const bool alone = s->sub->out.n == 1; /* k + r contracts */
+  if ((s->sub->out.n != 2 && !alone) || !body_out(s->sub, 0, &r) || !type_same_dims(r, t) ||
+      (!alone && (!body_out(s->sub, 1, &jacobian) || !type_same_dims(jacobian, square))))
     return shape_bad(s, "of size %u needs a body that returns as many numbers and a square matrix", t.dim[0]);
   *out = t;
   return true;
 }
+
+bool ir_ode_second(const Fn *f, const Inst *i) { return ir_body(f, i)->out.n > ir_states(f, i); }
 
 uint32_t ir_ode_order(const Fn *f, const Inst *i) {
   const Fn *body = ir_body(f, i);
@@ -223,6 +234,13 @@ int64_t ir_turns(const Fn *f, const Inst *scan) {
   enum { WHILE_TURNS = 8 }; /* of a loop that ends when its samples are done */
   ScanShape s = ir_scan_shape(f, scan);
   return s.converge == 2 && s.n > WHILE_TURNS ? WHILE_TURNS : s.n;
+}
+
+/* Rates that its body has, but for a second one; states, once it is verified. */
+static uint32_t ode_states(const Fn *f, const Inst *ode) {
+  const uint32_t n = ir_body(f, ode)->out.n;
+  const bool plain = ode->nattr != sizeof(ode_attr) / sizeof(int64_t) || ir_ode_attr(f, ode).method != M_GAUSS16;
+  return plain || ir_ode_attr(f, ode).states != 2 || n != 3 ? n : 2;
 }
 
 /* Of the results of a record how many there are. */
@@ -250,7 +268,7 @@ static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out)
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
-  if (m->op == OP_ode && body) return body->out.n + 1 + recorded(f, m);
+  if (m->op == OP_ode && body) return ode_states(f, m) + 1 + recorded(f, m);
   return ir_has(m->op, OPF_MULTI) && body ? body->out.n : 0;
 }
 
@@ -282,7 +300,7 @@ bool ir_result_type(const Fn *f, const Inst *m, uint32_t index, Type *out) {
   uint32_t n;
   Type t;
   if (index >= ir_result_count(f, m)) return false;
-  if (m->op == OP_ode && index >= ir_body(f, m)->out.n) return record_type(f, m, index, out);
+  if (m->op == OP_ode && index >= ode_states(f, m)) return record_type(f, m, index, out);
   if (!body_out(ir_body(f, m), index, &t)) return false;
   if (!stacked_size(f, m, index, &n)) return false;
   if (m->op == OP_ode && ir_ode_order(f, m)) t = type_without_axis(t, 0);

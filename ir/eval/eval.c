@@ -258,7 +258,7 @@ static void rates(void *ctx, const void *t, const void *y, void *dy) {
       memcpy(to, r->out[k].v + m * size, size * sizeof *to);
       to += size;
     }
-  eval_free(r->out, r->states);
+  eval_free(r->out, r->body->out.n);
 }
 
 /* [rows][dim][lanes] of all states apart into one tensor a state. */
@@ -326,7 +326,7 @@ static bool eval_ode(Node *n) {
   double *out = base_realloc(NULL, total * (size_t)o.ntimes * sizeof *out);
   o.counts = n->results[states].v;
   r.in = base_realloc(NULL, n->i->nargs * sizeof *r.in);
-  r.out = base_realloc(NULL, states * sizeof *r.out);
+  r.out = base_realloc(NULL, r.body->out.n * sizeof *r.out);
   for (uint32_t k = 0; k < n->i->nargs; k++) r.in[k] = *n->args[k];
   r.in[states].type = r.body->in.at[states].type;
   for (uint32_t k = 0; k < states; k++) {

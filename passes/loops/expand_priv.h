@@ -50,6 +50,7 @@ Val expand_add_scaled(Build *b, Val y, Val h, Val rate);                        
 Val expand_length(const Scope *s);                                                   /* of the step, with its sign */
 void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy);   /* at y, c*dt after its begin */
 void expand_implicit(const Traj *t, Scope *s, const Tableau *rk);                    /* replaces s->y */
+void expand_stages(const Traj *t, Scope *s);                                         /* the same, of gauss16 */
 
 /* y[which] += w*dt*f_which(y, t + c*dt): what a step of a composition consists of. */
 typedef struct Move {

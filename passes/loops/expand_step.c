@@ -6,7 +6,7 @@
  *                     taken in the middle of each). The half of the rates not asked for is dead.
  *                     Between outputs steps join theirs, too: D(h/2), then (K(h), D(h))^n, then D(-h/2):
  *                     one drift a kick, and no force outside of the loop.
- *   implicit          Runge-Kutta, see expand_implicit.c */
+ *   implicit          Runge-Kutta, see expand_implicit.c; gauss16: expand_stages.c */
 #include "passes/loops/expand_priv.h"
 
 #include <math.h>
@@ -157,6 +157,7 @@ void expand_step(const Traj *t, Scope *s, Piece piece) {
   vec_free(&m);
   if (composed) return;
   if (t->method == M_SYMPLECTIC_EULER) step_symplectic_euler(t, s);
+  else if (t->method == M_GAUSS16) expand_stages(t, s);
   else if (!expand_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
   else if (t->method == M_EULER || t->method == M_RK4) step_explicit(t, s, &rk);
   else expand_implicit(t, s, &rk);

@@ -9,6 +9,10 @@
 Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag);
 /* The same; steps of symmetric methods become `reversible`. */
 Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag);
+/* Bodies of `ode {gauss16}` whose rates are of second order give q'' as well (second.c). */
+Fn *pass_second(PassRun *run, const Fn *f);
+/* The short loops of such bodies, and sums of rows among zeros, written out (straight.c). */
+Fn *pass_straight(PassRun *run, const Fn *f);
 /* f without steps and trajectories that are part of others, in bodies too; NULL: there are none. */
 Fn *pass_join(PassRun *run, const Fn *f);
 

@@ -69,5 +69,5 @@ bool expand_composition(Method m, Composition *out) {
 
 bool expand_symmetric(Method m) {
   Composition c;
-  return expand_composition(m, &c) || m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6;
+  return expand_composition(m, &c) || m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6 || m == M_GAUSS16;
 }

@@ -28,7 +28,7 @@ typedef struct Lane {
   bool last, accepted, rejected;
   double step, hold, moved; /* gauss16: the step, h or up to the next time; that of the polynomial; of the iteration */
   int32_t turns;
-  bool rests, bad;
+  bool rests, bad, ends;
 } Lane;
 
 static void ode_lane_fail(Lane *q, HnnOdeFailure why) {
@@ -125,7 +125,7 @@ static bool ode_gauss_prepare(Lane *lane, int64_t n, int32_t max_steps) {
     const double end = q->time[q->next];
     q->last = (q->t + 1.01 * q->h - end) * q->dir > 0;
     q->step = q->last ? (end - q->t) - q->te : q->h;
-    q->turns = 0, q->rests = q->bad = false, q->err_old = HUGE_VAL;
+    q->turns = 0, q->rests = q->bad = q->ends = false, q->err_old = HUGE_VAL;
     any = true;
   }
   return any;
@@ -134,10 +134,17 @@ static bool ode_gauss_prepare(Lane *lane, int64_t n, int32_t max_steps) {
 /* After a turn in which the stages moved by q->moved, relative to their size: whether the lane goes on. */
 static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
   if (q->rests) return false;
+  if (q->ends) {
+    q->rests = true;
+    return false;
+  }
   const bool slow = ++q->turns >= 3 && q->moved >= 0.5 * q->err_old, small = q->moved <= fmax(GAUSS_LOOSE * unit, 0.01 * rtol);
   const bool lost = !(q->moved < HUGE_VAL), stuck = slow && !small && q->turns >= GAUSS_PATIENCE;
   q->bad = !small;
-  q->rests = lost || stuck || q->moved <= unit || (slow && small) || q->turns == GAUSS_TURNS;
+  q->rests = lost || stuck || (slow && small) || q->turns == GAUSS_TURNS;
+  const double next = q->moved * (q->moved / q->err_old);
+  q->ends = q->moved <= unit || (q->turns >= 2 && q->moved < q->err_old && next <= GAUSS_REST * unit);
+  q->bad &= !q->ends;
   q->err_old = q->moved;
   return !q->rests;
 }

@@ -223,7 +223,8 @@ static Fn *trajectory(Method m, uint32_t steps, uint32_t every, bool timed, bool
 }
 
 static void test_trajectories(void) {
-  static const Method method[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6};
+  static const Method method[] = {M_LEAPFROG,          M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8,
+                                  M_IMPLICIT_MIDPOINT, M_GAUSS4,   M_GAUSS6,   M_GAUSS16};
   static const uint32_t every[] = {1, 2, 3, 6};
   for (size_t i = 0; i < sizeof method / sizeof *method; i++)
     for (size_t j = 0; j < 4; j++)

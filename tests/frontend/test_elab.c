@@ -52,6 +52,12 @@ static const char *const prelude =
   "fn stiff(x: real[1]) = 1000*x^2\n"
   "fn stiff_slope(x: real[1]) = grad(integrate(stiff, x, dt = 1, steps = 1, method = implicit_midpoint)[1, 0], x)\n"
   "fn ramp(x: real[1], t: real) = [t]\n"
+  /* gauss16 against closed forms: of q'' = -4 q, and of x' = x^2, x = x/(1 - t x), whose second derivative is 2 t/(1 - t x)^3 */
+  "fn wave(x: real[2]) = { let (a, b) = trajectory(osc, x, 0*x, dt = 0.25, steps = 4, method = gauss16)\n return sum(a[4]^2) }\n"
+  "fn wave_slope(x: real[2]) = where(maxabs(grad(wave(x), x) - 2*cos(2)^2*x) < 1e-13, 0, 1)\n"
+  "fn growing(x: real[1]) = x^2\n"
+  "fn grown(x: real) = integrate(growing, [x], dt = 0.1, steps = 5, method = gauss16)[5, 0]\n"
+  "fn wave_bend(x: real) = where(abs(grad(grad(grown(x), x), x) - 1/(1 - x/2)^3) < 1e-12, 0, 1)\n"
   "fn decay(x: real[d]) = -x\n"
   "fn half(x: real) = x/2\n"
   "fn add(x: real, k: real) = x + k\n"
@@ -168,6 +174,11 @@ static const struct { const char *expr; double want; } values[] = {
   {"{ let (a, b) = integrate(two, [0], [1], times = linspace(0, 1, 101), method = rk4)\n return a[100, 0] }", 0.8414709848078965},
   {"integrate(ramp, [0], times = linspace(1, 2, 11), method = rk4)[10, 0]", 1.5},
   {"integrate(ramp, [0], dt = 0.1, steps = 10, start = 1, method = rk4)[10, 0]", 1.5},
+  {"{ let (a, b) = trajectory(osc, [1], [0], dt = 0.25, steps = 4, method = gauss16)\n return a[4, 0] }", -0.41614683654714241},
+  {"{ let (a, b) = trajectory(osc, [1], [0], times = linspace(0, 1, 3), substeps = 2, method = gauss16)\n return a[2, 0] }", -0.41614683654714241},
+  {"integrate(ramp, [1.5], dt = -0.5, steps = 2, start = 2, method = gauss16)[2, 0]", 0},
+  {"integrate(decay, [1, 2], dt = 50, steps = 1, method = gauss16)[1, 0]", NAN},
+  {"wave_slope([1, 2])", 0}, {"wave_bend(0.5)", 0},
   {"stiff_slope([1])[0]", NAN},
   {"integrate(ramp, [1.5], dt = -0.1, steps = 10, start = 2, method = gauss4)[10, 0]", 0},
   {"{ let (a, b) = trajectory(driven, [0], [0], dt = 0.01, steps = 100, method = rk4)\n return a[100, 0] }", 0.5},

@@ -40,6 +40,7 @@ static const Case cases[] = {
   {"of a template", 1, "flow S(t: real)(x: real[@]) {\nx *= exp(t)\nx = t*x  inverse  x/t\nx = exp(x)  inverse  log(x)\n}\n",
    "S(0.3)(x)\nx -= 1\nS(-0.7)(x)\nrepeat 2 { S(1/2)(x) }", 1e-10},
   {"along a field", 1, "fn f(x: real[d]) = sin(x) - x^3/3\n", "evolve x along f for 0.4 steps 40 method gauss6", 1e-8},
+  {"along a field, order 16", 1, "fn f(x: real[d]) = sin(x) - x^3/3\n", "evolve x along f for 0.2 steps 4 method gauss16", 1e-11},
   {"along a net", 1, "import \"std/nets\"\nuse rate = mlp([4], @)\nfn f(x: real[@]) = rate(x)\n",
    "evolve x along f for 0.5 steps 30 method gauss6", 1e-8},
   {"along a field in time", 1, "fn f(x: real[d], t: real) = sin(x + t)*x\n",

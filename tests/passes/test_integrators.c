@@ -229,7 +229,7 @@ static void test_joined(void) {
 }
 
 static void test_reversible(void) {
-  static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6};
+  static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6, M_GAUSS16};
   for (size_t k = 0; k < sizeof m / sizeof *m; k++) {
     Tensor there[2], back[2];
     run(m[k], PENDULUM, 0.8, 0.4, 0.1, 50, 50, there);
@@ -239,6 +239,30 @@ static void test_reversible(void) {
     ir_tensors_free(there, 2);
     ir_tensors_free(back, 2);
   }
+}
+
+static double error_of(Field field, uint32_t steps) {
+  const double T = 4;
+  long double q = 0.8, p = 0.4;
+  Tensor out[2];
+  exact(field, T, &q, &p);
+  run(M_GAUSS16, field, 0.8, 0.4, T / steps, steps, steps, out);
+  const double e = hypot(out[0].v[1] - (double)q, out[1].v[1] - (double)p);
+  ir_tensors_free(out, 2);
+  return e;
+}
+
+/* Digits against long double, and the order where steps are long. A quadratic H over 1000 steps. */
+static void test_gauss16(void) {
+  static const Field field[] = {PENDULUM, FORCED, BREATHING, COUPLED};
+  for (size_t k = 0; k < sizeof field / sizeof *field; k++) CU_ASSERT(error_of(field[k], 32) < 2e-14);
+  const double slope = log(error_of(PENDULUM, 2) / error_of(PENDULUM, 4)) / log(2);
+  CU_ASSERT(slope > 14 && slope < 18);
+  Tensor out[2];
+  run(M_GAUSS16, STIFF, 0.8, 300, 1e-3, 1000, 1000, out);
+  const double e = out[1].v[1] * out[1].v[1] + 1e6 * out[0].v[1] * out[0].v[1], e0 = 300. * 300 + 1e6 * 0.8 * 0.8;
+  CU_ASSERT(fabs(e - e0) < 1e-13 * e0);
+  ir_tensors_free(out, 2);
 }
 
 static void test_divergence(void) {
@@ -328,6 +352,7 @@ const Suite suite = {"integrators", (CU_TestInfo[]){{"order of convergence", tes
                                                     {"joined drifts", test_joined},
                                                     {"there and back", test_reversible},
                                                     {"no convergence is NaN", test_divergence},
+                                                    {"gauss16", test_gauss16},
                                                     {"a quadratic energy at any step", test_quadratic},
                                                     {"what an implicit step solves", test_residual},
                                                     {"lanes", test_lanes},

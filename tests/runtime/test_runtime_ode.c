@@ -1,6 +1,7 @@
 /* Adaptive integrators against closed forms: tolerances met, orders of the steps and of the dense output,
  * lanes independent of each other, failures counted. */
 #include "ir/ir.h"
+#include "ir/adaptive.h"
 #include "runtime/runtime.h"
 #include "tests/common/cunit_main.h"
 
@@ -329,6 +330,27 @@ static void test_f32(void) {
   }
 }
 
+/* A step of gauss16 keeps the symplectic form: the identities of ir/gauss.h, to 2^-57 (in the long double of this machine, if it has one). */
+static void test_symplectic(void) {
+  const AdaptiveGauss *g = &adaptive_gauss16;
+  const long double most = ldexpl(1, LDBL_MANT_DIG >= 64 ? -57 : -51);
+  long double sum = 0, half = 0;
+  for (int i = 0; i < GAUSS_STAGES; i++) {
+    const long double bi = (long double)g->b[i] + (long double)g->b_low[i], xi = (long double)g->bx[i] + (long double)g->bx_low[i];
+    sum += bi, half += xi;
+    CU_ASSERT(fabsl(xi - bi * (1 - (long double)g->c[i])) < ldexpl(most, -4));
+    CU_ASSERT(g->c[i] + g->c[GAUSS_STAGES - 1 - i] == 1);
+    for (int j = 0; j < GAUSS_STAGES; j++) {
+      const long double bj = (long double)g->b[j] + (long double)g->b_low[j],
+                        xj = (long double)g->bx[j] + (long double)g->bx_low[j];
+      CU_ASSERT(fabsl(bi * (long double)g->a[i][j] + bj * (long double)g->a[j][i] - bi * bj) < most);
+      CU_ASSERT(fabsl(bi * (xj - (long double)g->aa[i][j]) - bj * (xi - (long double)g->aa[j][i])) < most);
+    }
+  }
+  CU_ASSERT(fabsl(sum - 1) < ldexpl(most, -4));
+  CU_ASSERT(fabsl(half - 0.5L) < ldexpl(most, -4));
+}
+
 const Suite suite = {"ode", (CU_TestInfo[]){{"oscillator", test_oscillator},
                                             {"order", test_order},
                                             {"dense order", test_dense_order},
@@ -339,4 +361,5 @@ const Suite suite = {"ode", (CU_TestInfo[]){{"oscillator", test_oscillator},
                                             {"causes", test_causes},
                                             {"edges", test_edges},
                                             {"f32", test_f32},
+                                            {"symplectic", test_symplectic},
                                             CU_TEST_INFO_NULL}};

@@ -7,7 +7,7 @@
  * With zeta = 0 the second line is a contraction where the first is one. It is the method itself on the adjoint equation, in other
  * variables (Hairer, Lubich, Wanner, Geometric Numerical Integration, VI.4; Sanz-Serna, SIAM Review 58 (2016) 3), so that quadratic
  * invariants of the pair, such as lambda^T (a tangent), are kept. Stages are the first axis of a value, along which a loop walks. */
-#include "passes/derive/vjp_ode.h"
+#include "passes/derive/ode/vjp_ode.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
  * Outputs inside the step enter by the terms of the interpolant, whose cotangents are moments of theirs (`moments`). The rates as a
  * step begins are those at the end of the one before (first same as last), so their cotangent is handed on, and each rate is computed
  * once; that of the very first is taken behind the loop. Steps of gauss16, whose outputs are at their ends alone, are in vjp_gauss.c. */
-#include "passes/derive/vjp_ode.h"
+#include "passes/derive/ode/vjp_ode.h"
 
 #include <math.h>
 #include <stdlib.h>
