@@ -470,26 +470,23 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Val dt = VAL_NONE;
   int64_t steps = 0, every = 1;
   const bool adaptive = p.adaptive;
-  bool run_times = true;
   uint32_t points = 0;
   Value times;
   if (adaptive ? !grid_times(E, &p, &times, &points) : !fixed_steps(E, &p, &dt, &steps, &every, &points)) return POISON;
-  if (!adaptive && !points) points = (uint32_t)(steps / every + 1), run_times = false;
+  const bool run_times = points && !adaptive;
+  if (!points) points = (uint32_t)(steps / every + 1);
   if (hamiltonian) warn_drift(E, &p, steps);
   else p.nsteps = adaptive ? 1 : steps;
   warn_tolerance(E, &p);
   if (!fit(E, &p, points)) return POISON;
   Actual until = {.at = p.call};
-  if (p.direction && !p.stop) {
-    elab_error(E, CODE_times, p.direction->name_at, "`direction` goes with `stop`");
-    return POISON;
-  }
+  if (p.direction && !p.stop) return elab_error(E, CODE_times, p.direction->name_at, "`direction` goes with `stop`"), POISON;
   if (p.stop) {
     const Value *given = adaptive ? &times : p.times ? &p.times->v : NULL;
     if (!traj_stop(E, &p, dt, steps, every, points, given, adaptive ? &times : &until.v)) return POISON;
     if (!adaptive) return p.times = &until, traj_between(E, &p, points, every);
   }
-  if (!adaptive && run_times) return traj_between(E, &p, points, every);
+  if (run_times) return traj_between(E, &p, points, every);
   Level *l = ARENA_NEW(E->mem, Level);
   if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {
     level_drop(E, l);

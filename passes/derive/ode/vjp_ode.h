@@ -1,6 +1,6 @@
 /* Between the reverse rule of `ode` (vjp_ode.c) and the steps of gauss16 (vjp_gauss.c). */
-#ifndef HNNC_PASSES_DERIVE_VJP_ODE_H
-#define HNNC_PASSES_DERIVE_VJP_ODE_H
+#ifndef HNNC_PASSES_DERIVE_ODE_VJP_ODE_H
+#define HNNC_PASSES_DERIVE_ODE_VJP_ODE_H
 
 #include "ir/adaptive.h"
 #include "passes/derive/derive_priv.h"
