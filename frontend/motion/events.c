@@ -20,11 +20,13 @@
 #include <string.h>
 
 enum { FIXED_DEGREE = 3, ADAPTIVE_DEGREE = 8, LOCATE_TURNS = 24 };
-/* Of the largest value: what the last two terms may be; what makes the next window longer. Least length, in units of the first. */
+/* Of the largest value: what the last two terms may be; what makes the next window longer. Least and most length, in units of the
+ * first: so what never crosses ends after as many windows as there may be, and what is lost is left alone. */
 #define TAIL_F64 1e-6
 #define TAIL_F32 1e-3
 #define TAIL_LONGER 0x1p-8
 #define LEAST 0x1p-20
+#define MOST 0x1p10
 #define LOST 0x1p-45
 
 static bool adaptive(const Events *s) { return ir_method[s->p.m].adaptive; }
@@ -246,7 +248,8 @@ static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, 
   Val size = ir_abs(b, h), least = ir_le(b, size, ir_mul(b, first, ir_const(b, LEAST)));
   *good = ir_and(b, finite, ir_or(b, small, least));
   Val twice = ir_mul(b, h, ir_const(b, 2)), half = ir_mul(b, h, ir_const(b, 0.5));
-  Val longer = ir_select(b, ir_le(b, tail, ir_const(b, bound * TAIL_LONGER)), twice, h);
+  Val longest = ir_mul(b, first, ir_const(b, MOST)), room = ir_le(b, ir_abs(b, twice), longest);
+  Val longer = ir_select(b, ir_and(b, room, ir_le(b, tail, ir_const(b, bound * TAIL_LONGER))), twice, h);
   n->next = ir_select(b, *good, longer, half);
   return true;
 }
@@ -363,7 +366,7 @@ static bool search(Elab *E, Events *s, Search *q) {
   if (!search_turn(E, s, inner)) return level_drop(E, l), false;
   pack_search(s, inner, in);
   events_returned(E, s, in, n);
-  Val r = events_loop(E, s, l, first, n, 0, s->steps + 1, 1); /* who is busy moves `left`, or `from` in the first turn */
+  Val r = events_loop(E, s, l, first, n, 0, s->steps + 1, 2);
   b = events_at(E, s);
   for (uint32_t k = 0; k < n; k++) in[k] = ir_proj(b, r, k);
   unpack_search(s, in, q);

@@ -199,7 +199,11 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
   Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), at[MAX_SURFACES];
   values_of(E, w, s->m, n, poly);
   for (uint32_t j = 0; j < s->m; j++) {
-    Val rest = ir_sub(b, one, w->from[j]), open = ir_and(b, busy, ir_le(b, least, rest));
+    Val rest = ir_sub(b, one, w->from[j]), inside = ir_lt(b, zero, w->from[j]), below, once;
+    Bernstein whole = w->g[j];
+    oriented(b, &whole, w->sign[j]);
+    signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
+    Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));
     i[j] = (Interval){number(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
   }
   for (uint32_t j = 0; j < s->m; j++) {
