@@ -257,13 +257,14 @@ static const bool *leaving(Outlines *o, const Plan *p) {
   return yes;
 }
 
-/* Results in registers, in the order of members and roots: out of the function, or into the frame of the caller. */
+/* Results in registers, in the order of members and roots, with the product itself behind: out of the function, or into the frame of the caller. */
 static void each_result(Gen *g, Frame *fr, uint32_t group, Outline *o, LLVMValueRef got) {
   const Group *gr = fr->p->group.at[group];
   const bool *yes = leaving(g->outlines, fr->p);
   unsigned at = 0;
-  for (uint32_t k = 0; k < gr->member.n + gr->root.n; k++) {
-    Val v = k < gr->member.n ? gr->member.at[k] : gr->root.at[k - gr->member.n].v;
+  const uint32_t results = gr->member.n + gr->root.n + gr->gemv;
+  for (uint32_t k = 0; k < results; k++) {
+    Val v = k < gr->member.n ? gr->member.at[k] : k < gr->member.n + gr->root.n ? gr->root.at[k - gr->member.n].v : gr->main;
     Type t = ir_type(fr->p->f, v);
     for (int64_t n = 0; yes[v.id] && n < type_count(t); n++) {
       CgVec x = {.lane = t.lane};

@@ -19,12 +19,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { FIXED_DEGREE = 3, ADAPTIVE_DEGREE = 8, LOCATE_TURNS = 24 };
-/* Of the largest value: what the last two terms may be; what makes the next window longer. Least length, in units of the first. */
+enum { FIXED_DEGREE = 3, ADAPTIVE_DEGREE = 8 };
+/* Of the largest value: what the last two terms may be; what makes the next window longer. Least and most length, in units of the
+ * first: so what never crosses ends after as many windows as there may be, and what is lost is left alone. */
 #define TAIL_F64 1e-6
 #define TAIL_F32 1e-3
 #define TAIL_LONGER 0x1p-8
 #define LEAST 0x1p-20
+#define MOST 0x1p10
 #define LOST 0x1p-45
 
 static bool adaptive(const Events *s) { return ir_method[s->p.m].adaptive; }
@@ -80,18 +82,12 @@ static uint32_t unpack(const Events *s, const Val *in, Window *w) {
 }
 
 /* Carries of the innermost level as values of `up` are. */
-static void carried(Elab *E, const Events *s, const Fn *up, const Val *like, uint32_t n, Val *in) {
+void events_carries(Elab *E, const Events *s, const Fn *up, const Val *like, uint32_t n, Val *in) {
   for (uint32_t k = 0; k < n; k++) {
     Type t = ir_type(up, like[k]);
     t.lane = t.lane || elab_lane(E);
     in[k] = events_carried(E, s, t);
   }
-}
-
-static Val mask(Build *b, Val x) { return ir_lt(b, ir_const(b, 0), x); }
-static Val number(Build *b, Val c) {
-  Val one = ir_const(b, 1);
-  return ir_select(b, c, one, ir_const(b, 0));
 }
 
 static Val scalar_of(Elab *E, const Events *s, Value v) { return elab_tensor(E, v, s->p.call); }
@@ -129,7 +125,7 @@ static bool along(Elab *E, Events *s, const Moment *x, Val times, Val *out) {
 }
 
 /* The point that lies h behind x, made in one piece. */
-static bool point(Elab *E, Events *s, const Moment *x, Val h, Moment *out) {
+bool events_point(Elab *E, Events *s, const Moment *x, Val h, Moment *out) {
   Build *b = events_at(E, s);
   out->t = ir_add(b, x->t, h);
   if (adaptive(s)) {
@@ -155,7 +151,7 @@ static bool point(Elab *E, Events *s, const Moment *x, Val h, Moment *out) {
 /* A third-degree polynomial by g and h g' at both ends: those at its begin are of the polynomial before. */
 static bool next_step(Elab *E, Events *s, const Window *w, Window *n) {
   Val g[MAX_SURFACES], slope[MAX_SURFACES], dt = scalar_of(E, s, s->dt);
-  if (!point(E, s, &w->end, dt, &n->end) || !surface_values(E, s, &n->end, g, slope)) return false;
+  if (!events_point(E, s, &w->end, dt, &n->end) || !surface_values(E, s, &n->end, g, slope)) return false;
   Build *b = events_at(E, s);
   Val third = ir_mul(b, dt, ir_const_exact(b, 1.0 / 3, 1, 3));
   n->length = dt, n->next = w->next;
@@ -246,7 +242,8 @@ static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, 
   Val size = ir_abs(b, h), least = ir_le(b, size, ir_mul(b, first, ir_const(b, LEAST)));
   *good = ir_and(b, finite, ir_or(b, small, least));
   Val twice = ir_mul(b, h, ir_const(b, 2)), half = ir_mul(b, h, ir_const(b, 0.5));
-  Val longer = ir_select(b, ir_le(b, tail, ir_const(b, bound * TAIL_LONGER)), twice, h);
+  Val longest = ir_mul(b, first, ir_const(b, MOST)), room = ir_le(b, ir_abs(b, twice), longest);
+  Val longer = ir_select(b, ir_and(b, room, ir_le(b, tail, ir_const(b, bound * TAIL_LONGER))), twice, h);
   n->next = ir_select(b, *good, longer, half);
   return true;
 }
@@ -297,11 +294,6 @@ static bool advance(Elab *E, Events *s, Window *w, Val go, Val *lost) {
 
 /* ---- search -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Search {
-  Window w;
-  Val busy, left, tau, which; /* left: windows that may be tried */
-} Search;
-
 static uint32_t pack_search(const Events *s, const Search *q, Val *out) {
   out[0] = q->busy, out[1] = q->left, out[2] = q->tau, out[3] = q->which;
   return 4 + pack(s, &q->w, out + 4);
@@ -327,7 +319,7 @@ static bool search_turn(Elab *E, Events *s, Search *q) {
   Build *b = events_at(E, s);
   Val zero = ir_const(b, 0), one = ir_const(b, 1), lost, least = q->w.from[0];
   for (uint32_t j = 1; j < s->m; j++) least = ir_min(b, least, q->w.from[j]);
-  Val busy = mask(b, q->busy), through = ir_and(b, busy, ir_le(b, one, least)), spent = ir_le(b, q->left, zero);
+  Val busy = events_mask(b, q->busy), through = ir_and(b, busy, ir_le(b, one, least)), spent = ir_le(b, q->left, zero);
   Val over = reaches_end(E, s, q->w.end.t);
   b = events_at(E, s);
   over = ir_and(b, through, ir_or(b, spent, over));
@@ -342,7 +334,7 @@ static bool search_turn(Elab *E, Events *s, Search *q) {
   Val found = ir_and(b, looks, ir_lt(b, tau, ir_const(b, 2)));
   q->tau = ir_select(b, found, tau, q->tau);
   q->which = ir_select(b, found, which, q->which);
-  q->busy = number(b, ir_and(b, looks, ir_not(b, found)));
+  q->busy = events_number(b, ir_and(b, looks, ir_not(b, found)));
   return true;
 }
 
@@ -357,75 +349,17 @@ static bool search(Elab *E, Events *s, Search *q) {
   const uint32_t n = pack_search(s, q, first);
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "search");
-  carried(E, s, up, first, n, in);
+  events_carries(E, s, up, first, n, in);
   Search *inner = ARENA_NEW(E->mem, Search);
   unpack_search(s, in, inner);
   if (!search_turn(E, s, inner)) return level_drop(E, l), false;
   pack_search(s, inner, in);
   events_returned(E, s, in, n);
-  Val r = events_loop(E, s, l, first, n, 0, s->steps + 1, 1); /* who is busy moves `left`, or `from` in the first turn */
+  Val r = events_loop(E, s, l, first, n, 0, s->steps + 1, 2);
   b = events_at(E, s);
   for (uint32_t k = 0; k < n; k++) in[k] = ir_proj(b, r, k);
   unpack_search(s, in, q);
   return true;
-}
-
-/* ---- locate -------------------------------------------------------------------------------------------------------------- */
-
-/* best: where the surface is nearest so far, g its value there, which becomes less in each turn that goes on; t: to be tried. */
-typedef struct Secant {
-  Val busy, t, best, g, slope;
-} Secant;
-
-static bool secant_turn(Elab *E, Events *s, const Moment *from, Val length, Val which, Secant *k) {
-  Moment x;
-  Val all[MAX_SURFACES], h = ir_mul(events_at(E, s), k->t, length);
-  if (!point(E, s, from, h, &x) || !surface_values(E, s, &x, all, NULL)) return false;
-  Build *b = events_at(E, s);
-  Val g = all[0], zero = ir_const(b, 0), busy = mask(b, k->busy), tol = ir_const(b, b->f->f64 ? 0x1p-53 : 0x1p-24);
-  for (uint32_t j = 1; j < s->m; j++) g = ir_select(b, ir_eq(b, which, ir_const(b, j)), all[j], g);
-  Val size = ir_abs(b, g), before = ir_abs(b, k->g), most = ir_const(b, 1e30), better = ir_and(b, busy, ir_lt(b, size, before));
-  Val rise = ir_sub(b, g, k->g), run = ir_sub(b, k->t, k->best), slope = ir_div(b, rise, run), known = ir_lt(b, before, most);
-  known = ir_and(b, known, ir_lt(b, zero, ir_mul(b, slope, k->slope)));
-  known = ir_and(b, known, ir_lt(b, ir_abs(b, slope), most));
-  k->slope = ir_select(b, ir_and(b, better, known), slope, k->slope);
-  k->best = ir_select(b, better, k->t, k->best);
-  k->g = ir_select(b, better, g, k->g);
-  Val next = ir_sub(b, k->t, ir_div(b, g, k->slope));
-  Val one = ir_const(b, 1);
-  next = ir_min(b, ir_max(b, next, zero), one);
-  Val far = ir_lt(b, tol, ir_abs(b, ir_sub(b, next, k->t))), on = ir_and(b, better, ir_and(b, far, ir_ne(b, g, zero)));
-  k->t = ir_select(b, on, next, k->t);
-  k->busy = number(b, on);
-  return true;
-}
-
-/* Of the crossing that a search found, where the surface itself is met; busy: in which lanes there is one. */
-static bool locate(Elab *E, Events *s, const Search *q, Val found, Moment *out) {
-  const Fn *up = E->now->level->fn;
-  Build *b = events_at(E, s);
-  Val zero = ir_const(b, 0), start = ir_select(b, found, q->tau, zero), slope = zero;
-  for (uint32_t j = 0; j < s->m; j++) {
-    Val own;
-    bernstein_at(b, &q->w.g[j], start, &own);
-    slope = j ? ir_select(b, ir_eq(b, q->which, ir_const(b, j)), own, slope) : own;
-  }
-  Val most = ir_const(b, 1e35), first[] = {number(b, found), start, start, most, slope}, in[5];
-  for (uint32_t k = 0; k < 5; k++) first[k] = traj_lane(E, first[k], s->p.call);
-  Value from[MAX_STATES], t = elab_value(E, q->w.begin.t), length = elab_value(E, q->w.length), which = elab_value(E, q->which);
-  for (uint32_t k = 0; k < s->p.n; k++) from[k] = elab_value(E, q->w.begin.x[k]);
-  Level *l = ARENA_NEW(E->mem, Level);
-  level_begin(E, l, "locate");
-  carried(E, s, up, first, 5, in);
-  Secant k = {in[0], in[1], in[2], in[3], in[4]};
-  Moment x = {.t = elab_use(E, t)};
-  for (uint32_t i = 0; i < s->p.n; i++) x.x[i] = elab_use(E, from[i]);
-  Val len = elab_use(E, length), of = elab_use(E, which);
-  if (!secant_turn(E, s, &x, len, of, &k)) return level_drop(E, l), false;
-  events_returned(E, s, (Val[]){k.busy, k.t, k.best, k.g, k.slope}, 5);
-  Val r = events_loop(E, s, l, first, 5, 0, LOCATE_TURNS, 2);
-  b = events_at(E, s);
-  return point(E, s, &q->w.begin, ir_mul(b, ir_proj(b, r, 2), q->w.length), out);
 }
 
 /* ---- events -------------------------------------------------------------------------------------------------------------- */
@@ -436,7 +370,7 @@ static bool event_turn(Elab *E, Events *s, Search *q, const Val *in) {
   if (!search(E, s, q)) return false;
   Build *b = events_at(E, s);
   Val found = ir_lt(b, q->tau, ir_const(b, 2));
-  if (!locate(E, s, q, found, &at)) return false;
+  if (!locate_event(E, s, q, &found, &at)) return false;
   Val late = reaches_end(E, s, at.t);
   b = events_at(E, s);
   if (s->end.kind != V_NONE) {
@@ -451,7 +385,7 @@ static bool event_turn(Elab *E, Events *s, Search *q, const Val *in) {
   b = events_at(E, s);
   Val met = ir_require(b, found, dt, CAUSE_NO_CROSSING, s->steps);
   for (uint32_t k = 0; k < s->p.n; k++) out[n++] = ir_mul(b, at.x[k], met);
-  out[n++] = ir_mul(b, at.t, met), out[n++] = ir_mul(b, q->which, met), out[n++] = number(b, found);
+  out[n++] = ir_mul(b, at.t, met), out[n++] = ir_mul(b, q->which, met), out[n++] = events_number(b, found);
   events_returned(E, s, out, n);
   return true;
 }
@@ -487,7 +421,7 @@ bool events_emit(Elab *E, Events *s, Found *out) {
   const uint32_t n = pack(s, &q->w, first);
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "event");
-  carried(E, s, up, first, n, in);
+  events_carries(E, s, up, first, n, in);
   if (!event_turn(E, s, q, in)) return level_drop(E, l), false;
   Val r = events_loop(E, s, l, first, n, s->p.n + 3, s->count, 0);
   Build *b = events_at(E, s);

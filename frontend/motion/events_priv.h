@@ -1,5 +1,5 @@
 /* Events: where orbits cross surfaces. Between section.c (arguments), surface.c (values of the surfaces), isolate.c (roots of
- * polynomials) and events.c (loops). */
+ * polynomials), locate.c (from there to the surface) and events.c (loops). */
 #ifndef HNNC_FRONTEND_MOTION_EVENTS_PRIV_H
 #define HNNC_FRONTEND_MOTION_EVENTS_PRIV_H
 
@@ -55,8 +55,25 @@ typedef struct Found {
 } Found;
 bool events_emit(Elab *E, Events *s, Found *out);
 
+bool events_point(Elab *E, Events *s, const Moment *x, Val h, Moment *out); /* that lies h behind x, made in one piece */
+
+/* locate.c: of the crossing that a search found, where the surface itself is met; found: in which lanes there is one. */
+typedef struct Search {
+  Window w;
+  Val busy, left, tau, which; /* left: windows that may be tried; tau: where in w, 2 where nowhere */
+} Search;
+bool locate_event(Elab *E, Events *s, const Search *q, Val *found, Moment *out);
+
+static inline Val events_mask(Build *b, Val x) { return ir_lt(b, ir_const(b, 0), x); }
+static inline Val events_number(Build *b, Val c) { /* 1 or 0 */
+  Val one = ir_const(b, 1);
+  return ir_select(b, c, one, ir_const(b, 0));
+}
+
 /* Loops of this house: inputs of the innermost level, and their ends. */
 Val events_carried(Elab *E, const Events *s, Type t);
+/* As many as `up` has values `like` them. */
+void events_carries(Elab *E, const Events *s, const Fn *up, const Val *like, uint32_t n, Val *in);
 void events_returned(Elab *E, const Events *s, const Val *v, uint32_t n);
 Val events_loop(Elab *E, const Events *s, Level *l, const Val *first, uint32_t carry, uint32_t ys, int64_t n, uint32_t converge);
 

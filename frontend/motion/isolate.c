@@ -21,12 +21,6 @@ typedef struct Interval {
   Val busy, a, w, sign; /* busy: 1 or 0; w is 0 where nothing was found */
 } Interval;
 
-static Val mask(Build *b, Val x) { return ir_lt(b, ir_const(b, 0), x); }
-static Val number(Build *b, Val c) {
-  Val one = ir_const(b, 1);
-  return ir_select(b, c, one, ir_const(b, 0));
-}
-
 /* With the sign that is left as the positive one; what the first coefficient rounded off is no crossing. */
 static void oriented(Build *b, Bernstein *p, Val sign) {
   Val zero = ir_const(b, 0);
@@ -50,7 +44,7 @@ static void signs(Build *b, const Bernstein *p, Val *below, Val *once) {
 
 static Interval isolate_turn(Build *b, const Bernstein *g, int64_t wanted, Interval i) {
   Bernstein p = bernstein_part(b, g, i.a, i.w);
-  Val zero = ir_const(b, 0), half = ir_const(b, 0.5), two = ir_const(b, 2), below, once, busy = mask(b, i.busy);
+  Val zero = ir_const(b, 0), half = ir_const(b, 0.5), two = ir_const(b, 2), below, once, busy = events_mask(b, i.busy);
   oriented(b, &p, i.sign);
   signs(b, &p, &below, &once);
   Val narrow = ir_lt(b, i.w, ir_const(b, NARROW)), low_end = ir_lt(b, p.c[p.n], zero);
@@ -68,7 +62,7 @@ static Interval isolate_turn(Build *b, const Bernstein *g, int64_t wanted, Inter
   n.sign = ir_select(b, ir_and(b, on, passed), other, i.sign);
   n.a = ir_select(b, on, end, i.a);
   n.w = ir_select(b, ends, zero, ir_select(b, on, longer, ir_select(b, split, ir_mul(b, half, i.w), i.w)));
-  n.busy = number(b, ir_and(b, busy, ir_not(b, ir_or(b, take, ends))));
+  n.busy = events_number(b, ir_and(b, busy, ir_not(b, ir_or(b, take, ends))));
   return n;
 }
 
@@ -172,17 +166,18 @@ static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   Val at_a = ir_le(b, ir_mul(b, ga, i.sign), zero), at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
   Val t = ir_select(b, at_a, i.a, end), open = ir_not(b, ir_or(b, at_a, at_b));
   Bracket k = {i.a, end, ga, gb, ir_const(b, -1)};
-  Val first[6] = {number(b, ir_and(b, open, mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)}, in[6], out[6];
+  Val first[6] = {events_number(b, ir_and(b, open, events_mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)},
+      in[6], out[6];
   for (uint32_t c = 0; c < 6; c++) first[c] = traj_lane(E, first[c], s->p.call);
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "root");
   for (uint32_t c = 0; c < 6; c++) in[c] = events_carried(E, s, scalar);
   captured(E, poly, 1, n, &g);
   b = events_at(E, s);
-  Val busy = mask(b, in[0]);
+  Val busy = events_mask(b, in[0]);
   k = root_turn(b, &g, (Bracket){in[1], in[2], in[3], in[4], in[5]}, busy);
   Val go = ir_and(b, busy, ir_lt(b, k.a, k.b));
-  out[0] = number(b, go), out[1] = k.a, out[2] = k.b, out[3] = k.ga, out[4] = k.gb, out[5] = k.t;
+  out[0] = events_number(b, go), out[1] = k.a, out[2] = k.b, out[3] = k.ga, out[4] = k.gb, out[5] = k.t;
   events_returned(E, s, out, 6);
   Val r = events_loop(E, s, l, first, 6, 0, ROOT_TURNS, 2);
   b = events_at(E, s);
@@ -199,8 +194,12 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
   Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), at[MAX_SURFACES];
   values_of(E, w, s->m, n, poly);
   for (uint32_t j = 0; j < s->m; j++) {
-    Val rest = ir_sub(b, one, w->from[j]), open = ir_and(b, busy, ir_le(b, least, rest));
-    i[j] = (Interval){number(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
+    Val rest = ir_sub(b, one, w->from[j]), inside = ir_lt(b, zero, w->from[j]), below, once;
+    Bernstein whole = w->g[j];
+    oriented(b, &whole, w->sign[j]);
+    signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
+    Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));
+    i[j] = (Interval){events_number(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
   }
   for (uint32_t j = 0; j < s->m; j++) {
     Val *v[] = {&i[j].busy, &i[j].a, &i[j].w, &i[j].sign};
@@ -212,7 +211,7 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
   for (uint32_t j = 0; j < s->m; j++) {
     at[j] = root(E, s, poly + j * (BERNSTEIN_MOST + 1), i[j]);
     b = events_at(E, s);
-    Val none = ir_const(b, 2), here = ir_select(b, mask(b, i[j].w), at[j], none), first = ir_lt(b, here, *tau);
+    Val none = ir_const(b, 2), here = ir_select(b, events_mask(b, i[j].w), at[j], none), first = ir_lt(b, here, *tau);
     *tau = ir_select(b, first, here, *tau);
     *which = ir_select(b, first, ir_const(b, j), *which);
   }

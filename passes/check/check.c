@@ -7,12 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 2, MOST_FLOPS = 4000000, MOST_ALWAYS = 100000 };
+enum { ROUNDS = 2, MOST_FLOPS = 4000000, MOST_ALWAYS = 100000, MOST_TURNS = 256 };
 
 bool check_wanted(const PassRun *run) { return (run && run->verify_each) || getenv("HNNC_VERIFY_EACH"); }
 
+/* In the field nothing is positive, and a loop that ends when its samples are done may take all its turns. */
+static bool ends_late(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_scan && ir_scan_shape(f, i).converge == 2 && ir_scan_shape(f, i).n > MOST_TURNS) return true;
+    if (i->sub && ends_late(ir_body(f, i))) return true;
+  }
+  return false;
+}
+
 bool check_affordable(const PassRun *run, const Fn *f) {
-  if (!ir_fn_plain(f)) return false;
+  if (!ir_fn_plain(f) || ends_late(f)) return false;
   Flops n = pass_flops(f);
   return n.per_sample + n.once <= (run && run->verify_each ? MOST_FLOPS : MOST_ALWAYS);
 }

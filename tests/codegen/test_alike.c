@@ -54,6 +54,24 @@ static void flow(Build *b, uint32_t steps, uint32_t d, uint32_t width) {
   ir_output(b, ir_batch_sum(b, p), "p");
 }
 
+/* Products of one sample whose few results are read in registers, by code that is not in their group. */
+static void test_products(void) {
+  for (int f64 = 0; f64 < 2; f64++)
+    for (uint32_t n = 9; n <= 12; n += 3) {
+      Build b;
+      start(&b, f64);
+      Val x = input(&b, true, 1, n, 0), c[4], sum = ir_const(&b, 0);
+      for (int k = 0; k < 4; k++) c[k] = ir_matmul(&b, input(&b, false, 2, n, n), k ? ir_sin(&b, c[k - 1]) : x);
+      for (uint32_t k = 0; k < 4; k++)
+        sum = ir_add(&b, ir_mul(&b, sum, ir_index(&b, c[k], 0, k)), ir_index(&b, c[k], 0, n - 1 - k));
+      ir_output(&b, sum, "sum");
+      ir_build_finish(&b);
+      codegen_check(NULL, b.f, 5, n);
+      codegen_check_form(NULL, CG_SINGLE, b.f, 5, n);
+      ir_fn_destroy(b.f);
+    }
+}
+
 static void test_networks(void) {
   for (int k = 0; k < 16; k++) {
     Build b;
@@ -223,6 +241,7 @@ static void test_damage(void) {
 
 const Suite suite = {"alike", (CU_TestInfo[]){{"networks", test_networks},
                                               {"flows", test_flows},
+                                              {"products", test_products},
                                               {"in pieces", test_long},
                                               {"in loops", test_loops},
                                               {"written once", test_once},

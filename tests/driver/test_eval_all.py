@@ -63,7 +63,7 @@ def test_every_function():
     lib.hnnc_open.restype = ctypes.c_void_p
     lib.hnnc_functions.restype = ctypes.c_size_t
     numbers, kinds = 0, set()
-    for model in models()[::6]:
+    for model in models()[1::6]:
         m = ctypes.c_void_p(lib.hnnc_open(model.encode(), None))
         check(lib.hnnc_state(m) == 0, "it opens", model)
         f = ctypes.POINTER(Function)()
