@@ -121,8 +121,29 @@ static void copy_one(Gen *g, void *ctx, Idx *at) {
   else gen_store(g, f->t, f->base, f->ld, lin, &x);
 }
 
+/* Elements by an index table, one sample: several a turn, which is otherwise no more than the turn itself. */
+static void copy_row(Gen *g, Copied *f) {
+  const int64_t step = g->tune->copy_elements;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  cg_loop_begin(g->e, loop, cg_i64(g->e, 0), cg_i64(g->e, f->t.dim[0]), step);
+  for (int64_t k = 0; k < step; k++) {
+    Idx at = {.axes = true};
+    at.lin = at.ax[0] = cg_iadd(g->e, loop->iv, cg_i64(g->e, k));
+    gen_forget(g);
+    copy_one(g, f, &at);
+  }
+  gen_forget(g);
+  cg_loop_end(g->e, loop);
+  base_free(loop);
+}
+
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add) {
   Copied f = {.fr = fr, .x = v, .t = t, .base = base, .ld = ld, .add = add};
+  if (g->e->tile == 1 && t.rank == 1 && !plan_is_tiny(fr->p, t) && t.dim[0] % g->tune->copy_elements == 0 &&
+      ir_inst(fr->p->f, v)->op == OP_take) {
+    copy_row(g, &f);
+    return;
+  }
   if (!plan_is_tiny(fr->p, t)) {
     gen_nest(g, t.rank, t.dim, false, copy_one, &f);
     return;

@@ -56,6 +56,8 @@ typedef struct PVal {
   uint32_t into;   /* accumulates into that value, has no memory of its own */
   int64_t acc;     /* SUM_LANES: scratch of the accumulators that the others share */
   int64_t off;     /* HOME_SCRATCH: bytes */
+  uint32_t inside; /* HOME_SCRATCH: the value in whose memory it lies, or 0 (plan_parts.c) */
+  int64_t inside_at;
   uint32_t t0, t1; /* first and last group that touches it */
 } PVal;
 

@@ -13,8 +13,10 @@ bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old); /* a sweep may
 void plan_fuse(Plan *p);                                          /* plan_sweep.c: loops that read each other shifted become one */
 /* v is going to be stored: true if its group is now one that computes or reads what is inside, and leaves v as ROOT_AROUND. */
 bool plan_around(Plan *p, Val v);
-void plan_sums(Plan *p); /* plan_sums.c */
-void plan_cut(Plan *p);  /* plan_cut.c */
+void plan_sums(Plan *p);        /* plan_sums.c */
+void plan_cut(Plan *p);         /* plan_cut.c */
+void plan_parts(Plan *p);       /* plan_parts.c: which values lie inside others; times are known */
+void plan_parts_place(Plan *p); /* and where, once those have places */
 /* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */
 typedef struct PlanItem {
   int64_t bytes, *off;

@@ -375,7 +375,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     PVal *q = &p->val[v];
     if (p->live[v] && q->sum == SUM_LANES && ir_op[p->f->inst.at[v].op].cls != OPC_STRUCT)
       item(x, p, sum_bytes(p, p->f->inst.at[v].type), &q->acc, 0, end);
-    if (!p->live[v] || q->alias || !q->stored || q->home != HOME_SCRATCH) continue;
+    if (!p->live[v] || q->alias || !q->stored || q->home != HOME_SCRATCH || q->inside) continue;
     if (!p->up && q->section == SEC_ONCE && p->lane && q->t1 > section_end(p, SEC_ONCE)) q->t1 = section_end(p, SEC_LAST);
     if (!p->up && q->bsum) q->t0 = 0, q->t1 = end;
     item(x, p, value_bytes(p, p->f->inst.at[v].type), &q->off, q->t0, q->t1);
@@ -442,9 +442,11 @@ void plan_finish(Plan *p) {
   need_groups(p);
   drop_unread(p);
   born(p);
+  plan_parts(p);
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = plan_pack(x.item, x.n) + p->tune->align;
+  plan_parts_place(p);
   base_free(x.item);
   count(p, 1, &p->flop_tile, &p->flop_once);
 }

@@ -76,6 +76,39 @@ static void test_network_single(void) {
     }
 }
 
+/* ---- concatenations whose operands lie in them ------------------------------------------------------------------------ */
+
+/* Rows a, b, a + b of n elements by an index table; a is read on its own, before and after, with `twice` in another concatenation,
+ * and with `shown` the rows go out as well. */
+static void rows_by_index(const char *cpu, uint32_t n, bool f64, bool twice, bool shown, int64_t B) {
+  Fn *f = ir_fn_create("rows", f64);
+  Build b;
+  ir_build_init(&b, f);
+  const uint32_t row[] = {1, n}, all[] = {3 * n};
+  uint32_t *index = calloc(3 * n, sizeof *index), *early = index + 2 * n;
+  for (uint32_t k = 0; k < 2 * n; k++) index[k] = (7 * k + 5) % (3 * n);
+  for (uint32_t k = 0; k < n; k++) early[k] = index[k] % (2 * n);
+  Val q = ir_input(&b, "q", IN_FIELD, 0, type_real(true, 1, &n)), a = ir_sin(&b, q);
+  Val c = ir_add(&b, ir_mul(&b, q, ir_flip(&b, a, 0)), ir_exp(&b, q)), d = ir_add(&b, a, ir_flip(&b, c, 0));
+  Val part[] = {ir_reshape(&b, a, 2, row), ir_reshape(&b, c, 2, row), ir_reshape(&b, d, 2, row)};
+  Val rows = ir_concat(&b, part, 3, 0), taken = ir_take(&b, ir_reshape(&b, rows, 1, all), 0, index, 2 * n);
+  ir_output(&b, taken, "taken");
+  ir_output(&b, ir_mul(&b, ir_flip(&b, a, 0), ir_slice(&b, taken, 0, 1, n, 1)), "after");
+  if (twice) ir_output(&b, ir_take(&b, ir_reshape(&b, ir_concat(&b, part, 2, 0), 1, (uint32_t[]){2 * n}), 0, early, n), "twice");
+  if (shown) ir_output(&b, rows, "rows");
+  ir_build_finish(&b);
+  codegen_check_form(cpu, CG_SINGLE, f, B, n);
+  ir_fn_destroy(f);
+  free(index);
+}
+
+static void test_parts(void) {
+  static const uint32_t size[] = {13, 16, 24, 40, 128};
+  for (size_t k = 0; k < sizeof size / sizeof *size; k++)
+    for (int way = 0; way < 8; way++)
+      rows_by_index(way % 3 ? NULL : CODEGEN_PLAIN, size[k], way & 1, way & 2, way & 4, 1 + way % 2);
+}
+
 /* ---- tiles in pairs --------------------------------------------------------------------------------------------------- */
 
 /* Products of few rows at several places, whose sums are split, products in a loop, draws, and sums over the batch. */
@@ -272,6 +305,7 @@ const Suite suite = {"codegen",
                                      {"random functions on other vector widths", test_random_isas},
                                      {"random functions, one sample at a time", test_single},
                                      {"random functions of what is not finite", test_special},
+                                     {"concatenations whose operands lie in them", test_parts},
                                      {"tiles in pairs", test_pairs},
                                      {"random functions, tiles in pairs", test_random_pairs},
                                      CU_TEST_INFO_NULL},
