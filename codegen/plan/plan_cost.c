@@ -24,17 +24,38 @@ static double sums_cycles(const Plan *p, const Group *g, double n) {
   return c * n;
 }
 
+/* Histories of a loop over orders, all of which each turn reads. */
+static int64_t history_bytes(const Plan *p) {
+  int64_t bytes = 0;
+  const Inst *scan = p->up ? ir_inst(p->up->f, p->call) : NULL;
+  for (uint32_t k = 0; scan && scan->op == OP_scan && k < ir_states(p->up->f, scan); k++) {
+    const Type t = ir_type(p->f, p->f->out.at[k]);
+    if (plan_history(p, k)) bytes += type_count(t) * p->form.es * (t.lane ? p->form.tile : 1);
+  }
+  return bytes;
+}
+
+/* A sum over orders, half of them on average: a multiply-add for each term, of rows that are there or far away. */
+static double series_cycles(const Plan *p, const Inst *i) {
+  const double n = (double)ir_type(p->f, ir_arg(p->f, i, 0)).dim[0] / 2;
+  return history_bytes(p) <= p->tune->near_bytes
+             ? n
+             : n * (1 + p->tune->far_vector / 2); /* a row that is loaded serves more than one */
+}
+
 static double loop_cycles(const Plan *p, uint32_t k, double n) {
   const Group *g = p->group.at[k];
   PlanCuts cuts;
   PlanSweep sweep;
+  Val index;
   double each = 0;
+  if (plan_sets_rows(p, k, &index)) return n * g->root.n / (p->form.single ? p->form.wide : 1);
   for (uint32_t m = 0; m < g->member.n; m++) {
     const Inst *i = ir_inst(p->f, g->member.at[m]);
     Dot d;
     if (g->main.id == g->member.at[m].id) continue;
     if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
-    else each += op_cycles((Op)i->op);
+    else each += i->op == OP_cauchy ? series_cycles(p, i) : op_cycles((Op)i->op);
   }
   bool sweeps = plan_sweep(p, k, &sweep);
   plan_sweep_free(&sweep);
@@ -55,7 +76,7 @@ static double straight_cycles(const Plan *p, const Group *g) {
     Dot d;
     double n = (double)type_count(i->type);
     if (i->op == OP_dot) plan_dot(p->f, i, &d), c += n * (double)d.contraction;
-    else c += n * op_cycles((Op)i->op);
+    else c += n * (i->op == OP_cauchy ? series_cycles(p, i) : op_cycles((Op)i->op));
   }
   return c + g->root.n;
 }
@@ -75,7 +96,8 @@ static double product_cycles(const Plan *p, const Group *g) {
 static double group_cycles(const Plan *p, uint32_t k, bool near) {
   const Group *g = p->group.at[k];
   double n = 1;
-  for (uint32_t d = 0; d < g->rank; d++) n *= g->dim[d];
+  Val index;
+  for (uint32_t d = plan_sets_rows(p, k, &index); d < g->rank; d++) n *= g->dim[d]; /* one row of each */
   switch (g->kind) {
   case G_TINY: return straight_cycles(p, g);
   case G_LOOP: return g->root.n ? loop_cycles(p, k, n) + (near ? 0 : far_cycles(p, g, n)) : 0;
@@ -83,7 +105,7 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
-  case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near);
+  case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near) * (p->form.single || !p->lane ? 1 : p->tune->ode_idle);
   case G_LU:
   case G_CHOLESKY: return n * g->dim[1] / 3.0 + p->tune->start;
   case G_SOLVE: return n * g->dim[0] + p->tune->start;
