@@ -226,7 +226,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *
  * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt], which may be
  *   per sample where the states are; results: each state stacked at every time, times[0] being the start. rtol, atol are
- *   bits of f64. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable. By `taylor` the rates become
+ *   bits of f64; both 0, by gauss16: max_steps steps of one length between two times. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
  *   solution in powers of (time - t)/h, on a new first axis.
  *

@@ -8,8 +8,8 @@
 typedef struct Adaptive {
   const AdaptiveMethod *method; /* NULL: gauss16 */
   const PlanOde *plan;
-  double rtol, atol, max_steps;
-  int64_t work; /* scratch that the plan is of */
+  double rtol, atol, max_steps; /* gauss16 with both 0: so many steps of one length between two times */
+  int64_t work;                 /* scratch that the plan is of */
   bool lane_times;
   LLVMValueRef y0, time, out; /* as the plan has them */
   LLVMValueRef rates, ctx;    /* void rates(ctx, times of the lanes, state, where the rates go) */
