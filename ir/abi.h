@@ -48,7 +48,8 @@ typedef enum HnnOdeFailure {
   HNN_ODE_SMALL,     /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
   HNN_ODE_RATES,     /* the state or the rates are not finite at the start */
   HNN_ODE_TIMES,     /* the times are not finite or not in order */
-  HNN_ODE_MEMORY     /* there is no memory for the stages */
+  HNN_ODE_MEMORY,    /* there is no memory for the stages */
+  HNN_ODE_STAGES     /* the iteration for the stages of a step of given length did not converge */
 } HnnOdeFailure;
 
 enum { HNN_AT_ONCE = 2 }; /* tiles that code may do at once: a call of fewer is slower, but computes the same */

@@ -236,7 +236,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *
  * ode (y0..., times, inv...) {method states rtol atol max_steps watched record} @rates: adaptive, dense output at times[nt], which
  *   may be per sample where the states are; results: each state stacked at every time, times[0] being the start, and behind them [2],
- *   the steps taken and those rejected. rtol, atol are bits of f64. A sample that fails (abi.h says how it may) is NaN in these.
+ *   the steps taken and those rejected. rtol, atol are bits of f64; both 0, by gauss16: max_steps steps of one length between two
+ *   times. A sample that fails (abi.h says how it may) is NaN in these.
  *   The first `watched` states alone decide the steps: those behind them are tangents. record = R > 0: results more, of the accepted
  *   steps, of which there may be R at most (a sample that needs more fails as by max_steps): each state as steps begin [R, ..];
  *   times and lengths of steps [R, 2]; how many there are, a scalar, -1 of a sample that failed; each state's rates as steps begin

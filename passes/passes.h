@@ -27,7 +27,8 @@ typedef struct PassSwept { /* a Jacobian that was expanded by its structure (jac
 typedef struct PassRun {
   const char *print_after; /* a pass, "all" or NULL */
   bool verify_each, time;
-  FILE *out; /* NULL: stderr */
+  bool loops; /* trajectories of fixed steps become loops over operators, even where a stepper would do */
+  FILE *out;  /* NULL: stderr */
   const Source *src;
   void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
   VEC(PassTime) times;

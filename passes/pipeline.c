@@ -34,7 +34,8 @@ static Fn *derive_body(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
 
 static Fn *derive(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag) {
   Fn *inner = derive_bodies(run, f, derive_body, reversible, diag);
-  Fn *loops = inner ? pass_expand_as(run, inner, reversible, diag) : NULL;
+  const bool stepper = run && !run->loops && top && !reversible && f->f64 != FN_EXACT && !pass_has_derivatives(f);
+  Fn *loops = inner ? pass_expand_as(run, inner, reversible, stepper, diag) : NULL;
   Fn *out = loops ? derive_levels(run, loops, reversible, top, diag) : NULL;
   ir_fn_destroy(inner);
   ir_fn_destroy(loops);

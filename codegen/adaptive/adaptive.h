@@ -12,9 +12,9 @@ typedef struct AdaptiveTo {
 typedef struct Adaptive {
   const AdaptiveMethod *method; /* NULL: gauss16 */
   const PlanOde *plan;
-  double rtol, atol, max_steps;
-  int64_t work;       /* scratch that the plan is of */
-  const int64_t *own; /* of series: scratch where the body keeps those of each state itself, or -1 */
+  double rtol, atol, max_steps; /* gauss16 with both 0: so many steps of one length between two times */
+  int64_t work;                 /* scratch that the plan is of */
+  const int64_t *own;           /* of series: scratch where the body keeps those of each state itself, or -1 */
   bool lane_times;
   LLVMValueRef y0, time, out, counts; /* as the plan has them */
   int64_t record;                     /* rows, or 0 */

@@ -159,7 +159,7 @@ static V iterate(Gauss *s) {
   moved = add(l, moved, doubled(s, cg_sum_lanes(e, sum[LOST], s->w)));
   V before = get(l, BEFORE), small = at_most(l, moved, num(l, loose)), slow = at_most(l, by(l, before, 0.5), moved);
   slow = both(l, slow, since(s, turn, 3));
-  V stuck = both(l, slow, both(l, not_(l, small), since(s, turn, GAUSS_PATIENCE))),
+  V stuck = both(l, slow, both(l, not_(l, small), since(s, turn, s->fixed ? GAUSS_TURNS : GAUSS_PATIENCE))),
     lost = not_(l, less(l, moved, num(l, HUGE_VAL)));
   V halts = either(l, both(l, slow, small), either(l, lost, stuck)), next = mul(l, moved, over(l, moved, before));
   V nearly = both(l, at_most(l, next, num(l, GAUSS_REST * unit)), both(l, less(l, moved, before), since(s, turn, 2)));
@@ -207,6 +207,12 @@ static void write_points(Gauss *s) {
  * small. */
 static V prepare(Gauss *s) {
   Loop *l = &s->l;
+  if (s->fixed) {
+    V left = sub(l, num(l, l->a->max_steps), get(l, STEPS)), end = time_of(s, next_of(s));
+    put(l, STEP, over(l, sub(l, sub(l, end, get(l, T)), get(l, T_LOW)), left));
+    put(l, STEPS, add(l, get(l, STEPS), num(l, 1)));
+    return at_most(l, left, num(l, 1));
+  }
   V steps = get(l, STEPS), full = at_most(l, num(l, l->a->max_steps), steps), h = get(l, H), t = get(l, T);
   V tenth = by(l, size(l, h), 0.1), least = by(l, size(l, t), DBL_EPSILON), small = at_most(l, tenth, least);
   fail(l, either(l, full, small));
@@ -221,6 +227,10 @@ static V prepare(Gauss *s) {
 /* `part` against the tolerance gives the next step; whether this one is accepted. */
 static V control(Gauss *s, V bad, V part, V last) {
   Loop *l = &s->l;
+  if (s->fixed) {
+    fail(l, bad);
+    return not_(l, bad);
+  }
   V step = get(l, STEP), h = get(l, H), change = over(l, num(l, GAUSS_SAFE * sqrt(l->a->rtol)), part);
   bad = either(l, bad, not_(l, is_finite(l, part)));
   change = lesser(l, root(l, root(l, root(l, change))), num(l, GAUSS_GROW));
@@ -240,7 +250,8 @@ static void step(Gauss *s) {
   V last = prepare(s);
   If runs = if_begin(l, flag(l, RUN));
   ahead(s);
-  V bad = iterate(s), accepted = control(s, bad, gen_gauss_end(s), last);
+  V bad = iterate(s), lost, part = gen_gauss_end(s, &lost),
+    accepted = control(s, either(l, bad, not_(l, is_finite(l, lost))), part, last);
   accepted = gen_record_step(l, accepted, get(l, STEP));
   If good = if_begin(l, accepted);
   put(l, TAKEN, add(l, get(l, TAKEN), num(l, 1)));
@@ -251,6 +262,7 @@ static void step(Gauss *s) {
   put(l, T, pick(l, last, end, t1));
   put(l, T_LOW, pick(l, last, num(l, 0), low));
   If point = if_begin(l, last);
+  if (s->fixed) put(l, STEPS, num(l, 0));
   write_points(s);
   if_end(l, point);
   if_end(l, good);
@@ -304,6 +316,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
   Gauss own = {.l = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = &first, .b = e->b, .w = 1},
                .w = a->plan->stages,
+               .fixed = !(a->rtol > 0) && !(a->atol > 0),
                .q = a->plan->second};
   Gauss *s = &own;
   Loop *l = &s->l;
@@ -314,7 +327,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   If runs = if_begin(l, flag(l, RUN));
   l->rates(l, 0, ODE_Y, 0);
   staged(s, coef_row, 0, NULL, NULL);
-  gen_stage_first(l);
+  if (!s->fixed) gen_stage_first(l);
   V h = get(l, H), still = LLVMBuildFCmp(l->b, LLVMRealOEQ, h, num(l, 0), "");
   put(l, HOLD, pick(l, still, num(l, 1), h));
   While steps = while_begin(l, "steps");

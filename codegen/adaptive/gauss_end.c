@@ -107,7 +107,7 @@ static V moved(Loop *l, V h, V x, V y, V *low) {
 static void judge(Some *x, V last, V y, V z) {
   Loop *l = &x->l;
   V whole = add(l, size(l, wide(l, y)), size(l, wide(l, sub(l, z, y))));
-  whole = larger(l, add(l, num(l, l->a->atol / l->a->rtol), whole), num(l, DBL_MIN));
+  whole = larger(l, add(l, num(l, x->s->fixed ? 0 : l->a->atol / l->a->rtol), whole), num(l, DBL_MIN));
   V part = over(l, size(l, mul(l, of_all(x, STEP), wide(l, last))), whole);
   x->worst = larger(l, x->worst, part);
   x->lost = add(l, x->lost, wide(l, sub(l, z, z)));
@@ -147,7 +147,7 @@ static V over_lanes(Some *x, const char *name, V v) {
   return cg_intrinsic(x->l.e, name, &t, 1, &v, 1);
 }
 
-V gen_gauss_end(Gauss *s) {
+V gen_gauss_end(Gauss *s, V *lost) {
   const int64_t dim = s->l.o->dim, watched = s->l.o->watched;
   Some x = some(s);
   if (s->q) gauss_numbers(s, 0, s->q, sum_row, 0, NULL, &(bool){true});
@@ -155,8 +155,8 @@ V gen_gauss_end(Gauss *s) {
   if (s->q) along(&x, 0, s->q, end_second);
   along(&x, s->q, watched, end_first);
   along(&x, watched, dim, end_tangent);
-  V worst = over_lanes(&x, "llvm.vector.reduce.fmax", x.worst);
-  return add(&s->l, worst, cg_sum_lanes(&s->l.d, x.lost, s->w));
+  *lost = cg_sum_lanes(&s->l.d, x.lost, s->w);
+  return over_lanes(&x, "llvm.vector.reduce.fmax", x.worst);
 }
 
 /* ---- the next step ---------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 typedef struct Gauss {
   Loop l;
   unsigned w;     /* lanes: stages, again from 8 on */
+  bool fixed;     /* steps of one length */
   int64_t q;      /* numbers of q where the rates are of second order; 0 */
   V staged, poly; /* arrays of stages; 8 vectors of the polynomials at the stages ahead */
 } Gauss;
@@ -56,7 +57,8 @@ static inline int64_t gauss_staged(const Gauss *s) { return s->q ? s->q : s->l.o
 /* ---- gauss_end.c ---- */
 
 void gen_gauss_inverse(Gauss *s); /* of the sizes that stages move against, to ODE_WORK */
-V gen_gauss_end(Gauss *s);        /* the state at the end of the step; the largest last coefficient of a rate against it */
-void gen_gauss_accept(Gauss *s);  /* that state is the state; the polynomials of its step */
+/* The state at the end of the step; the largest last coefficient of a rate against it. *lost: NaN, if that state is not finite. */
+V gen_gauss_end(Gauss *s, V *lost);
+void gen_gauss_accept(Gauss *s); /* that state is the state; the polynomials of its step */
 
 #endif

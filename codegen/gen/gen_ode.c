@@ -138,7 +138,7 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   memcpy(&a.atol, &attr.atol, sizeof a.atol);
   if (o->plan.stages) a.method = NULL;
   const double least = ADAPTIVE_MIN_RTOL * (e->f64 ? DBL_EPSILON : (double)FLT_EPSILON);
-  if (a.rtol < least) a.rtol = least;
+  if ((a.rtol > 0 || a.atol > 0) && a.rtol < least) a.rtol = least; /* both 0: steps of one length */
   LLVMBuildStore(e->b, g->call, ctx);
   LLVMBuildStore(e->b, g->tile, cg_gep_bytes(e, ctx, cg_i64(e, 8)));
   a.work = o->gr->work;

@@ -153,7 +153,9 @@ static bool lacks(Op op, bool f64) { return onnx_lacks(op, f64); }
 /* Lowered, of operators that ONNX has; NULL after an error, or, with `why`, where there is no way: the reason and the place. */
 static Fn *lower(Parts *p, uint32_t n, const Part *const *part, const char *name, const char **why, Span *at) {
   Session *s = p->s;
+  s->passes.loops = true; /* there is no stepper */
   Fn *one = join(p, n, part, name), *whole = one ? pass_lower(&s->passes, one, MEMORY_STORED, NULL, s->diag) : NULL;
+  s->passes.loops = false;
   *why = whole ? onnx_refused(whole, at) : NULL;
   Fn *out = whole && !*why ? pass_without(&s->passes, whole, lacks) : NULL;
   ir_fn_destroy(one);

@@ -159,7 +159,7 @@ bool shape_ode(const Sig *s, Type *out) {
   double tol[2];
   memcpy(tol, a + 2, sizeof tol);
   if (!method_attr(s, true)) return false;
-  if (!(tol[0] >= 0) || !(tol[1] >= 0) || !(tol[0] + tol[1] > 0) || isinf(tol[0] + tol[1]))
+  if (!(tol[0] >= 0) || !(tol[1] >= 0) || isinf(tol[0] + tol[1]) || (!(tol[0] + tol[1] > 0) && a[0] != M_GAUSS16))
     return shape_bad(s, "needs a positive tolerance");
   if (a[4] < 1 || a[4] > INT32_MAX) return shape_bad(s, "needs a number of steps");
   if (a[1] < 1 || a[1] >= s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);

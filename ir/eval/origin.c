@@ -330,6 +330,7 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
     snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps,
              o->time);
     break;
+  case HNN_ODE_STAGES: snprintf(buf, size, "the iteration of `%s` did not converge at t = %g", method, o->time); break;
   case HNN_ODE_MEMORY: snprintf(buf, size, "there was not enough memory for the stages of `%s`", method); break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;

@@ -146,6 +146,7 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 typedef struct Walk {
   PassRun *run;
   bool reversible; /* asked for; rates themselves are not */
+  bool stepper;    /* gauss16 of f itself becomes an `ode` */
   uint64_t before; /* ir_written() at the begin */
   Diag *diag;
   bool failed; /* too large, which was said */
@@ -154,10 +155,10 @@ typedef struct Walk {
 static Val expand_inst(Copy *c, uint32_t id, const Inst *i);
 
 static Fn *expand_rates_of(Walk *w, const Fn *body) {
-  const bool reversible = w->reversible;
-  w->reversible = false;
+  const bool reversible = w->reversible, stepper = w->stepper;
+  w->reversible = w->stepper = false;
   Fn *rates = copy_fn(NULL, body, expand_inst, w);
-  w->reversible = reversible;
+  w->reversible = reversible, w->stepper = stepper;
   return rates;
 }
 
@@ -171,6 +172,44 @@ static uint64_t size_of(const Fn *f) {
 static bool affords(Walk *w, const Fn *rates, Span at) {
   enum { FEW = 4 };
   return !(w->failed = w->failed || pass_too_large(w->before, FEW * size_of(rates), "the trajectory", at, w->diag));
+}
+
+/* The rates with a time of each sample, if states have that. */
+static Fn *with_times(const Traj *t, Fn *parent) {
+  Build b;
+  const Fn *f = t->rates;
+  Val *in = base_zeroed(f->in.n + 1, sizeof *in), *out = base_zeroed(f->out.n + 1, sizeof *out);
+  ir_build_init(&b, ir_sub_create(parent, "rates"));
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    Type type = f->in.at[k].type;
+    if (k == t->states) type.lane = f->in.at[0].type.lane;
+    in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, type);
+  }
+  ir_inline(&b, f, in, out);
+  for (uint32_t k = 0; k < t->states; k++) ir_output(&b, pass_with_lane(&b, out[k], f->in.at[k].type.lane), NULL);
+  ir_build_finish(&b);
+  base_free(in), base_free(out);
+  return b.f;
+}
+
+/* As an `ode` with rtol 0: max_steps steps between two times. False: it cannot be one. */
+static bool by_stepper(const Traj *t, const Scope *s, integrate_attr attr, Val *result) {
+  enum { POINTS = 1 << 16 };
+  Build *b = s->b;
+  const int64_t points = attr.every ? attr.steps / attr.every + 1 : 0;
+  if (t->counted || points < 2 || points > POINTS || pass_holds(t->rates, OPF_IMPURE, OP_none)) return false;
+  for (uint32_t v = 0; v < t->states; v++) {
+    const Type type = ir_type(b->f, s->y[v]);
+    if (!type_eq(type, t->rates->in.at[v].type) || type.lane != t->rates->in.at[0].type.lane) return false;
+  }
+  const uint32_t n = (uint32_t)points;
+  double *at = base_realloc(NULL, sizeof *at * n);
+  for (uint32_t k = 0; k < n; k++) at[k] = (double)(k * attr.every);
+  const Val times = ir_mul(b, s->dt, ir_table(b, type_real(false, 1, &n), at));
+  const Val multi = ir_ode(b, M_GAUSS16, s->y, t->states, times, s->inv, t->ninv, 0, 0, attr.every, with_times(t, b->f));
+  for (uint32_t v = 0; v < t->states; v++) result[v] = ir_proj(b, multi, v);
+  base_free(at);
+  return true;
 }
 
 static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
@@ -191,6 +230,10 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
     y[v] = expand_lanes(b, map[ir_arg(f, i, v).id], type.lane || ir_type(b->f, s.dt).lane);
   }
   for (uint32_t v = 0; v < t.ninv; v++) s.inv[v] = map[ir_arg(f, i, n + 1 + v).id];
+  if (w->stepper && t.method == M_GAUSS16 && by_stepper(&t, &s, attr, result)) {
+    ir_fn_destroy(t.rates);
+    return result;
+  }
   if (t.timed) s.k = ir_const(b, 0);
   Val start[2];
   const bool moves = steps >= every && affords(w, t.rates, i->at);
@@ -204,22 +247,30 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   return result;
 }
 
+static Val expand_body(Copy *c, const Inst *i) {
+  Walk *w = c->ctx;
+  const bool stepper = w->stepper;
+  w->stepper = false;
+  const Val v = copy_body(c, i, copy_fn(c->b->f, ir_body(c->from, i), expand_inst, w));
+  w->stepper = stepper;
+  return v;
+}
+
 static Val expand_inst(Copy *c, uint32_t id, const Inst *i) {
   Walk *w = c->ctx;
   if (i->op == OP_integrate) c->result[id] = integrate(w, c->b, c->from, i, c->map);
-  else if (i->sub && pass_holds(ir_body(c->from, i), 0, OP_integrate))
-    return copy_body(c, i, copy_fn(c->b->f, ir_body(c->from, i), expand_inst, w));
+  else if (i->sub && pass_holds(ir_body(c->from, i), 0, OP_integrate)) return expand_body(c, i);
   return VAL_NONE;
 }
 
-Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, bool stepper, Diag *diag) {
   double start = pass_now();
   pass_at(run, "trajectories of", f->name, (Span){0});
-  Walk w = {.run = run, .reversible = reversible, .before = ir_written(), .diag = diag};
+  Walk w = {.run = run, .reversible = reversible, .stepper = stepper, .before = ir_written(), .diag = diag};
   Fn *out = copy_fn(NULL, f, expand_inst, &w);
   if (!w.failed) return pass_done(run, "expand", start, out);
   ir_fn_destroy(out);
   return NULL;
 }
 
-Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag) { return pass_expand_as(run, f, false, diag); }
+Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag) { return pass_expand_as(run, f, false, false, diag); }

@@ -7,8 +7,9 @@
 
 /* Replaces every `integrate` by scans over its method's stages, rates inlined; in bodies too. NULL after an error. */
 Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag);
-/* The same; steps of symmetric methods become `reversible`. */
-Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag);
+/* The same; steps of symmetric methods become `reversible`; `stepper`: those of gauss16 that nothing is differentiated through become an
+ * `ode` of steps of one length. */
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, bool stepper, Diag *diag);
 /* Bodies of `ode {gauss16}` whose rates are of second order give q'' as well (second.c). */
 Fn *pass_second(PassRun *run, const Fn *f);
 /* The short loops of such bodies, and sums of rows among zeros, written out (straight.c). */

@@ -28,7 +28,7 @@ typedef struct Lane {
   bool last, accepted, rejected;
   double step, hold, moved; /* gauss16: the step, h or up to the next time; that of the polynomial; of the iteration */
   int32_t turns;
-  bool rests, bad, ends;
+  bool rests, bad, ends, fixed; /* fixed: steps of one length, `steps` of them behind the last time */
 } Lane;
 
 static void ode_lane_fail(Lane *q, HnnOdeFailure why) {
@@ -118,6 +118,14 @@ static bool ode_gauss_prepare(Lane *lane, int64_t n, int32_t max_steps) {
     Lane *q = &lane[l];
     q->step = 0, q->rests = true;
     if (q->state != LANE_RUNS) continue;
+    if (q->fixed) {
+      const int32_t left = max_steps - q->steps++;
+      q->last = left <= 1;
+      q->step = ((q->time[q->next] - q->t) - q->te) / left;
+      q->turns = 0, q->rests = q->bad = q->ends = false, q->err_old = HUGE_VAL;
+      any = true;
+      continue;
+    }
     if (q->steps == max_steps) ode_lane_fail(q, HNN_ODE_STEPS);
     else if (0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) ode_lane_fail(q, HNN_ODE_SMALL);
     if (q->state != LANE_RUNS) continue;
@@ -139,7 +147,7 @@ static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
     return false;
   }
   const bool slow = ++q->turns >= 3 && q->moved >= 0.5 * q->err_old, small = q->moved <= fmax(GAUSS_LOOSE * unit, 0.01 * rtol);
-  const bool lost = !(q->moved < HUGE_VAL), stuck = slow && !small && q->turns >= GAUSS_PATIENCE;
+  const bool lost = !(q->moved < HUGE_VAL), stuck = slow && !small && !q->fixed && q->turns >= GAUSS_PATIENCE;
   q->bad = !small;
   q->rests = lost || stuck || (slow && small) || q->turns == GAUSS_TURNS;
   const double next = q->moved * (q->moved / q->err_old);
@@ -151,7 +159,11 @@ static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
 
 /* The next step of a lane, from the last coefficient of its polynomial against the state. */
 static void ode_gauss_control(Lane *q, double rtol, double part) {
-  q->accepted = false;
+  q->accepted = q->fixed && !q->bad;
+  if (q->fixed) {
+    if (q->bad) ode_lane_fail(q, HNN_ODE_STAGES);
+    return;
+  }
   if (q->bad || !isfinite(part)) {
     q->h = q->step * GAUSS_CUT;
     if (q->h == 0) ode_lane_fail(q, HNN_ODE_SMALL);
@@ -168,6 +180,7 @@ static void ode_gauss_move(Lane *q) {
   q->hold = q->step;
   q->t = q->last ? q->time[q->next] : t + step;
   q->te = q->last ? 0 : step - (q->t - t);
+  if (q->fixed && q->last) q->steps = 0;
 }
 
 /* Of all lanes, once they are done. */

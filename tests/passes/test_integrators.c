@@ -215,7 +215,7 @@ static void test_joined(void) {
         Fn *f = sample(trajectory(m[k], field[j], 2 * every, every, true), 2);
         Fn *one = sample(trajectory(m[k], field[j], 2 * every, 1, true), 2 * every);
         Fn *a = pass_expand(NULL, f, NULL), *b = pass_expand(NULL, one, NULL);
-        Fn *c = pass_expand_as(NULL, f, true, NULL);
+        Fn *c = pass_expand_as(NULL, f, true, false, NULL);
         FieldReport r = {0};
         FieldAnswer answer = ir_field_equal(a, b, 3, every, &r);
         /* yoshida6 and 8 agree at points, but their degree is too high for a proof */
