@@ -21,12 +21,14 @@ typedef struct Interval {
   Val busy, a, w, sign; /* busy: 1 or 0; w is 0 where nothing was found */
 } Interval;
 
-/* With the sign that is left as the positive one; what the first coefficient rounded off is no crossing. */
+/* With the sign that is left as the positive one; what the first coefficient rounded off is no crossing. One that comes to 0 at the
+ * end crosses there, unless it only touches, up to rounding. */
 static void oriented(Build *b, Bernstein *p, Val sign) {
-  Val zero = ir_const(b, 0);
-  for (int k = 0; k <= p->n; k++) p->c[k] = ir_mul(b, p->c[k], sign);
+  Val zero = ir_const(b, 0), most = zero;
+  for (int k = 0; k <= p->n; k++) p->c[k] = ir_mul(b, p->c[k], sign), most = ir_max(b, most, p->c[k]);
   p->c[0] = ir_max(b, p->c[0], zero);
-  Val comes = ir_lt(b, zero, p->c[p->n - 1]), at_end = ir_and(b, ir_eq(b, p->c[p->n], zero), comes);
+  Val steep = ir_mul(b, most, ir_const(b, nudge(b))), comes = ir_lt(b, steep, p->c[p->n - 1]);
+  Val at_end = ir_and(b, ir_eq(b, p->c[p->n], zero), comes);
   p->c[p->n] = ir_select(b, at_end, ir_const(b, -1), p->c[p->n]);
 }
 
