@@ -7,7 +7,7 @@ Value traj_results(Elab *E, const Plan *p, Val multi, int64_t steps) {
   Build *b = elab_at(E, p->call);
   for (uint32_t i = 0; i < p->n; i++) out[i] = elab_value(E, ir_proj(b, multi, i));
   if (!p->counted) return value_tuple(E, out, p->n);
-  const Val counts = ir_method[p->m].adaptive ? ir_proj(b, multi, p->n) : VAL_NONE;
+  const Val counts = p->adaptive ? ir_proj(b, multi, p->n) : VAL_NONE;
   for (uint32_t k = 0; k < 2; k++)
     out[p->n + k] = counts.id ? elab_value(E, ir_index(b, counts, 0, k)) : value_exact(k ? 0 : steps, 1);
   return value_tuple(E, out, p->n + 2);

@@ -29,7 +29,7 @@ enum { FIXED_DEGREE = 3, ADAPTIVE_DEGREE = 8 };
 #define MOST 0x1p10
 #define LOST 0x1p-45
 
-static bool adaptive(const Events *s) { return ir_method[s->p.m].adaptive; }
+static bool adaptive(const Events *s) { return s->p.adaptive; }
 int events_degree(const Events *s) { return adaptive(s) ? ADAPTIVE_DEGREE : FIXED_DEGREE; }
 
 /* ---- loops --------------------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ static Val shared_step(Elab *E, const Plan *p, Val begin, Val end, int64_t steps
 }
 
 bool traj_stop(Elab *E, const Plan *p, Val dt, int64_t steps, int64_t every, uint32_t n, const Value *given, Value *times) {
-  const bool adaptive = ir_method[p->m].adaptive;
+  const bool adaptive = p->adaptive;
   Events *s = ARENA_NEW(E->mem, Events);
   *s = (Events){.p = *p, .on = p->stop, .direction = p->direction, .option = "stop", .several = true, .count = 1};
   s->p.times = NULL, s->p.nsteps = 0;
