@@ -13,7 +13,7 @@ import time
 
 from driver_util import check, environment, HNNC, hnnc, main, SLOWER, write
 
-TIMES = int(os.environ.get("HNNC_STOPS", "8"))
+TIMES = int(os.environ.get("HNNC_STOPS", "4" if SLOWER > 1 else "8"))
 
 CHAIN = "fn f(x: real) {\nlet a0 = x\n" + "".join("let a%d = sin(a%d)\n" % (i + 1, i) for i in range(3000)) + "return a3000\n}\n"
 LOOPS = "fn f(x: real) {\nvar y = x\nfor i in 0:1000000 { for j in 0:1000000 { let k = i } }\nreturn y\n}\n"
