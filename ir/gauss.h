@@ -95,7 +95,10 @@ static const AdaptiveGauss adaptive_gauss16 = {
 #define GAUSS_GROW 2.0
 #define GAUSS_TAKEN 0.75
 #define GAUSS_CUT 0.4
-#define GAUSS_REST 1.0 /* ulp: what the stages at which rates are taken last are expected to be off by */
+/* ulp: what the stages at which rates are taken last are expected to be off by; of steps of one length, where it would be the same in each
+ * step and an energy drift by it (2e-19 a step with 1). */
+#define GAUSS_REST 1.0
+#define GAUSS_REST_FIXED 0.01
 #define GAUSS_LOOSE 32 /* ulp: what an iteration that makes no more progress may be off by */
 
 #endif

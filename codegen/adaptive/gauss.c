@@ -162,7 +162,8 @@ static V iterate(Gauss *s) {
   V stuck = both(l, slow, both(l, not_(l, small), since(s, turn, s->fixed ? GAUSS_TURNS : GAUSS_PATIENCE))),
     lost = not_(l, less(l, moved, num(l, HUGE_VAL)));
   V halts = either(l, both(l, slow, small), either(l, lost, stuck)), next = mul(l, moved, over(l, moved, before));
-  V nearly = both(l, at_most(l, next, num(l, GAUSS_REST * unit)), both(l, less(l, moved, before), since(s, turn, 2)));
+  V nearly = both(l, at_most(l, next, num(l, (s->fixed ? GAUSS_REST_FIXED : GAUSS_REST) * unit)),
+                  both(l, less(l, moved, before), since(s, turn, 2)));
   put(l, BEFORE, moved);
   If goes_on = if_begin(l, not_(l, halts));
   call(s);

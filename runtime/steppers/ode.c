@@ -151,7 +151,8 @@ static bool ode_gauss_rests(Lane *q, double rtol, double unit) {
   q->bad = !small;
   q->rests = lost || stuck || (slow && small) || q->turns == GAUSS_TURNS;
   const double next = q->moved * (q->moved / q->err_old);
-  q->ends = q->moved <= unit || (q->turns >= 2 && q->moved < q->err_old && next <= GAUSS_REST * unit);
+  q->ends =
+      q->moved <= unit || (q->turns >= 2 && q->moved < q->err_old && next <= (q->fixed ? GAUSS_REST_FIXED : GAUSS_REST) * unit);
   q->bad &= !q->ends;
   q->err_old = q->moved;
   return !q->rests;
