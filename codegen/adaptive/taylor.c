@@ -166,12 +166,12 @@ static V by_term(Loop *l, V ratio, V by) {
   return pick(l, is_none(l, ratio), most, lesser(l, mul(l, rough_log2(l, ratio), by), most));
 }
 
-/* Where the last two terms are 0, by the last that is not: lanes of the mask, whose logarithm is in memory. */
+/* Where the last two terms are 0, by the last of the upper half that is not: lanes of the mask, whose logarithm is in memory. */
 static void earlier_terms(Loop *l, V mask, V at) {
   CgEmit *e = l->e;
   If some = if_begin(l, any(l, mask));
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  cg_loop_begin(e, loop, cg_i64(e, 2), cg_i64(e, l->o->order), 1);
+  cg_loop_begin(e, loop, cg_i64(e, 2), cg_i64(e, l->o->order - l->o->order / 2), 1);
   V seen = cg_loop_phi(e, loop, num(l, 0)), m = LLVMBuildSub(l->b, cg_i64(e, l->o->order), loop->iv, ""), ratio;
   greatest(l, ratio_row, 1, m, &ratio);
   V inverse = LLVMBuildFDiv(l->b, cg_real(&l->d, -1, 1), LLVMBuildSIToFP(l->b, m, l->d.real, ""), "");
