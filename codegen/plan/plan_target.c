@@ -7,15 +7,17 @@ static bool wide_sum(const CgTuning *t, const Fn *f, const Dot *d) {
   return a >= t->dw_min && b >= t->dw_min;
 }
 
-static bool has_product(const CgTuning *t, const Fn *f) {
+/* A product on register tiles; `gradient`: of a weight. */
+static bool has_product(const CgTuning *t, const Fn *f, bool gradient) {
   for (uint32_t v = 1; v < f->inst.n; v++) {
     Dot d;
     if (f->inst.at[v].op != OP_dot) continue;
     plan_dot(f, &f->inst.at[v], &d);
-    if (type_count(f->inst.at[v].type) > t->tiny && (d.lanes ? wide_sum(t, f, &d) : d.contraction > t->small)) return true;
+    if (type_count(f->inst.at[v].type) > t->tiny && (d.lanes ? wide_sum(t, f, &d) : !gradient && d.contraction > t->small))
+      return true;
   }
   for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_product(t, f->sub.at[k])) return true;
+    if (has_product(t, f->sub.at[k], gradient)) return true;
   return false;
 }
 
@@ -88,11 +90,12 @@ int64_t plan_samples(const CgTarget *t, bool f64, int64_t samples) {
 
 /* Products of a full-width core take half the time that they take elsewhere, and all around them (weight gradients read and written
  * once a tile, calls, starts of loops) as long as there: tiles of two vectors halve it. Register tiles of convolutions have
- * several pixels. */
-static void in_pairs(PlanForm *form, const CgTuning *t, int64_t samples) {
+ * several pixels. A tile of one for what is left over is twice the code, which is worth while where weights are trained, or nothing is
+ * known of the samples. */
+static void in_pairs(PlanForm *form, const CgTuning *t, const Fn *f, int64_t samples) {
   if (samples && samples <= form->vl) return;
   if (samples && !odd(t, form->vl, samples)) form->tile = 2 * form->vl;
-  else form->together = HNN_AT_ONCE;
+  else if (!samples || has_product(t, f, true)) form->together = HNN_AT_ONCE;
 }
 
 /* Two vectors a tile hide the latency of straight code, and register tiles of products need them where
@@ -100,11 +103,11 @@ static void in_pairs(PlanForm *form, const CgTuning *t, int64_t samples) {
  * tile are padding. Long code keeps the machine busy with one, too, and with two it takes LLVM twice as long. */
 PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
   const CgTuning *tune = t->tune;
-  const bool product = has_product(tune, f), long_code = plan_length(f) > tune->one_vector_from,
+  const bool product = has_product(tune, f, false), long_code = plan_length(f) > tune->one_vector_from,
              one = product || long_code || long_orbit(tune, f);
   unsigned nv = cg_many_regs(t) && one ? 1 : 2, vl = cg_lanes(t, f->f64);
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
   PlanForm form = {.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
-  if (t->full && nv == 1 && product && !long_code && !has_op(f, OP_ode) && !has_op(f, OP_window)) in_pairs(&form, tune, samples);
+  if (t->full && nv == 1 && product && !long_code && !has_op(f, OP_ode) && !has_op(f, OP_window)) in_pairs(&form, tune, f, samples);
   return form;
 }
