@@ -16,14 +16,15 @@
 #include <string.h>
 
 enum { SAMPLES = DIAGNOSE_SAMPLES, ELEMENTS = 24 };
-static const double BOUND = 1e-6; /* a block fails above it */
-static const double HELD = 100;   /* or above this times the tolerance of an adaptive method */
+static const double BOUND = 1e-6;
+static const double HELD = 100; /* or of an adaptive method this times its tolerance */
 
 typedef struct Check {
   Session *s;
   const Fn *value, *gradient; /* value: -> scalar; gradient: -> one output per checked input */
   Tensor *in;                 /* inputs of both */
   json_t *rows;
+  double bound; /* above it a block fails */
   bool failed;
 } Check;
 
@@ -51,8 +52,6 @@ static double loosest(const Fn *f) {
   return most;
 }
 
-static double bound(const Check *c) { return fmax(BOUND, HELD * loosest(c->value)); }
-
 static double value_at(Check *c, double *x, double moved) {
   char err[256];
   Tensor out;
@@ -78,7 +77,7 @@ static double difference(Check *c, double *x, double h) {
 
 static void row(void *ctx, const char *what, const char *block, double worst, int64_t n) {
   Check *c = ctx;
-  bool ok = worst <= bound(c);
+  bool ok = worst <= c->bound;
   c->failed |= !ok;
   if (c->rows)
     json_array_append_new(c->rows,
@@ -95,8 +94,7 @@ static void row(void *ctx, const char *what, const char *block, double worst, in
  * longer so with a step that is short enough; where the derivative is wrong the error stays. */
 static double error_of(Check *c, double d, double *x, double scale) {
   double least = INFINITY, h = 1e-3;
-  const double most = bound(c);
-  for (int k = 0; k < 4 && !(least <= most); k++, h /= 8) {
+  for (int k = 0; k < 4 && !(least <= c->bound); k++, h /= 8) {
     double error = fabs(d - difference(c, x, h)) / scale;
     if (!(error >= least)) least = error;
   }
@@ -180,7 +178,7 @@ static int check_function(Session *s, json_t *rows, const char *what, const Fn *
                           bool *failed) {
   Fn *gradient = gradients_of(s, f, wanted), *value = pass_derive(&s->passes, f, s->diag);
   if (!gradient || !value) return session_render(s), EXIT_FILE;
-  Check c = {.s = s, .value = value, .gradient = gradient, .rows = rows};
+  Check c = {.s = s, .value = value, .gradient = gradient, .rows = rows, .bound = fmax(BOUND, HELD * loosest(value))};
   int code = run_checks(&c, what, f, wanted, set);
   *failed |= c.failed;
   ir_fn_destroy(gradient);
@@ -261,7 +259,7 @@ static int check_hamiltonian(Session *s, json_t *rows, const Export *x, bool *fa
 }
 
 static int check_flows(Session *s, json_t *rows, bool *failed) {
-  Check c = {.s = s, .rows = rows};
+  Check c = {.s = s, .rows = rows, .bound = BOUND};
   const Model *m = s->model;
   int code = 0;
   for (uint32_t i = 0; !code && i + 1 < m->nexport; i++)

@@ -244,6 +244,10 @@ loss far(x: real[3]) {
   let (q, p) = trajectory(spring, [x[0]], [x[1]], times = [0, 1], method = dopri5(rtol = 1e-8))
   return sum(q) + sum(p)
 }
+loss farther(x: real[3]) {
+  let (q, p) = trajectory(spring, [x[0]], [x[1]], times = [0, 1], method = taylor(rtol = 1e-8))
+  return sum(q) + sum(p)
+}
 loss fit(x, t) = (lin(x) - t)^2
 train fit on some { optimizer = adam(lr = 0.01), only = "lin/b", steps = 20 }
 report error_ = seen(x, t) on some
@@ -257,8 +261,8 @@ def test_losses_that_nothing_trains():
     m = lib.create()
     shown = [(lib.function[k].kind.decode(), lib.function[k].name.decode()) for k in range(lib.nfunction)]
     losses = [n for k, n in shown if k == "loss"]
-    check(losses == ["fit", "free", "seen", "penalty", "noisy", "still", "far"], "losses", losses)
-    check([n for k, n in shown if k == "gradient"] == ["fit", "free", "seen", "penalty", "noisy"], "gradients: what has parameters and derivatives", shown)
+    check(losses == ["fit", "free", "seen", "penalty", "noisy", "still", "far", "farther"], "losses", losses)
+    check([n for k, n in shown if k == "gradient"] == ["fit", "free", "seen", "penalty", "noisy", "far"], "gradients: what has parameters and derivatives", shown)
     n = 9
     args = [numbers([math.sin(k) for k in range(3*n)]), numbers([math.cos(k) for k in range(n)])]
     for name, count in ("free", 2), ("seen", 2), ("penalty", 0), ("noisy", 1):
