@@ -10,7 +10,12 @@
 #ifndef HNNC_IR_GAUSS_H
 #define HNNC_IR_GAUSS_H
 
-enum { GAUSS_STAGES = 8, GAUSS_TURNS = 50, GAUSS_PATIENCE = 12 /* turns with slow progress */ };
+enum {
+  GAUSS_STAGES = 8,
+  GAUSS_TURNS = 50,
+  GAUSS_PATIENCE = 12, /* turns with slow progress */
+  GAUSS_BEHIND = 3     /* more turns for tangents, which do not decide whether a step is taken */
+};
 typedef struct AdaptiveGauss {
   double c[GAUSS_STAGES], b[GAUSS_STAGES], b_low[GAUSS_STAGES], bx[GAUSS_STAGES], bx_low[GAUSS_STAGES];
   double a[GAUSS_STAGES][GAUSS_STAGES], aa[GAUSS_STAGES][GAUSS_STAGES];

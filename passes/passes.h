@@ -188,6 +188,11 @@ void pass_lowered_finish(Lowered *l);
  * for how that is decided. Errors of deriving go to diag. */
 bool pass_separable(PassRun *run, const Fn *rates, Diag *diag);
 
+/* The name in the language of an operation that bends or jumps, or NULL. check/kinks.c */
+const char *pass_kink(const Inst *i);
+/* The first of f that hangs on its first n inputs, with its place; a `where` is one, too, by its condition. */
+const char *pass_kink_by_inputs(const Fn *f, uint32_t n, Span *kink);
+
 /* Which elements of e may depend on which of x, both values of f, which may hold derivatives and
  * trajectories. Initializes *out; all of them where f cannot be derived. */
 void pass_pattern(PassRun *run, const Fn *f, Val e, Val x, Pattern *out);

@@ -102,7 +102,7 @@ def kepler(batch=1024, span=10.0):
     from workloads.rollout import ellipses
     q, p = ellipses(batch, 4)
     return Workload(name=f"orbits-kepler-x{batch}", family="ellipses", kind="call", precision="f64", entry="roll",
-                    model=KEPLER.format(span=span, method="dop853(rtol = 1e-13)"), data=dict(q=q, p=p), config=dict(span=span),
+                    model=KEPLER.format(span=span, method="taylor(rtol = 1e-13)"), data=dict(q=q, p=p), config=dict(span=span),
                     exact=lambda _: reference.kepler(q, p, span), unit="ms", per=1e-3, reach="≥ 1.8× heyoka's batch mode")
 
 
@@ -117,12 +117,12 @@ def learned(batch, span, method, reach):
 def workloads():
     q, v = outer(8)
     mass, gm, q9, v9 = sun_and_planets()
-    return [bodies("orbits-outer", OUTER_MASS, SOLAR, q[:1], v[:1], 2000.0, "gauss16(rtol = 1e-14)", "≥ 8× heyoka, at ≤ 4e-11", 0.5),
+    return [bodies("orbits-outer", OUTER_MASS, SOLAR, q[:1], v[:1], 2000.0, "gauss16(rtol = 3e-15)", "≥ 8× heyoka, at ≤ 4e-11", 0.5),
             bodies("orbits-outer-x8", OUTER_MASS, SOLAR, q, v, 2000.0, "gauss16(rtol = 1e-14)", "≥ 2× heyoka's batch mode", 0.5),
-            bodies("orbits-three", OUTER_MASS[:3], SOLAR, q[:1, :3], v[:1, :3], 20000.0, "gauss16(rtol = 1e-14)",
+            bodies("orbits-three", OUTER_MASS[:3], SOLAR, q[:1, :3], v[:1, :3], 20000.0, "gauss16(rtol = 3e-15)",
                    "≥ 4× heyoka, at ≤ 3.5e-9", 0.5),
-            bodies("orbits-planets", mass, gm, q9, v9, 200.0, "gauss16(rtol = 1e-14)", "≥ 10× heyoka and IAS15", 0.01),
+            bodies("orbits-planets", mass, gm, q9, v9, 200.0, "gauss16(rtol = 3e-15)", "≥ 10× heyoka and IAS15", 0.01),
             bodies("orbits-planets-coarse", mass, gm, q9, v9, 200.0, "gauss16(rtol = 1e-8)", "beside WHFast at its error", 0.01, True),
             kepler(),
-            learned(1, 20.0, "taylor(rtol = 1e-13)", "≥ 8× heyoka; ≥ 1.8× dop853 here"),
-            learned(1024, 20.0, "dop853(rtol = 1e-8)", "≥ 5× diffrax's dop853")]
+            learned(1, 20.0, "taylor(rtol = 1e-14)", "≥ 8× heyoka; ≥ 1.8× dop853 here"),
+            learned(1024, 20.0, "taylor(rtol = 1e-8)", "≥ 5× diffrax's dop853")]

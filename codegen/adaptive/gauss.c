@@ -123,11 +123,13 @@ static V of_vector(Gauss *s, const char *name, V x) {
   return cg_intrinsic(s->l.e, name, &t, 1, &x, 1);
 }
 
-/* How far the stages move. */
+/* How far the stages move: those of tangents do not decide. */
 static void turn_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   Loop *l = &s->l;
   V z = cg_load(l->e, gauss_row(s, GAUSS_Z, d), s->w), next = stages(s, d, ctx), move = size(l, sub(l, next, z));
   move = mul(l, move, all(s, number(s, ODE_WORK, d)));
+  if (l->o->watched < l->o->dim)
+    move = pick(l, LLVMBuildICmp(l->b, LLVMIntSLT, d, cg_i64(l->e, l->o->watched), ""), move, cg_real(l->e, 0, s->w));
   cg_store(l->e, next, gauss_row(s, GAUSS_Z, d));
   cg_loop_next(loop, MOVED, larger(l, loop->phi[MOVED], move));
   cg_loop_next(loop, LOST, cg_fma(l->e, move, cg_real(l->e, 0, s->w), loop->phi[LOST])); /* NaN, once a move is not finite */
@@ -135,6 +137,16 @@ static void turn_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
 
 static V since(Gauss *s, const CgLoop *turn, int number) {
   return LLVMBuildICmp(s->l.b, LLVMIntSGE, turn->iv, cg_i64(s->l.e, number), "");
+}
+
+/* Tangents settle with the states, a turn or two behind them. */
+static void tangents(Gauss *s, V step) {
+  CgLoop *turn = base_realloc(NULL, sizeof *turn);
+  cg_loop_begin(s->l.e, turn, cg_i64(s->l.e, 0), cg_i64(s->l.e, GAUSS_BEHIND), 1);
+  staged(s, stage_of_guess, 0, NULL, step);
+  call(s);
+  cg_loop_end(s->l.e, turn);
+  base_free(turn);
 }
 
 /* Iterates, until the rates are those at the stages or stages that are next to them; gives whether that failed. */
@@ -171,7 +183,9 @@ static V iterate(Gauss *s) {
   turn->stop = either(l, halts, either(l, nearly, at_most(l, moved, num(l, unit))));
   cg_loop_end(e, turn);
   base_free(turn);
-  return not_(l, either(l, small, nearly)); /* at the last turn */
+  V failed = not_(l, either(l, small, nearly)); /* at the last turn */
+  if (l->o->watched < l->o->dim) tangents(s, step);
+  return failed;
 }
 
 static V next_of(Gauss *s) { return LLVMBuildFPToSI(s->l.b, get(&s->l, NEXT), s->l.e->i64, ""); }

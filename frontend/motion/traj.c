@@ -328,6 +328,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   bool good = rates(E, p);
   context_pop(E, &c);
   if (good) level_order(E, l, p->n + 1);
+  if (good && p->adaptive && p->m == M_GAUSS16) traj_warn_kinks(E, p, l->fn);
   return good;
 }
 
@@ -488,10 +489,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   }
   if (run_times) return traj_between(E, &p, points, every);
   Level *l = ARENA_NEW(E->mem, Level);
-  if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {
-    level_drop(E, l);
-    return POISON;
-  }
+  if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) return level_drop(E, l), POISON;
   level_leave(E, l);
   Val multi = emit(E, &p, l, dt, steps, every, adaptive ? &times : NULL);
   level_end(E, l);

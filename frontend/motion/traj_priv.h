@@ -59,6 +59,7 @@ void traj_warn_last(const Plan *p, DiagMsg *m, const char *usual, const char *co
 bool traj_run_times(Elab *E, const Plan *p, uint32_t *n);
 /* The states at these times by a method of fixed steps, `substeps` between two of them. */
 Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps);
-Val traj_lane(Elab *E, Val v, Span at); /* per sample, where samples are lanes */
+void traj_warn_kinks(Elab *E, const Plan *p, const Fn *rates); /* kinks.c */
+Val traj_lane(Elab *E, Val v, Span at);                        /* per sample, where samples are lanes */
 
 #endif

@@ -2,6 +2,7 @@
  * know, nothing is said. */
 #include "frontend/warn/warn.h"
 #include "frontend/warn/warn_priv.h"
+#include "passes/passes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,23 +185,6 @@ bool graph_vanishes(const Fn *f, Val v, const uint32_t *param, uint32_t n) {
 
 /* ---- kinks ---------------------------------------------------------------------------------------------------- */
 
-static bool has_kink(const Inst *i) {
-  switch (i->op) {
-  case OP_relu:
-  case OP_abs:
-  case OP_sign:
-  case OP_floor:
-  case OP_ceil:
-  case OP_round:
-  case OP_mod:
-  case OP_min:
-  case OP_max:
-  case OP_rmax:
-  case OP_rmin: return true;
-  default: return false;
-  }
-}
-
 /* A constant to derivatives, which stop here. */
 static bool constant(const Inst *i) { return i->op == OP_stop || i->op == OP_fixed; }
 
@@ -223,16 +207,13 @@ static bool *smooth_cone(const Fn *f, Val v) {
   return in;
 }
 
-/* The kinked operation, as the language calls it. */
-static const char *word(const Inst *i) { return i->op == OP_rmax ? "max" : i->op == OP_rmin ? "min" : ir_op[i->op].name; }
-
 /* Among what v depends on: a kink behind what both marks mark. */
 static const Inst *find_kink(const Fn *f, Val v, const bool *by, const bool *trained) {
   bool *in = smooth_cone(f, v);
   const Inst *found = NULL;
   for (uint32_t id = 1; id <= v.id && !found; id++) {
     const Inst *i = &f->inst.at[id];
-    if (!in[id] || !has_kink(i)) continue;
+    if (!in[id] || !pass_kink(i)) continue;
     for (uint32_t k = 0; k < i->nargs && !found; k++) {
       const uint32_t a = ir_arg(f, i, k).id;
       if (by[a] && trained[a]) found = i;
@@ -282,7 +263,7 @@ const char *graph_kink_in_loss(const Fn *f, Span *kink, Span *derivative) {
   base_free(trained);
   if (!i) return NULL;
   *kink = i->at, *derivative = d->at;
-  return word(i);
+  return pass_kink(i);
 }
 
 const char *graph_kink_by_fields(const Fn *f, Val v, Span *kink) {
@@ -291,5 +272,5 @@ const char *graph_kink_by_fields(const Fn *f, Val v, Span *kink) {
   base_free(trained), base_free(by);
   if (!i) return NULL;
   *kink = i->at;
-  return word(i);
+  return pass_kink(i);
 }
