@@ -163,6 +163,8 @@ static inline uint32_t ir_ode_result(uint32_t n, OdeResult what, uint32_t k) {
               : what == ODE_COUNT ? 2 + n
                                   : 3 + n + k);
 }
+/* Steps that the record of an `ode` of its first `states` states has room for: as many as fill 1 MB a sample. */
+int64_t ir_ode_room(const Fn *f, const Inst *i, uint32_t states);
 bool ir_ode_second(const Fn *f, const Inst *i); /* its body has a third output, the second rate of its first state */
 typedef struct DotShape {
   bool lanes;

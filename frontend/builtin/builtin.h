@@ -103,7 +103,7 @@ void wrt_finish(Elab *E);
 /* v under a name: with an identity if need be */
 Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
-/* what has no derivative and lies between one of `from` and e: "the method `taylor`" (backwards), "a section"; or NULL */
+/* what has no derivative and lies between one of `from` and e: "the method `taylor`, which has ..."; or NULL */
 const char *elab_no_derivative(const Fn *f, Val e, const bool *from, bool backwards);
 
 /* ---- data.c: data programs ------------------------------------------------------------------------------- */

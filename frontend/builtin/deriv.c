@@ -30,7 +30,7 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx, const char *who) {
   base_free(from);
   if (!what) return false;
   elab_help(
-      elab_error(E, CODE_no_derivative, e->at, "this goes through %s, which has no derivative", what),
+      elab_error(E, CODE_no_derivative, e->at, "this goes through %s", what),
       "trajectories by `tsit5`, `dop853`, `dopri5` and `gauss16` have one, and those of fixed steps: yoshida4, gauss4, rk4, ...");
   return true;
 }

@@ -128,10 +128,12 @@ static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool 
   const Actual *x = &a->at[i];
   int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
   while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
-  if (option == KNOWN && x->name)
-    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known,
-                        KNOWN);
-  else if (option == KNOWN)
+  if (option == KNOWN && x->name) {
+    DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name);
+    if (!strcmp(x->name, "dt") || !strcmp(x->name, "steps") || !strcmp(x->name, "substeps"))
+      elab_help(m, "`%s` stands beside the method: `method = %s, %s = ...`", x->name, f->name, x->name);
+    else elab_suggest_option(m, x->name, known, KNOWN);
+  } else if (option == KNOWN)
     elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
   else if (given[option]) {
     elab_error(E, CODE_given_twice, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);

@@ -105,7 +105,7 @@ void moved_all(Elab *E, Train *t, const Item *it) {
     const char *what = moved_no_derivative(l->loss);
     if (what)
       elab_help(
-          elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s, which has no derivative", l->name, what),
+          elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s", l->name, what),
           "trajectories by `tsit5`, `dop853`, `dopri5` and `gauss16` have one, and those of fixed steps: yoshida4, gauss4, rk4, "
           "...");
     if (!n)

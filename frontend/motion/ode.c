@@ -62,5 +62,6 @@ const char *elab_no_derivative(const Fn *f, Val e, const bool *from, bool backwa
   follow(f, NULL, from, at);
   uint8_t by = at[e.id];
   base_free(at);
-  return (by & BY_ODE) && backwards ? "the method `taylor`" : by & BY_SECTION ? "the crossing of a surface" : NULL;
+  if ((by & BY_ODE) && backwards) return "the method `taylor`, which has no derivative backwards";
+  return by & BY_SECTION ? "the crossing of a surface, which has no derivative" : NULL;
 }

@@ -181,7 +181,7 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
     if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
       elab_help(
           elab_error(E, CODE_times, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
-          "adaptive methods take any times: dopri5, tsit5, dop853, gauss16");
+          "adaptive methods take any times: dopri5, tsit5, dop853, taylor, gauss16(rtol = 1e-12)");
       return false;
     }
   *dt = h;

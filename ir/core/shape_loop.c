@@ -223,6 +223,14 @@ bool shape_root(const Sig *s, Type *out) {
 
 bool ir_ode_second(const Fn *f, const Inst *i) { return ir_body(f, i)->out.n > ir_states(f, i); }
 
+int64_t ir_ode_room(const Fn *f, const Inst *i, uint32_t states) {
+  enum { RECORD_BYTES = 1 << 20, RECORD_LEAST = 64 };
+  int64_t row = 2;
+  for (uint32_t k = 0; k < states; k++) row += 2 * type_count(ir_type(f, ir_arg(f, i, k)));
+  const int64_t rows = RECORD_BYTES / (row * (f->f64 ? 8 : 4));
+  return rows < RECORD_LEAST ? RECORD_LEAST : rows;
+}
+
 uint32_t ir_ode_order(const Fn *f, const Inst *i) {
   const Fn *body = ir_body(f, i);
   const ode_attr attr = ir_ode_attr(f, i);

@@ -148,12 +148,27 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
   return from ? from : new_source(h, w, multi, t, at, NULL);
 }
 
+/* The trajectory that failed, of which it is asked in v (its count of steps); 0: none is. */
+static uint32_t asked_of(const Flow *w, Val v) {
+  const Inst *i = ir_inst(w->f, v);
+  if (i->op == OP_proj) return w->failure[ir_arg(w->f, i, 0).id] ? ir_arg(w->f, i, 0).id : 0;
+  uint32_t ode = 0;
+  for (uint32_t k = 0; ir_elementwise(i->op) && k < i->nargs && !ode; k++) ode = asked_of(w, ir_arg(w->f, i, k));
+  return ode;
+}
+
 static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
   const Inst *i = &w->f->inst.at[id];
   int64_t width = t->type.lane ? h->samples : 1;
   Origin row = {0};
   if (by_row(i->op)) outside(h, w->f, i, t, at, args, &row);
   if (row.outside && !lost(h, row.arg[0])) return 0;
+  const uint32_t ode = i->op == OP_select && i->role != ROLE_PRIMAL && i->of == OP_ode ? asked_of(w, ir_arg(w->f, i, 0)) : 0;
+  if (ode) {
+    const uint32_t from = new_source(h, w, ode, t, at, NULL);
+    h->origin.at[from - 1].failure = w->failure[ode], h->origin.at[from - 1].time = w->time[ode];
+    return from;
+  }
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t from = w->now[ir_arg(w->f, i, k).id];
     if (from && (!ir_elementwise(i->op) || lost(h, element(h, args[k], at / width, at % width)))) return from;
@@ -322,11 +337,27 @@ static const char *wanted_of(Op op) {
   }
 }
 
+/* What ended the steps is not `max_steps`, but the record of a gradient, which was made for some or all of the states there are now. */
+static bool record_full(const Origin *o) {
+  const Inst *i = ir_inst(o->f, o->v);
+  bool full = false;
+  if (i->op != OP_ode || o->failure != HNN_ODE_STEPS) return false;
+  const ode_attr attr = ir_ode_attr(o->f, i);
+  for (int64_t n = attr.watched; n <= attr.states && attr.record; n++) full |= attr.record == ir_ode_room(o->f, i, (uint32_t)n);
+  return full;
+}
+
 static const char *adaptive(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
   switch (o->failure) {
   case HNN_ODE_STEPS:
+    if (record_full(o)) {
+      snprintf(buf, size,
+               "the record of the steps of `%s`, which its gradient needs, is full at t = %g: it has room for %lld of this state",
+               method, o->time, (long long)ir_ode_attr(o->f, i).record);
+      break;
+    }
     snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps,
              o->time);
     break;
@@ -432,6 +463,10 @@ const char *ir_origin_advice(const Origin *o) {
   if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
   switch (o->failure) {
   case HNN_ODE_STEPS:
+    if (record_full(o))
+      return "`max_steps` does not change that; fewer steps do: a larger `rtol`, a higher order (`dop853`, `gauss16`), a shorter "
+             "time, or "
+             "pieces of it by an `integrate` each; methods of fixed steps, such as rk4, have no such record";
     return "raise it, by `max_steps = 10^7` among the options of the method, or ask for less: a shorter time, larger tolerances";
   case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
   default: return NULL;

@@ -24,6 +24,7 @@ typedef struct Region {
   const struct Held *held; /* forward mode: uses of values of src that count as constant; NULL: none */
   struct Undo *undo;       /* in place, where src has reversible steps: values computed again (undo.c) */
   Diag *diag;
+  Span asked; /* where the derivative is written */
   bool failed;
 } Region;
 
@@ -49,6 +50,10 @@ void region_active_finish(Active *a);
 
 /* Marks what lies between any of the x and e: depends on one and reaches the other. */
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
+
+/* Something between x and e has no derivative backwards, but has one forwards: the loop that sweeps back over the steps of an
+ * adaptive method. */
+bool region_forward_only(const Fn *f, Val e, Val x);
 
 /* The attributes of a scan by name. */
 Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
@@ -168,6 +173,9 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 /* ---- jacobian.c ---------------------------------------------------------------------------------- */
 
 bool derive_jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is made use of */
+bool derive_jacobian_can_forward(Type te, Type tx);
+/* The gradient of a scalar e by x, forwards: a tangent for each number of x. */
+bool derive_gradient_forward(Build *b, Val e, Val x, Span at, Diag *diag, Val *out);
 /* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
 void derive_jacobian_mark(Fn *f);
 /* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */

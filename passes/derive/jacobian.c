@@ -27,6 +27,7 @@ typedef struct Jac {
   Val e, x;
   Type te, tx;
   bool forward, trace;
+  bool only; /* forwards, whatever the numbers are of rows and columns */
   Way way;
   Pattern pattern; /* of dims(e) by dims(x), unless BY_UNITS */
   Colouring colours;
@@ -182,10 +183,11 @@ static bool sweep(Jac *j, Span at, Val *out) {
 
 /* ---- structure ---------------------------------------------------------------------------------------------------- */
 
-bool derive_jacobian_forward(Type te, Type tx) {
-  if (!te.lane && tx.lane) return false; /* a tangent would move all samples at once */
-  return type_count(tx) <= type_count(te);
-}
+bool derive_jacobian_can_forward(Type te, Type tx) {
+  return te.lane || !tx.lane;
+} /* else a tangent would move all samples at once */
+
+bool derive_jacobian_forward(Type te, Type tx) { return derive_jacobian_can_forward(te, tx) && type_count(tx) <= type_count(te); }
 
 /* Takes the colouring if it has fewer sweeps than the way at hand. */
 static void consider(Jac *j, Way way, bool found, Colouring *c) {
@@ -209,7 +211,7 @@ static void colour_matrix(Jac *j, bool symmetric, bool forward) {
     pattern_symmetric(&j->pattern, &other);
     consider(j, BY_STARS, colour_star(&other, (uint32_t)j->n - 1, &c), &c);
     pattern_finish(&other);
-  } else if (j->n > 1) {
+  } else if (j->n > 1 && !j->only) {
     pattern_transpose(&j->pattern, &other);
     consider(j, BY_ROWS, colour_columns(&other, (uint32_t)j->n - 1, &c), &c);
     pattern_finish(&other);
@@ -297,7 +299,8 @@ static Val matrix(Jac *j, Val v) {
 
 static Jac jacobian(Build *b, Val e, Val x, Diag *diag) {
   Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x)};
-  j.forward = derive_jacobian_forward(j.te, j.tx);
+  j.only = derive_jacobian_can_forward(j.te, j.tx) && region_forward_only(b->f, e, x);
+  j.forward = j.only || derive_jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
   return j;
 }
@@ -321,6 +324,12 @@ bool derive_jacobian_matrix(PassRun *run, Build *b, Val e, Val x, Span at, Diag 
   return expand(run, &j, false, at, out);
 }
 
+bool derive_gradient_forward(Build *b, Val e, Val x, Span at, Diag *diag, Val *out) {
+  Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .forward = true, .only = true};
+  j.n = type_count(j.tx);
+  return expand(NULL, &j, false, at, out);
+}
+
 bool derive_jacobian_elements(Build *b, Val e, Val x, JacobianElements what, Span at, Diag *diag, Val *out, int64_t *sweeps) {
   Jac j = jacobian(b, e, x, diag);
   Colouring c;
@@ -330,7 +339,7 @@ bool derive_jacobian_elements(Build *b, Val e, Val x, JacobianElements what, Spa
   j.held = what.held;
   bool forward = j.te.lane || !j.tx.lane;
   if (forward && j.n > 1) consider(&j, BY_COLUMNS, colour_elements(what.left, what.needed, (uint32_t)j.n - 1, &c), &c);
-  if (!what.held && j.n > 1) {
+  if (!what.held && !j.only && j.n > 1) {
     pattern_transpose(what.left, &left);
     pattern_transpose(what.needed, &needed);
     consider(&j, BY_ROWS, colour_elements(&left, &needed, (uint32_t)j.n - 1, &c), &c);

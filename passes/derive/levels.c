@@ -12,6 +12,7 @@ typedef struct Level {
   const Fn *f;    /* before */
   Copy copy;      /* to what is after */
   bool *ready;    /* operators of this level */
+  bool *forward;  /* of them, those that are taken forwards */
   bool *store;    /* scans that must store their carries */
   Val *done;      /* results of operators expanded ahead */
   uint32_t *same; /* the next operator of the same value, 0: none */
@@ -41,7 +42,7 @@ static void expand_grads(Level *l, uint32_t first) {
   VEC(Val) x = {0};
   for (uint32_t id = first; id; id = l->same[id]) {
     const Inst *i = &f->inst.at[id];
-    if (i->op != OP_grad || !l->ready[id] || l->done[id].id) continue;
+    if (i->op != OP_grad || !l->ready[id] || l->forward[id] || l->done[id].id) continue;
     if (ir_arg(f, i, 1).id > first) continue; /* e cannot depend on it; its own turn comes */
     *vec_push(&which) = id;
     *vec_push(&x) = l->copy.map[ir_arg(f, i, 1).id];
@@ -104,9 +105,24 @@ static bool has_loop(const Fn *f) {
   return false;
 }
 
-/* Marks what lies between the variables and values of the operators in `ready`; with `reverse`, of
- * those taken in reverse mode alone. Operators of one value are taken together. */
-static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark) {
+/* Gradients have no limit backwards; forwards each number of the variable is a sweep. */
+enum { FORWARD_MOST = 256 };
+
+static void find_forward(Level *l) {
+  for (uint32_t id = 1; id < l->f->inst.n; id++) {
+    const Inst *i = &l->f->inst.at[id];
+    if (!l->ready[id]) continue;
+    const Val e = ir_arg(l->f, i, 0), x = ir_arg(l->f, i, 1);
+    const Type te = ir_type(l->f, e), tx = ir_type(l->f, x);
+    const bool can = derive_jacobian_can_forward(te, tx);
+    if (i->op == OP_grad) l->forward[id] = can && type_count(tx) <= FORWARD_MOST && region_forward_only(l->f, e, x);
+    else l->forward[id] = derive_jacobian_forward(te, tx) || (can && region_forward_only(l->f, e, x));
+  }
+}
+
+/* Marks what lies between the variables and values of the operators in `ready`, but for those in `forward`, which may be NULL.
+ * Operators of one value are taken together. */
+static void mark_between(const Fn *f, const bool *ready, const bool *forward, bool *mark) {
   bool *done = base_zeroed(f->inst.n, sizeof *done);
   VEC(Val) x = {0};
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -118,7 +134,7 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
       if (!ready[k] || ir_arg(f, i, 0).id != e.id) continue;
       Val v = ir_arg(f, i, 1);
       done[k] = true;
-      if (!reverse || i->op == OP_grad || !derive_jacobian_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
+      if (!forward || !forward[k]) *vec_push(&x) = v;
     }
     region_between(f, e, x.at, x.n, mark);
   }
@@ -127,19 +143,25 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
 }
 
 static void find_stores(Level *l) {
-  if (has_loop(l->f)) mark_between(l->f, l->ready, true, l->store);
+  if (!has_loop(l->f)) return;
+  find_forward(l);
+  mark_between(l->f, l->ready, l->forward, l->store);
 }
 
 /* f with long loops that this level sweeps backwards in segments; NULL: there are none. */
 static Fn *level_segments(const Fn *f) {
   if (!has_loop(f)) return NULL;
-  Level l = {.f = f, .ready = base_zeroed(f->inst.n, sizeof *l.ready), .store = base_zeroed(f->inst.n, sizeof *l.store)};
+  Level l = {.f = f,
+             .ready = base_zeroed(f->inst.n, sizeof *l.ready),
+             .forward = base_zeroed(f->inst.n, sizeof *l.forward),
+             .store = base_zeroed(f->inst.n, sizeof *l.store)};
   Fn *g = NULL;
   if (find_ready(&l)) {
     find_stores(&l);
     g = derive_segments(f, l.store);
   }
   base_free(l.ready);
+  base_free(l.forward);
   base_free(l.store);
   return g;
 }
@@ -156,11 +178,15 @@ static const char *named(const Inst *i) {
 static Val expand_operator(Level *l, uint32_t id, const Inst *i) {
   Build *b = l->copy.b;
   Val v = VAL_NONE;
-  if (i->op == OP_grad) {
+  if (i->op == OP_grad && !l->forward[id]) {
     if (!l->done[id].id) expand_grads(l, id);
     return l->copy.failed ? VAL_NONE : l->done[id].id ? l->done[id] : pass_zero_like(b, i->type);
   }
   Val e = l->copy.map[ir_arg(l->f, i, 0).id], x = l->copy.map[ir_arg(l->f, i, 1).id];
+  if (i->op == OP_grad) {
+    if (!derive_gradient_forward(b, e, x, i->at, l->diag, &v)) l->copy.failed = true;
+    return l->copy.failed ? VAL_NONE : pass_with_lane(b, v, i->type.lane);
+  }
   if (i->op == OP_logjac ? !derive_logjac(l->run, b, i, e, x, l->diag, &v)
                          : !derive_jacobian(l->run, b, l->f, i, e, x, l->diag, &v))
     l->copy.failed = true;
@@ -183,6 +209,7 @@ static Fn *expand_level(PassRun *run, const Fn *f, Diag *diag, bool *found) {
              .f = f,
              .diag = diag,
              .ready = base_zeroed(n, sizeof *l.ready),
+             .forward = base_zeroed(n, sizeof *l.forward),
              .store = base_zeroed(n, sizeof *l.store),
              .done = base_zeroed(n, sizeof *l.done),
              .same = base_zeroed(n, sizeof *l.same)};
@@ -209,6 +236,7 @@ static Fn *expand_level(PassRun *run, const Fn *f, Diag *diag, bool *found) {
     }
   }
   base_free(l.ready);
+  base_free(l.forward);
   base_free(l.store);
   base_free(l.done);
   base_free(l.same);
@@ -244,7 +272,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
   bool *mark = base_zeroed(f->inst.n, sizeof *mark);
   if (top) find_training(f, training);
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
-  mark_between(f, other, false, mark);
+  mark_between(f, other, NULL, mark);
   mark_equal(f, mark);
   Fn *g = derive_step_inline(f, mark);
   base_free(other);

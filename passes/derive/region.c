@@ -12,6 +12,7 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag) {
   r->n = src->inst.n;
   r->b = b;
   r->diag = diag;
+  r->asked = b->at;
   undo_open(r);
   if (b->f != src) { r->prim = base_zeroed(r->n, sizeof *r->prim); }
 }
@@ -186,6 +187,47 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
   base_free(need);
 }
 
+static bool forward_only(const Fn *f, Active *a, bool *need, uint32_t end);
+
+/* Of a body that is entered by any of its inputs. */
+static bool forward_only_body(const Fn *body) {
+  Active a;
+  bool *need = base_zeroed(body->inst.n, sizeof *need), any = false;
+  region_active_init(&a, body, body->inst.n);
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (body->inst.at[id].op == OP_in && body->inst.at[id].type.dt == DT_REAL) a.on[id] = any = true;
+  for (uint32_t k = 0; k < body->out.n; k++) need[body->out.at[k].id] = true;
+  if (any) region_active_spread(&a, body);
+  const bool yes = any && forward_only(body, &a, need, body->inst.n);
+  region_active_finish(&a);
+  base_free(need);
+  return yes;
+}
+
+/* Where a solution is found is no matter of its derivative: the first argument of `root` is not looked at. */
+static bool forward_only(const Fn *f, Active *a, bool *need, uint32_t end) {
+  bool yes = false;
+  for (uint32_t id = end; id-- > a->from && !yes;) {
+    const Inst *i = &f->inst.at[id];
+    if (!need[id] || !a->on[id]) continue;
+    yes = (i->op == OP_scan && ir_scan_shape(f, i).converge == 2) || (i->sub && forward_only_body(ir_body(f, i)));
+    for (uint32_t k = i->op == OP_root; k < i->nargs; k++) need[ir_arg(f, i, k).id] = true;
+  }
+  return yes;
+}
+
+bool region_forward_only(const Fn *f, Val e, Val x) {
+  Active a;
+  bool *need = base_zeroed(e.id + 1, sizeof *need);
+  region_active_init(&a, f, e.id + 1);
+  if (x.id <= e.id) a.on[x.id] = need[e.id] = true;
+  if (need[e.id]) region_active_spread(&a, f);
+  const bool yes = need[e.id] && forward_only(f, &a, need, e.id + 1);
+  region_active_finish(&a);
+  base_free(need);
+  return yes;
+}
+
 /* ---- scans ----------------------------------------------------------------------------------------- */
 
 /* The index among the results under which body `f` stacks value v, or -1. */
@@ -246,15 +288,10 @@ static bool stores(const Fn *f, const Inst *scan) {
 
 /* ---- adaptive trajectories ------------------------------------------------------------------------- */
 
-enum { RECORD_BYTES = 1 << 20, RECORD_LEAST = 64 };
-
 int64_t region_record_rows(const Fn *f, const Inst *ode) {
   const ode_attr attr = ir_ode_attr(f, ode);
-  int64_t row = 2, rows;
   if (attr.record) return attr.record;
-  for (uint32_t k = 0; k < (uint32_t)attr.states; k++) row += 2 * type_count(ir_type(f, ir_arg(f, ode, k)));
-  rows = RECORD_BYTES / (row * (f->f64 ? 8 : 4));
-  if (rows < RECORD_LEAST) rows = RECORD_LEAST;
+  const int64_t rows = ir_ode_room(f, ode, (uint32_t)attr.states);
   return rows < attr.max_steps ? rows : attr.max_steps;
 }
 

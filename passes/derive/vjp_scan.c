@@ -330,9 +330,10 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
   Region *r = vjp_region(s);
   if (ir_scan_shape(r->src, i).converge == 2) {
     region_error(
-        r, CODE_no_derivative, i->at,
-        "a Jacobian of it is taken forwards; methods of fixed steps, such as rk4 and gauss4, have derivatives of any order",
-        "the loop of an adaptive method's gradient has no derivative backwards");
+        r, CODE_no_derivative, r->asked,
+        "second derivatives go forwards over backwards: write `hessian(f)(x)`, or `grad` and `jac` by at most 256 numbers; methods "
+        "of fixed steps, such as rk4 and gauss4, have derivatives of any order",
+        "this goes backwards through the gradient of an adaptive method, which has a derivative forwards alone");
     return;
   }
   const Fn *body = ir_body(r->src, i);

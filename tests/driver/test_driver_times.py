@@ -142,5 +142,40 @@ def test_steps_used_up():
         check(r.code and (method == "dopri5" or "dopri5" not in r.out + r.err), method, r)
 
 
+def test_record_full():
+    """More steps than the record of a gradient holds are no matter of `max_steps`; where that is small, it is told of."""
+    for most, says in ("10^8", ["the record of the steps of `tsit5`, which its gradient needs, is full at t = ", "it has room for 32768 of this state", "`max_steps` does not change that"]), (
+            "50", ["`tsit5` used up its `max_steps` = 50 at t = ", "help: raise it"]):
+        write("full.hnn", "precision f64\nfn f(x: real) = -100*x\n"
+              "fn g(x: real) = grad(integrate(f, x, times = [0, 2000], method = tsit5(max_steps = %s))[-1], x)\nreport r = g(1)\n" % most)
+        hnnc("run", "full.hnn", "-q", "-o", "full", code=None, says=says)
+
+
+def test_second_derivatives():
+    """Forwards over backwards, however they are written: x'' = -k x^3 by its value at 1, to differences."""
+    write("second.hnn", """\
+precision f64
+fn end(k: real) {
+  fn law(x: real, v: real) = (v, -k*x^3)
+  let (x, v) = integrate(law, 1, 0, times = [0, 1.5], method = METHOD)
+  return x[-1]
+}
+fn slope(k: real) = grad(end(k), k)
+fn hess_of(k: real) = hess(end(k), k)
+fn twice(k: real) = { let g = grad(end(k), k)
+  return grad(g, k) }
+fn three(c: real[3]) = { let g = grad(end(dot(c, c)), c)
+  return grad(dot(g, g), c) }
+report a = hess_of(1.1) - (slope(1.1001) - slope(1.0999))/2e-4
+report b = twice(1.1) - hess_of(1.1)
+report c = three([1, 0.2, 0.1])[1] - 8*slope(1.05)*0.2*(slope(1.05) + 2*1.05*hess_of(1.05))
+""")
+    for method in "tsit5(1e-10)", "dop853(1e-12)", "gauss16(1e-12)":
+        write("second_m.hnn", open("second.hnn").read().replace("METHOD", method))
+        r = hnnc("run", "second_m.hnn", "-q", "-o", "second_" + method[:5])
+        values = [float(x.split()[-1]) for x in r.out.splitlines() if x.startswith("report")]
+        check(len(values) == 3 and abs(values[0]) < 1e-5 and abs(values[1]) < 1e-12 and abs(values[2]) < 1e-9, method, r)
+
+
 TESTS = {k: v for k, v in globals().items() if k.startswith("test_")}
 raise SystemExit(main(TESTS))
