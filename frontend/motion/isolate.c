@@ -4,14 +4,15 @@
  * it, and a moves to its end; where they change sign once there is one; else it is halved. So crossings that follow each other
  * closely are told apart; of more than one within 2^-30 of a window only their sum is seen. A crossing against the
  * wanted direction is passed by. A polynomial that comes to 0 at the end of an interval crosses there, and is not found
- * again behind it; one that touches 0 does not cross.
+ * again behind it; one that touches 0 does not cross. A root at the begin of a window, where the orbit started or has crossed before, is
+ * divided out.
  *
  * Then Ridders' method on the polynomials. All loops run in all lanes until each is done: status is the first carry. */
 #include "frontend/motion/events_priv.h"
 
 #include <string.h>
 
-enum { ISOLATE_TURNS = 200, ROOT_TURNS = 60 };
+enum { ISOLATE_TURNS = 200, ROOT_TURNS = 60, TIMES = 3 /* that a root is divided out */ };
 #define NARROW 0x1p-30
 /* Behind a root, to be on its other side; nothing is looked for so close to the end of a window. */
 static double nudge(const Build *b) { return b->f->f64 ? 0x1p-40 : 0x1p-16; }
@@ -42,6 +43,24 @@ static void signs(Build *b, const Bernstein *p, Val *below, Val *once) {
     *below = ir_or(b, *below, ir_lt(b, p->c[k], zero));
   }
   *once = ir_not(b, again);
+}
+
+Bernstein isolate_behind(Build *b, const Bernstein *g, Val on) {
+  Bernstein p = *g;
+  for (int r = 0; r < TIMES; r++) {
+    Bernstein q = bernstein_divided(b, &p);
+    Val most = ir_const(b, 0);
+    for (int k = 0; k <= p.n; k++) p.c[k] = ir_select(b, on, q.c[k], p.c[k]), most = ir_max(b, most, ir_abs(b, p.c[k]));
+    Val small = ir_mul(b, most, ir_const(b, nudge(b)));
+    if (r + 1 < TIMES) on = ir_and(b, on, ir_le(b, ir_abs(b, p.c[0]), small));
+  }
+  return p;
+}
+
+/* What w has of a surface, as it is to be looked through: not on the side that is said, where it begins, it is 0 there. */
+static Bernstein looked_through(Build *b, const Window *w, uint32_t j) {
+  Val zero = ir_const(b, 0), whole = ir_le(b, w->from[j], zero), on = ir_le(b, ir_mul(b, w->g[j].c[0], w->sign[j]), zero);
+  return isolate_behind(b, &w->g[j], ir_and(b, whole, on));
 }
 
 static Interval isolate_turn(Build *b, const Bernstein *g, int64_t wanted, Interval i) {
@@ -86,9 +105,9 @@ static void captured(Elab *E, const Value *v, uint32_t m, int n, Bernstein *g) {
   }
 }
 
-static void values_of(Elab *E, const Window *w, uint32_t m, int n, Value *v) {
+static void values_of(Elab *E, const Bernstein *g, uint32_t m, int n, Value *v) {
   for (uint32_t j = 0; j < m; j++)
-    for (int k = 0; k <= n; k++) v[j * (BERNSTEIN_MOST + 1) + (uint32_t)k] = elab_value(E, w->g[j].c[k]);
+    for (int k = 0; k <= n; k++) v[j * (BERNSTEIN_MOST + 1) + (uint32_t)k] = elab_value(E, g[j].c[k]);
 }
 
 /* Until each surface has an interval with one wanted crossing, or none. */
@@ -157,15 +176,19 @@ static Bracket root_turn(Build *b, const Bernstein *g, Bracket k, Val busy) {
   return n;
 }
 
-/* The root within [a, a + w], where w > 0; where an end is 0 that end. */
+/* The root within [a, a + w], where w > 0; where an end is 0 that end, but not a root at a that is behind: there the polynomial goes away
+ * from 0 on the side that is said. */
 static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   const int n = events_degree(s);
   const Type scalar = elab_type(E, i.a);
   Build *b = events_at(E, s);
   Bernstein g;
   captured(E, poly, 1, n, &g);
-  Val zero = ir_const(b, 0), end = ir_add(b, i.a, i.w), ga = bernstein_at(b, &g, i.a, NULL), gb = bernstein_at(b, &g, end, NULL);
-  Val at_a = ir_le(b, ir_mul(b, ga, i.sign), zero), at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
+  Val zero = ir_const(b, 0), end = ir_add(b, i.a, i.w), slope, ga = bernstein_at(b, &g, i.a, &slope);
+  Val gb = bernstein_at(b, &g, end, NULL), low = ir_le(b, ir_mul(b, ga, i.sign), zero);
+  Val away = ir_and(b, low, ir_lt(b, zero, ir_mul(b, slope, i.sign))), at_a = ir_and(b, low, ir_not(b, away));
+  ga = ir_select(b, away, ir_mul(b, i.sign, ir_const(b, b->f->f64 ? 1e-300 : 1e-37)), ga);
+  Val at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
   Val t = ir_select(b, at_a, i.a, end), open = ir_not(b, ir_or(b, at_a, at_b));
   Bracket k = {i.a, end, ga, gb, ir_const(b, -1)};
   Val first[6] = {events_number(b, ir_and(b, open, events_mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)},
@@ -194,10 +217,12 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
   Value poly[MAX_SURFACES * (BERNSTEIN_MOST + 1)];
   Interval i[MAX_SURFACES];
   Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), at[MAX_SURFACES];
-  values_of(E, w, s->m, n, poly);
+  Bernstein g[MAX_SURFACES];
+  for (uint32_t j = 0; j < s->m; j++) g[j] = looked_through(b, w, j);
+  values_of(E, g, s->m, n, poly);
   for (uint32_t j = 0; j < s->m; j++) {
     Val rest = ir_sub(b, one, w->from[j]), inside = ir_lt(b, zero, w->from[j]), below, once;
-    Bernstein whole = w->g[j];
+    Bernstein whole = g[j];
     oriented(b, &whole, w->sign[j]);
     signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
     Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));
