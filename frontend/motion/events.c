@@ -257,16 +257,6 @@ static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, 
   return true;
 }
 
-/* At the start, where the sign is not known: a surface that is 0 there up to rounding is 0, and its sign is that behind it. */
-static void first_sign(Build *b, Bernstein *p, Val taken, Val *sign) {
-  Val most = ir_abs(b, p->c[0]), zero = ir_const(b, 0), first = ir_and(b, taken, ir_eq(b, *sign, zero));
-  for (int k = 1; k <= p->n; k++) most = ir_max(b, most, ir_abs(b, p->c[k]));
-  Val small = ir_mul(b, most, ir_const(b, b->f->f64 ? 1e-9 : 1e-4)), on = ir_and(b, first, ir_le(b, ir_abs(b, p->c[0]), small));
-  p->c[0] = ir_select(b, on, zero, p->c[0]);
-  Bernstein behind = isolate_behind(b, p, on);
-  *sign = ir_select(b, first, ir_sign(b, behind.c[0]), *sign);
-}
-
 static void choose_moment(Build *b, const Events *s, Val c, const Moment *x, const Moment *y, Moment *out) {
   for (uint32_t k = 0; k < s->p.n; k++) out->x[k] = ir_select(b, c, x->x[k], y->x[k]);
   out->t = ir_select(b, c, x->t, y->t);
@@ -293,7 +283,6 @@ static bool advance(Elab *E, Events *s, Window *w, Val go, Val *lost) {
   for (uint32_t j = 0; j < s->m; j++) {
     for (int k = 0; k <= w->g[j].n; k++) w->g[j].c[k] = ir_select(b, taken, n.g[j].c[k], w->g[j].c[k]);
     w->from[j] = ir_select(b, taken, zero, w->from[j]);
-    first_sign(b, &w->g[j], taken, &w->sign[j]);
   }
   return true;
 }
