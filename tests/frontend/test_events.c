@@ -168,6 +168,23 @@ static void test_time(void) {
   }
 }
 
+/* A surface of the time alone: once a period, whatever the orbit does. */
+static void test_strobe(void) {
+  double out[4];
+  static const char *const method[] = {"rk4", "gauss4", "dop853(rtol = 1e-10)", "taylor(rtol = 1e-12)"};
+  for (int m = 0; m < 4; m++) {
+    char text[600];
+    snprintf(
+        text, sizeof text,
+        "fn drive(x: real, v: real, t: real) = (v, cos(t/3) - x)\n"
+        "fn f(s: real) { let (x, v, t, k) = events(drive, s, 0, on = (sin(t/3), t - 20), direction = 1, crossings = 3, until = "
+        "50, dt = 0.05, method = %s)\n return t, k[1] }\n",
+        method[m]);
+    CU_ASSERT_EQUAL(values(text, 0.5, out), 4);
+    CU_ASSERT(fabs(out[0] - 6 * M_PI) < 1e-13 && fabs(out[1] - 20) < 1e-13 && fabs(out[2] - 12 * M_PI) < 1e-13 && out[3] == 1);
+  }
+}
+
 /* Pericentres of e = 0.9 are 2 pi apart; the period of a pendulum is 2 pi/agm(1, cos(a/2)), a the largest angle. */
 static void test_known_times(void) {
   static const char *const method[] = {"dopri5(rtol = 1e-11)", "tsit5(rtol = 1e-11)", "dop853(rtol = 1e-13)",
@@ -365,6 +382,7 @@ const Suite suite = {"events", (CU_TestInfo[]){{"within a step", test_within_a_s
                                                {"bounces", test_bounces},
                                                {"surfaces", test_surfaces},
                                                {"time", test_time},
+                                               {"strobe", test_strobe},
                                                {"known times", test_known_times},
                                                {"random", test_random},
                                                {"stop", test_stop},
