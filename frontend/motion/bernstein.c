@@ -32,6 +32,17 @@ Bernstein bernstein_part(Build *b, const Bernstein *p, Val from, Val width) {
   return q;
 }
 
+/* t B(n-1, k) = (k + 1)/n B(n, k + 1); then raised by one degree. */
+Bernstein bernstein_divided(Build *b, const Bernstein *p) {
+  Bernstein q = {.n = p->n};
+  for (int k = 0; k < p->n; k++) {
+    Val next = ir_mul(b, ir_const(b, (double)(p->n - k) / (k + 1)), p->c[k + 1]);
+    q.c[k] = k ? ir_add(b, p->c[k], next) : next;
+  }
+  q.c[p->n] = p->c[p->n];
+  return q;
+}
+
 double bernstein_point(int n, int k) { return k == 0 ? 0 : k == n ? 1 : (1 - cos(3.14159265358979323846 * k / n)) / 2; }
 
 /* By elimination from the values of Bernstein's polynomials at the points. */

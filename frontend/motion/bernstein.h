@@ -13,6 +13,8 @@ typedef struct Bernstein {
 
 Val bernstein_at(Build *b, const Bernstein *p, Val t, Val *slope);           /* slope: NULL, or for its derivative */
 Bernstein bernstein_part(Build *b, const Bernstein *p, Val from, Val width); /* on [from, from + width], again as on [0, 1] */
+/* Without a root at 0, which has the same signs behind it: (p - c[0] (1 - t)^n)/t, as of degree n. */
+Bernstein bernstein_divided(Build *b, const Bernstein *p);
 /* From values at the points 0 = x_0 < ... < x_n = 1 of Chebyshev and Lobatto: rows that give the coefficients, and those that give the
  * last two coefficients of the sum of Chebyshev polynomials. */
 double bernstein_point(int n, int k);

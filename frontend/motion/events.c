@@ -212,6 +212,15 @@ static Val polynomial(Build *b, Val values, Bernstein *p) {
   return ir_div(b, ir_add(b, last[0], last[1]), most);
 }
 
+/* In the first window, the surface's own slope, which `begin` has left in w: of one that begins on the surface the sign and the time to
+ * come back are known to a part of themselves, however small they are. */
+static void start_slope(Build *b, const Window *w, uint32_t j, Window *n) {
+  const int last = w->g[j].n;
+  Val rise = ir_sub(b, w->g[j].c[last], w->g[j].c[last - 1]), part = ir_div(b, n->length, w->length);
+  Val own = ir_add(b, n->g[j].c[0], ir_mul(b, rise, part)), first = ir_eq(b, w->sign[j], ir_const(b, 0));
+  n->g[j].c[1] = ir_select(b, first, own, n->g[j].c[1]);
+}
+
 /* By dense output over w->next at most, in the lanes of `go`; *good: the polynomials follow the surfaces. n->next: what to try next. */
 static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, Val *good) {
   enum { POINTS = ADAPTIVE_DEGREE + 1 };
@@ -234,7 +243,7 @@ static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, 
   n->end.t = ir_index(b, times, 0, POINTS - 1);
   for (uint32_t k = 0; k < s->p.n; k++) n->end.x[k] = ir_index(b, path[k], 0, POINTS - 1);
   Val tail = zero;
-  for (uint32_t j = 0; j < s->m; j++) tail = ir_max(b, tail, polynomial(b, g[j], &n->g[j]));
+  for (uint32_t j = 0; j < s->m; j++) tail = ir_max(b, tail, polynomial(b, g[j], &n->g[j])), start_slope(b, w, j, n);
   const double bound = b->f->f64 ? TAIL_F64 : TAIL_F32;
   Val first = ir_abs(b, scalar_of(E, s, s->dt));
   b = events_at(E, s);
@@ -246,19 +255,6 @@ static bool next_window(Elab *E, Events *s, const Window *w, Val go, Window *n, 
   Val longer = ir_select(b, ir_and(b, room, ir_le(b, tail, ir_const(b, bound * TAIL_LONGER))), twice, h);
   n->next = ir_select(b, *good, longer, half);
   return true;
-}
-
-/* The sign of a surface at the begin of a window, where it is not known: where it is 0 up to rounding, that behind it. */
-static Val first_sign(Build *b, const Bernstein *p, Val sign) {
-  Val most = ir_abs(b, p->c[0]), zero = ir_const(b, 0), s = zero;
-  for (int k = 1; k <= p->n; k++) most = ir_max(b, most, ir_abs(b, p->c[k]));
-  for (int k = p->n; k > 0; k--) {
-    Val own = ir_sign(b, p->c[k]);
-    s = ir_select(b, ir_eq(b, p->c[k], zero), s, own);
-  }
-  Val small = ir_mul(b, most, ir_const(b, b->f->f64 ? 1e-9 : 1e-4)), far = ir_lt(b, small, ir_abs(b, p->c[0]));
-  s = ir_select(b, far, ir_sign(b, p->c[0]), s);
-  return ir_select(b, ir_eq(b, sign, zero), s, sign);
 }
 
 static void choose_moment(Build *b, const Events *s, Val c, const Moment *x, const Moment *y, Moment *out) {
@@ -287,7 +283,6 @@ static bool advance(Elab *E, Events *s, Window *w, Val go, Val *lost) {
   for (uint32_t j = 0; j < s->m; j++) {
     for (int k = 0; k <= w->g[j].n; k++) w->g[j].c[k] = ir_select(b, taken, n.g[j].c[k], w->g[j].c[k]);
     w->from[j] = ir_select(b, taken, zero, w->from[j]);
-    w->sign[j] = ir_select(b, taken, first_sign(b, &w->g[j], w->sign[j]), w->sign[j]);
   }
   return true;
 }
@@ -398,13 +393,15 @@ static bool begin(Elab *E, Events *s, Window *w) {
   w->end.t = traj_lane(E, scalar_of(E, s, s->begin), s->p.call);
   w->begin = w->end;
   w->length = w->next = traj_lane(E, scalar_of(E, s, s->dt), s->p.call);
-  if (!surface_values(E, s, &w->end, g, adaptive(s) ? NULL : slope)) return false;
+  if (!surface_values(E, s, &w->end, g, slope)) return false;
   Val dt = scalar_of(E, s, s->dt);
   Build *b = events_at(E, s);
+  const int last = events_degree(s);
+  Val part = ir_mul(b, dt, ir_const_exact(b, 1.0 / last, 1, last));
   for (uint32_t j = 0; j < s->m; j++) {
-    w->g[j].n = events_degree(s);
-    for (int k = 0; k <= w->g[j].n; k++) w->g[j].c[k] = g[j];
-    if (!adaptive(s)) w->g[j].c[2] = ir_sub(b, g[j], ir_mul(b, dt, ir_mul(b, slope[j], ir_const_exact(b, 1.0 / 3, 1, 3))));
+    w->g[j].n = last;
+    for (int k = 0; k <= last; k++) w->g[j].c[k] = g[j];
+    w->g[j].c[last - 1] = ir_sub(b, g[j], ir_mul(b, part, slope[j]));
     w->from[j] = ir_const(b, 1), w->sign[j] = ir_const(b, 0);
   }
   return true;

@@ -42,7 +42,7 @@ int events_degree(const Events *s); /* of the polynomials */
 bool surface_values(Elab *E, Events *s, const Moment *x, Val *g, Val *slope);
 bool surface_count(Elab *E, Events *s); /* sets m from what `on` is */
 /* isolate.c: in each lane of `busy`, the first wanted crossing behind `from`: tau, or 2 where there is none, and of which surface. Moves
- * `from` and `sign` of w behind it. */
+ * `from` and `sign` of w behind it; a surface that is 0 at the start up to rounding becomes 0 there. */
 void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *which);
 
 /* section.c */

@@ -4,14 +4,15 @@
  * it, and a moves to its end; where they change sign once there is one; else it is halved. So crossings that follow each other
  * closely are told apart; of more than one within 2^-30 of a window only their sum is seen. A crossing against the
  * wanted direction is passed by. A polynomial that comes to 0 at the end of an interval crosses there, and is not found
- * again behind it; one that touches 0 does not cross.
+ * again behind it; one that touches 0 does not cross. A root at the begin of a window, where the orbit started or has crossed before, is
+ * divided out.
  *
  * Then Ridders' method on the polynomials. All loops run in all lanes until each is done: status is the first carry. */
 #include "frontend/motion/events_priv.h"
 
 #include <string.h>
 
-enum { ISOLATE_TURNS = 200, ROOT_TURNS = 60 };
+enum { ISOLATE_TURNS = 200, ROOT_TURNS = 60, BEHIND_TURNS = 4 };
 #define NARROW 0x1p-30
 /* Behind a root, to be on its other side; nothing is looked for so close to the end of a window. */
 static double nudge(const Build *b) { return b->f->f64 ? 0x1p-40 : 0x1p-16; }
@@ -86,9 +87,9 @@ static void captured(Elab *E, const Value *v, uint32_t m, int n, Bernstein *g) {
   }
 }
 
-static void values_of(Elab *E, const Window *w, uint32_t m, int n, Value *v) {
+static void values_of(Elab *E, const Bernstein *g, uint32_t m, int n, Value *v) {
   for (uint32_t j = 0; j < m; j++)
-    for (int k = 0; k <= n; k++) v[j * (BERNSTEIN_MOST + 1) + (uint32_t)k] = elab_value(E, w->g[j].c[k]);
+    for (int k = 0; k <= n; k++) v[j * (BERNSTEIN_MOST + 1) + (uint32_t)k] = elab_value(E, g[j].c[k]);
 }
 
 /* Until each surface has an interval with one wanted crossing, or none. */
@@ -157,15 +158,19 @@ static Bracket root_turn(Build *b, const Bernstein *g, Bracket k, Val busy) {
   return n;
 }
 
-/* The root within [a, a + w], where w > 0; where an end is 0 that end. */
+/* The root within [a, a + w], where w > 0; where an end is 0 that end, but not a root at a that is behind: there the polynomial goes away
+ * from 0 on the side that is said. */
 static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   const int n = events_degree(s);
   const Type scalar = elab_type(E, i.a);
   Build *b = events_at(E, s);
   Bernstein g;
   captured(E, poly, 1, n, &g);
-  Val zero = ir_const(b, 0), end = ir_add(b, i.a, i.w), ga = bernstein_at(b, &g, i.a, NULL), gb = bernstein_at(b, &g, end, NULL);
-  Val at_a = ir_le(b, ir_mul(b, ga, i.sign), zero), at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
+  Val zero = ir_const(b, 0), end = ir_add(b, i.a, i.w), slope, ga = bernstein_at(b, &g, i.a, &slope);
+  Val gb = bernstein_at(b, &g, end, NULL), low = ir_le(b, ir_mul(b, ga, i.sign), zero);
+  Val away = ir_and(b, low, ir_lt(b, zero, ir_mul(b, slope, i.sign))), at_a = ir_and(b, low, ir_not(b, away));
+  ga = ir_select(b, away, ir_mul(b, i.sign, ir_const(b, b->f->f64 ? 1e-300 : 1e-37)), ga);
+  Val at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
   Val t = ir_select(b, at_a, i.a, end), open = ir_not(b, ir_or(b, at_a, at_b));
   Bracket k = {i.a, end, ga, gb, ir_const(b, -1)};
   Val first[6] = {events_number(b, ir_and(b, open, events_mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)},
@@ -186,6 +191,76 @@ static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   return ir_select(b, open, ir_proj(b, r, 5), t);
 }
 
+/* ---- the begin of a window ------------------------------------------------------------------------------------------------ */
+
+/* What is to be done at the begin with a root of p there: divide it out; do so where p is 0 up to the rounding of a start, of a division. */
+enum { DONE, AGAIN, START, DIVIDE };
+
+static void behind_turn(Build *b, Bernstein *p, Val *what) {
+  Bernstein q = bernstein_divided(b, p);
+  Val zero = ir_const(b, 0), most = zero;
+  for (int k = 0; k <= p->n; k++) most = ir_max(b, most, ir_abs(b, p->c[k]));
+  Val at_start = ir_const(b, b->f->f64 ? 1e-9 : 1e-4), at_start_only = ir_eq(b, *what, ir_const(b, START));
+  Val part = ir_select(b, at_start_only, at_start, ir_const(b, nudge(b))),
+      small = ir_le(b, ir_abs(b, p->c[0]), ir_mul(b, part, most));
+  Val forced = ir_eq(b, *what, ir_const(b, DIVIDE));
+  Val divided = ir_and(b, ir_lt(b, zero, *what), ir_or(b, forced, small));
+  for (int k = 0; k <= p->n; k++) p->c[k] = ir_select(b, divided, q.c[k], p->c[k]);
+  *what = events_number(b, divided); /* AGAIN or DONE */
+}
+
+static uint32_t flat_behind(Build *b, const Bernstein *g, const Val *what, uint32_t m, Val *out) {
+  uint32_t n = 1;
+  for (uint32_t j = 0; j < m; j++) {
+    out[0] = j ? ir_add(b, out[0], what[j]) : what[0];
+    out[n++] = what[j];
+    for (int k = 0; k <= g[j].n; k++) out[n++] = g[j].c[k];
+  }
+  return n;
+}
+
+static void unflat_behind(const Val *in, uint32_t m, int degree, Bernstein *g, Val *what) {
+  for (uint32_t j = 0; j < m; j++) {
+    g[j].n = degree;
+    what[j] = in[1 + j * (uint32_t)(degree + 2)];
+    memcpy(g[j].c, in + 2 + j * (uint32_t)(degree + 2), (size_t)(degree + 1) * sizeof *in);
+  }
+}
+
+/* The polynomials as they are to be looked through. Where one begins on the side that is not said, it is 0 there, as the orbit crossed
+ * just before; and at the start no side is known: then it is that behind. A loop, as there is mostly nothing to do. */
+static void behind_begin(Elab *E, const Events *s, Window *w, Val busy, Bernstein *g) {
+  enum { MANY = 1 + MAX_SURFACES * (BERNSTEIN_MOST + 2) };
+  Build *b = events_at(E, s);
+  Val zero = ir_const(b, 0), what[MAX_SURFACES], first[MANY], in[MANY], unknown[MAX_SURFACES];
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val whole = ir_and(b, busy, ir_le(b, w->from[j], zero)), side = ir_mul(b, w->g[j].c[0], w->sign[j]);
+    Val none = ir_eq(b, w->sign[j], zero);
+    unknown[j] = ir_and(b, whole, none);
+    Val task = ir_select(b, none, ir_const(b, START), ir_const(b, DIVIDE));
+    what[j] = ir_select(b, ir_and(b, whole, ir_le(b, side, zero)), task, zero);
+  }
+  const uint32_t carry = flat_behind(b, w->g, what, s->m, first);
+  const Type scalar = elab_type(E, traj_lane(E, what[0], s->p.call));
+  Level *l = ARENA_NEW(E->mem, Level);
+  level_begin(E, l, "begin");
+  for (uint32_t k = 0; k < carry; k++) in[k] = events_carried(E, s, scalar);
+  unflat_behind(in, s->m, events_degree(s), g, what);
+  b = events_at(E, s);
+  for (uint32_t j = 0; j < s->m; j++) behind_turn(b, &g[j], &what[j]);
+  flat_behind(b, g, what, s->m, in);
+  events_returned(E, s, in, carry);
+  Val r = events_loop(E, s, l, first, carry, 0, BEHIND_TURNS, 2);
+  b = events_at(E, s);
+  for (uint32_t k = 0; k < carry; k++) in[k] = ir_proj(b, r, k);
+  unflat_behind(in, s->m, events_degree(s), g, what);
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val divided = ir_and(b, unknown[j], ir_ne(b, g[j].c[0], w->g[j].c[0]));
+    w->g[j].c[0] = ir_select(b, divided, zero, w->g[j].c[0]);
+    w->sign[j] = ir_select(b, unknown[j], ir_sign(b, g[j].c[0]), w->sign[j]);
+  }
+}
+
 /* ---- the first of all surfaces ------------------------------------------------------------------------------------------- */
 
 void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *which) {
@@ -194,10 +269,13 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
   Value poly[MAX_SURFACES * (BERNSTEIN_MOST + 1)];
   Interval i[MAX_SURFACES];
   Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), at[MAX_SURFACES];
-  values_of(E, w, s->m, n, poly);
+  Bernstein g[MAX_SURFACES];
+  behind_begin(E, s, w, busy, g);
+  b = events_at(E, s);
+  values_of(E, g, s->m, n, poly);
   for (uint32_t j = 0; j < s->m; j++) {
     Val rest = ir_sub(b, one, w->from[j]), inside = ir_lt(b, zero, w->from[j]), below, once;
-    Bernstein whole = w->g[j];
+    Bernstein whole = g[j];
     oriented(b, &whole, w->sign[j]);
     signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
     Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));

@@ -76,8 +76,10 @@ static bool depends(Elab *E, const Events *s, const Moment *x, Val g) {
   const Fn *f = E->now->level->fn;
   for (uint32_t k = 0; k < s->p.n; k++)
     if (elab_reaches(f, g, x->x[k])) return true;
+  if (s->timed && elab_reaches(f, g, x->t)) return true; /* a strobe */
   DiagMsg *m = elab_error(E, CODE_independent, s->on->at, "`%s` does not depend on the moving point", s->option);
-  elab_help(m, "the point has the names that its states have in the call or in the function; a function of them will do");
+  elab_help(m, "the point has the names that its states have in the call or in the function%s; a function of them will do",
+            s->timed ? ", and the time its name there" : "");
   return false;
 }
 

@@ -78,6 +78,59 @@ static void test_what_counts(void) {
   }
 }
 
+/* From the surface and back within the first step, however soon; and within the step behind one that ends on it. */
+static void test_comes_back(void) {
+  double t[4];
+  static const double soon[] = {0.3, 0.01, 1e-5};
+  for (int m = 0; m < EVERY; m++) {
+    for (int k = 0; k < 3; k++) {
+      const double v = soon[k], off = 1e-9 * v;
+      thrown("on = q, direction = -1", every[m], 0.75, v, 2, t);
+      CU_ASSERT(fabs(t[0] - 2 * v) < off && isnan(t[1]));
+      thrown("on = q", every[m], 0.75, v, 2, t);
+      CU_ASSERT(fabs(t[0] - 2 * v) < off && isnan(t[1]));
+      thrown("on = (q, -q)", every[m], -0.75, -v, 3, t);
+      CU_ASSERT(fabs(t[0] + 2 * v) < off && fabs(t[1] + 2 * v) < off && isnan(t[2]));
+    }
+    thrown("on = q", every[m], 0.75, -0.3, 1, t); /* below from the start on */
+    CU_ASSERT(isnan(t[0]));
+    thrown("on = q - 0.0390625", every[m], 0.25, 0.28125, 3, t); /* at 1/4 and 5/16 */
+    CU_ASSERT(fabs(t[0] - 0.25) < 1e-12 && fabs(t[1] - 0.3125) < 1e-12 && isnan(t[2]));
+  }
+  static const char *const rates[] = {"t - 3*t^2", "3*t^2 - 8*t^3"}; /* touches where it starts; passes through twice as flat */
+  for (int m = 0; m < 4; m++) {
+    char text[500];
+    snprintf(text, sizeof text,
+             "fn move(x: real, t: real) = %s + 0*x\n"
+             "fn f(s: real) { let (y, t, k) = events(move, s, on = x, crossings = 2, dt = 0.75, until = 9, method = %s)\n return t "
+             "}\n",
+             rates[m / 2],
+             m % 2 ? "dop853(rtol = 1e-12)"
+             : m   ? "taylor(rtol = 1e-12)"
+                   : "rk4");
+    CU_ASSERT_EQUAL(values(text, 0, t), 2);
+    CU_ASSERT(fabs(t[0] - 0.5) < 1e-11 && isnan(t[1]));
+  }
+}
+
+/* A ball that bounces 60 times, in ever shorter flights, each from the surface. */
+static void test_bounces(void) {
+  double out[61];
+  for (int m = 1; m < EVERY; m++) {
+    char text[700];
+    snprintf(
+        text, sizeof text,
+        "fn fall(x: real, v: real) = (v, -10 + 0*v)\n"
+        "fn flight(x: real, v: real, t: real) {\n"
+        "  let (y, w, more, k) = events(fall, x, v, on = x, direction = -1, crossings = 1, until = 20, dt = 0.05, method = %s)\n"
+        "  return (0*y[0], -0.8*w[0], t + more[0]) }\n"
+        "fn f(u: real) { let (x, v, t) = iterate(flight, 0, u, 0, steps = 60)\n return t }\n",
+        every[m]);
+    CU_ASSERT_EQUAL(values(text, 4, out), 61);
+    for (int k = 0; k <= 60; k++) CU_ASSERT(fabs(out[k] - 4 * (1 - pow(0.8, k))) < 1e-12);
+  }
+}
+
 static void test_surfaces(void) {
   double out[64];
   for (int m = 0; m < EVERY; m++) {
@@ -112,6 +165,23 @@ static void test_time(void) {
              method[m]);
     CU_ASSERT_EQUAL(values(text, 0.5, out), 4);
     CU_ASSERT(fabs(out[0] - 1.8954942670339809) < 1e-11 && fabs(out[2] - 0.9477471335169905) < 1e-11 && isnan(out[1]));
+  }
+}
+
+/* A surface of the time alone: once a period, whatever the orbit does. */
+static void test_strobe(void) {
+  double out[4];
+  static const char *const method[] = {"rk4", "gauss4", "dop853(rtol = 1e-10)", "taylor(rtol = 1e-12)"};
+  for (int m = 0; m < 4; m++) {
+    char text[600];
+    snprintf(
+        text, sizeof text,
+        "fn drive(x: real, v: real, t: real) = (v, cos(t/3) - x)\n"
+        "fn f(s: real) { let (x, v, t, k) = events(drive, s, 0, on = (sin(t/3), t - 20), direction = 1, crossings = 3, until = "
+        "50, dt = 0.05, method = %s)\n return t, k[1] }\n",
+        method[m]);
+    CU_ASSERT_EQUAL(values(text, 0.5, out), 4);
+    CU_ASSERT(fabs(out[0] - 6 * M_PI) < 1e-13 && fabs(out[1] - 20) < 1e-13 && fabs(out[2] - 12 * M_PI) < 1e-13 && out[3] == 1);
   }
 }
 
@@ -308,8 +378,11 @@ static void test_samples(void) {
 
 const Suite suite = {"events", (CU_TestInfo[]){{"within a step", test_within_a_step},
                                                {"what counts", test_what_counts},
+                                               {"comes back", test_comes_back},
+                                               {"bounces", test_bounces},
                                                {"surfaces", test_surfaces},
                                                {"time", test_time},
+                                               {"strobe", test_strobe},
                                                {"known times", test_known_times},
                                                {"random", test_random},
                                                {"stop", test_stop},
