@@ -300,6 +300,8 @@ static inline bool ir_fixed_steps(Method m) { return !ir_method[m].adaptive || m
 typedef enum Cause {
   CAUSE_NOT_CONVERGED, /* the iteration of the implicit method `about` in a step of length x */
   CAUSE_NO_CROSSING,   /* a section met its surface not once in `about` steps of length x */
+  CAUSE_ENDED,         /* nor until the time x, at which it was to end */
+  CAUSE_LOST,          /* nor while its steps, of length x, were finite; about/2: the method, odd: by tolerances */
   CAUSE_TIMES,         /* the times of the method `about`, which begin with x, neither rise nor fall throughout */
   CAUSE_STATED, /* what the model asks of the call at the instruction's place: `stated` about/2 of its Source; odd: x is told */
   CAUSE_count

@@ -28,6 +28,7 @@ enum { FIXED_DEGREE = 3, ADAPTIVE_DEGREE = 8 };
 #define LEAST 0x1p-20
 #define MOST 0x1p10
 #define LOST 0x1p-45
+#define GONE 0x1p16 /* beyond any length: no more is looked for as the orbit was lost; 0: for another reason */
 
 static bool adaptive(const Events *s) { return s->p.adaptive; }
 int events_degree(const Events *s) { return adaptive(s) ? ADAPTIVE_DEGREE : FIXED_DEGREE; }
@@ -333,12 +334,21 @@ static bool search_turn(Elab *E, Events *s, Search *q) {
   return true;
 }
 
+static Val is_gone(Elab *E, const Events *s, const Window *w) {
+  Val dt = scalar_of(E, s, s->dt);
+  Build *b = events_at(E, s);
+  Val far = ir_mul(b, ir_const(b, GONE / 2), ir_abs(b, dt));
+  return ir_lt(b, far, ir_abs(b, w->next));
+}
+
 /* From where w is on: the window of the next crossing and where in it that is; tau is 2 where there is none. */
 static bool search(Elab *E, Events *s, Search *q) {
   const Fn *up = E->now->level->fn;
   Val *first = ARENA_ARRAY(E->mem, Val, MAX_WINDOW + 4), *in = ARENA_ARRAY(E->mem, Val, MAX_WINDOW + 4);
   Build *b = events_at(E, s);
-  Val zero = ir_const(b, 0), gone = ir_eq(b, q->w.next, zero);
+  Val zero = ir_const(b, 0), was_lost = is_gone(E, s, &q->w);
+  b = events_at(E, s);
+  Val gone = ir_or(b, was_lost, ir_eq(b, q->w.next, zero));
   q->busy = ir_const(b, 1), q->left = ir_select(b, gone, zero, ir_const(b, (double)s->steps)), q->tau = ir_const(b, 2),
   q->which = ir_const(b, 0);
   const uint32_t n = pack_search(s, q, first);
@@ -359,9 +369,26 @@ static bool search(Elab *E, Events *s, Search *q) {
 
 /* ---- events -------------------------------------------------------------------------------------------------------------- */
 
+/* 1, or NaN for one of three reasons; the windows behind w are over then, and tell that the reason is the same. */
+static Val met_or_why(Elab *E, const Events *s, Search *q, Val found, Val was_lost) {
+  const int64_t by = 2 * (int64_t)s->p.m + s->p.adaptive;
+  Val dt = scalar_of(E, s, s->dt), end = s->end.kind != V_NONE ? scalar_of(E, s, s->end) : VAL_NONE,
+      over = reaches_end(E, s, q->w.end.t);
+  Build *b = events_at(E, s);
+  Val zero = ir_const(b, 0), fails = ir_not(b, found), in_time = ir_not(b, over);
+  Val ended = ir_and(b, fails, over), early = ir_and(b, fails, in_time), left = ir_lt(b, zero, q->left);
+  Val lost = ir_and(b, early, ir_or(b, was_lost, left)), spent = ir_and(b, early, ir_not(b, lost));
+  Val gone = ir_select(b, lost, ir_mul(b, dt, ir_const(b, GONE)), zero);
+  q->w.next = ir_select(b, found, q->w.next, gone);
+  Val met = ir_require(b, ir_not(b, spent), dt, CAUSE_NO_CROSSING, s->steps);
+  met = ir_mul(b, met, ir_require(b, ir_not(b, lost), dt, CAUSE_LOST, by));
+  return end.id ? ir_mul(b, met, ir_require(b, ir_not(b, ended), end, CAUSE_ENDED, 0)) : met;
+}
+
 static bool event_turn(Elab *E, Events *s, Search *q, const Val *in) {
   Moment at;
   unpack(s, in, &q->w);
+  Val was_lost = is_gone(E, s, &q->w);
   if (!search(E, s, q)) return false;
   Build *b = events_at(E, s);
   Val found = ir_lt(b, q->tau, ir_const(b, 2));
@@ -373,12 +400,10 @@ static bool event_turn(Elab *E, Events *s, Search *q, const Val *in) {
     b = events_at(E, s);
     found = ir_and(b, found, ir_or(b, ir_not(b, late), at_end));
   }
-  q->w.next = ir_select(b, found, q->w.next, ir_const(b, 0)); /* nor are those that follow */
+  Val met = met_or_why(E, s, q, found, was_lost);
   Val *out = ARENA_ARRAY(E->mem, Val, MAX_WINDOW + MAX_STATES + 3);
   uint32_t n = pack(s, &q->w, out);
-  Val dt = scalar_of(E, s, s->dt);
   b = events_at(E, s);
-  Val met = ir_require(b, found, dt, CAUSE_NO_CROSSING, s->steps);
   for (uint32_t k = 0; k < s->p.n; k++) out[n++] = ir_mul(b, at.x[k], met);
   out[n++] = ir_mul(b, at.t, met), out[n++] = ir_mul(b, q->which, met), out[n++] = events_number(b, found);
   events_returned(E, s, out, n);

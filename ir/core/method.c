@@ -19,5 +19,9 @@ _Static_assert(ADAPTIVE_DOPRI5 == (int)M_DOPRI5 && ADAPTIVE_DOP853 == (int)M_DOP
                    ADAPTIVE_GAUSS16 == (int)M_GAUSS16 && ADAPTIVE_TAYLOR == (int)M_TAYLOR,
                "numbers of methods");
 
-const char *const ir_cause[CAUSE_count] = {
-  [CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing", [CAUSE_TIMES] = "times", [CAUSE_STATED] = "stated"};
+const char *const ir_cause[CAUSE_count] = {[CAUSE_NOT_CONVERGED] = "not_converged",
+                                           [CAUSE_NO_CROSSING] = "no_crossing",
+                                           [CAUSE_ENDED] = "ended",
+                                           [CAUSE_LOST] = "lost",
+                                           [CAUSE_TIMES] = "times",
+                                           [CAUSE_STATED] = "stated"};

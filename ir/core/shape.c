@@ -77,7 +77,8 @@ static bool shape_require(const Sig *s, Type *out) {
   if (!shape_want(s, 0, DT_BOOL) || !shape_want(s, 1, DT_REAL)) return false;
   if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
   if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 ||
-      ((attr.cause == CAUSE_NOT_CONVERGED || attr.cause == CAUSE_TIMES) && attr.about >= M_count))
+      ((attr.cause == CAUSE_NOT_CONVERGED || attr.cause == CAUSE_TIMES) && attr.about >= M_count) ||
+      (attr.cause == CAUSE_LOST && attr.about / 2 >= M_count))
     return shape_bad(s, "has a cause and what it is about");
   return broadcast(s, DT_REAL, out);
 }

@@ -321,9 +321,14 @@ static const char *requirement(const Source *src, const Origin *o, char *buf, si
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
   else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES) return unordered(ir_method[about].name, o->arg[0], buf, size);
-  else
-    snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g, or before the end", (long long)about,
-             o->arg[0]);
+  else if (ir_require_attr(o->f, i).cause == CAUSE_ENDED)
+    snprintf(buf, size, "a crossing was not found before `until` = %g", o->arg[0]);
+  else if (ir_require_attr(o->f, i).cause == CAUSE_LOST)
+    snprintf(buf, size,
+             about % 2 ? "before a crossing was found, `%s` could not go on"
+                       : "before a crossing was found, a step of `%s` was not finite, or did not converge, at dt = %g",
+             ir_method[about / 2].name, o->arg[0]);
+  else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
   return buf;
 }
 
@@ -457,6 +462,12 @@ const char *ir_origin_advice(const Origin *o) {
   if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))
     return "`times` rise or fall throughout, within each sample; equal ones may follow each other";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_STATED) return NULL;
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_ENDED)
+    return "raise `until` (time runs from `start` on, down if `dt` is negative), or ask for fewer `crossings`";
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_LOST)
+    return ir_require_attr(o->f, i).about % 2
+               ? "a singularity is near, or `max_steps` are too few: end before, by `until`, or raise `max_steps`"
+               : "take a smaller `dt`, or end before, by `until`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
     return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";
