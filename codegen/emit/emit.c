@@ -217,7 +217,7 @@ void cg_erase(CgEmit *e, LLVMValueRef inst) {
 }
 
 void cg_loop_begin_if(CgEmit *e, CgLoop *l, LLVMValueRef enter, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
-  l->nphi = 0, l->stop = NULL;
+  l->phi = l->next = l->init = NULL, l->nphi = l->room = 0, l->stop = NULL;
   l->lo = lo, l->hi = hi, l->step = cg_i64(e, step);
   l->pre = LLVMGetInsertBlock(e->b);
   l->body = cg_block(e, "");
@@ -233,8 +233,18 @@ void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64
   cg_loop_begin_if(e, l, NULL, lo, hi, step);
 }
 
+static LLVMValueRef *grown(CgEmit *e, const LLVMValueRef *old, unsigned n, unsigned room) {
+  LLVMValueRef *v = ARENA_ARRAY(e->mem, LLVMValueRef, room);
+  if (n) memcpy(v, old, n * sizeof(LLVMValueRef));
+  return v;
+}
+
 LLVMValueRef cg_loop_phi(CgEmit *e, CgLoop *l, LLVMValueRef init) {
-  if (l->nphi == CG_LOOP_PHIS) base_fault("too many values carried around a loop");
+  if (l->nphi == l->room) {
+    l->room = l->room ? 2 * l->room : 8;
+    l->phi = grown(e, l->phi, l->nphi, l->room), l->next = grown(e, l->next, l->nphi, l->room);
+    l->init = grown(e, l->init, l->nphi, l->room);
+  }
   LLVMValueRef p = LLVMBuildPhi(e->b, LLVMTypeOf(init), "");
   LLVMAddIncoming(p, &init, &l->pre, 1);
   l->next[l->nphi] = p, l->init[l->nphi] = init;

@@ -18,6 +18,7 @@ enum { CG_MAX_NV = 4 }; /* most vectors of a tile */
 typedef struct CgTarget CgTarget; /* the machine: codegen/target/target.h. Nothing here looks into it */
 
 typedef struct CgEmit {
+  Arena *mem; /* of loops */
   LLVMContextRef ctx;
   LLVMModuleRef mod;
   LLVMBuilderRef b;
@@ -80,14 +81,13 @@ LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes); /* in the entry block, 64-byte
 
 /* for (iv = lo; iv < hi; iv += step), at least one turn must be certain; or none, if `enter` of cg_loop_begin_if does not
  * hold. Values carried around the loop: cg_loop_phi between begin and end, cg_loop_next before the end. */
-enum { CG_LOOP_PHIS = 512 };
 typedef struct CgLoop {
   LLVMValueRef iv;
   LLVMValueRef lo, hi, step;
   LLVMBasicBlockRef pre, body, after;
-  LLVMValueRef enter; /* i1 or NULL: no turn unless it holds */
-  LLVMValueRef phi[CG_LOOP_PHIS], next[CG_LOOP_PHIS], init[CG_LOOP_PHIS];
-  unsigned nphi;
+  LLVMValueRef enter;              /* i1 or NULL: no turn unless it holds */
+  LLVMValueRef *phi, *next, *init; /* as many as there are, until cg_emit_finish */
+  unsigned nphi, room;
   LLVMValueRef stop; /* i1 or NULL: leave after this turn */
 } CgLoop;
 

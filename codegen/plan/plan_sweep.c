@@ -168,6 +168,10 @@ static bool find_loop(Search *x, const Val *root, uint32_t n) {
   return x->s->lo <= x->s->rep && x->s->rep < x->s->hi;
 }
 
+/* What a sweep computes reads its operands at its own positions, or at a constant distance from them: a sum over orders reads
+ * rows of a history, wherever a loop of its own is. */
+static bool computed(const Inst *i) { return ir_elementwise(i->op) || i->op == OP_concat || i->op == OP_unslice; }
+
 /* Counts what is computed for v, once, and whether anything is read shifted. Conditions are not shuffled. */
 static bool reach(Search *x, Val v) {
   const Plan *p = x->p;
@@ -182,6 +186,7 @@ static bool reach(Search *x, Val v) {
   *vec_push(&x->s->need) = (PlanNeed){v.id, 1};
   x->s->shifted |= moves;
   if ((moves || !(view || here)) && i->type.dt != DT_REAL) return false;
+  if (here && !computed(i)) return false;
   x->s->slow |= here && ir_has(i->op, OPF_SLOW);
   x->s->work += view ? 0 : ir_has(i->op, OPF_SLOW) ? p->tune->sweep_slow : 1;
   for (uint32_t k = 0; k < (view ? 1 : here ? i->nargs : 0); k++)

@@ -243,6 +243,7 @@ LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx) {
 
 void cg_emit_init(CgEmit *e, const CgTarget *t, LLVMContextRef ctx, LLVMModuleRef mod, bool f64) {
   memset(e, 0, sizeof *e);
+  e->mem = arena_create();
   e->ctx = ctx, e->mod = mod, e->f64 = f64;
   e->b = LLVMCreateBuilderInContext(ctx);
   e->es = f64 ? 8 : 4;
@@ -257,7 +258,8 @@ void cg_emit_init(CgEmit *e, const CgTarget *t, LLVMContextRef ctx, LLVMModuleRe
 
 void cg_emit_finish(CgEmit *e) {
   if (e->b) LLVMDisposeBuilder(e->b);
-  e->b = NULL;
+  arena_destroy(e->mem);
+  e->b = NULL, e->mem = NULL;
 }
 
 typedef struct Copying {

@@ -118,6 +118,62 @@ static void test_machines(void) {
       }
 }
 
+/* ---- series of neighbours ------------------------------------------------------------------------------------------ */
+
+static Val rolled(Build *b, Val x, uint32_t by) {
+  const uint32_t n = ir_type(b->f, x).dim[0];
+  return ir_concat(b, (Val[]){ir_slice(b, x, 0, by, n - by, 1), ir_slice(b, x, 0, 0, by, 1)}, 2, 0);
+}
+
+/* One more value of a program that reads others at their places, shifted, or a part of them alone. */
+static Val next_value(Build *b, uint64_t *r, Val x, Val y) {
+  const uint32_t n = ir_type(b->f, x).dim[0], by = 1 + random_below(r, n - 1), left = n - by;
+  Val half = ir_mul(b, y, ir_const(b, 0.5)), square = ir_add(b, ir_mul(b, x, x), ir_const(b, 2));
+  switch (random_below(r, 8)) {
+  case 0: return ir_mul(b, x, half);
+  case 1: return ir_sub(b, ir_mul(b, x, x), half);
+  case 2: return ir_mul(b, rolled(b, x, by), half);
+  case 3: return ir_sub(b, half, rolled(b, ir_mul(b, y, x), n - 1));
+  case 4: return ir_unslice(b, ir_mul(b, ir_slice(b, x, 0, by, left, 1), ir_slice(b, y, 0, 0, left, 1)), 0, by / 2, 1, n);
+  case 5: return ir_div(b, half, square);
+  case 6: return ir_sin(b, ir_sub(b, rolled(b, x, by), y));
+  default: return ir_concat(b, (Val[]){ir_slice(b, half, 0, left, by, 1), ir_sqrt(b, ir_slice(b, square, 0, 0, left, 1))}, 2, 0);
+  }
+}
+
+static Fn *neighbours(Fn *f, bool lane, uint32_t n, uint32_t count, uint64_t *r) {
+  Build t;
+  Val v[64];
+  ir_build_init(&t, ir_sub_create(f, "rates"));
+  v[0] = input(&t, lane, 1, n), v[1] = input(&t, lane, 1, n);
+  input(&t, lane, 0, 0);
+  v[2] = ir_mul(&t, v[0], input(&t, false, 1, n));
+  for (uint32_t k = 3; k < count + 3; k++)
+    v[k] = next_value(&t, r, v[k - 1 - random_below(r, k < 5 ? k : 5)], v[random_below(r, k)]);
+  ir_output(&t, v[count + 1], "dq");
+  ir_output(&t, ir_sub(&t, ir_mul(&t, v[count + 2], ir_const(&t, 0.5)), v[0]), "dp");
+  ir_build_finish(&t);
+  return t.f;
+}
+
+static void chain(uint64_t seed, uint32_t n, uint32_t count, bool lane, bool f64, int64_t B, const char *cpu) {
+  Build b;
+  uint64_t r = seed;
+  ir_build_init(&b, ir_fn_create("case", f64));
+  Val q = input(&b, lane, 1, n), p = input(&b, lane, 1, n), k = input(&b, false, 1, n);
+  Val times = table(&b, 3, (double[]){0, 0.1, 0.15});
+  Val s = ir_ode(&b, M_TAYLOR, (Val[]){q, p}, 2, times, &k, 1, f64 ? 1e-9 : 1e-5, f64 ? 1e-9 : 1e-5, 1000000,
+                 neighbours(b.f, lane, n, count, &r));
+  ir_output(&b, ir_proj(&b, s, 0), "q");
+  ir_output(&b, ir_proj(&b, s, 1), "p");
+  finish(&b, cpu, B);
+}
+
+static void test_neighbours(void) {
+  static const uint32_t size[] = {7, 13, 16, 37, 64};
+  for (uint64_t k = 0; k < OFTEN(10); k++) chain(k + 1, size[k % 5], 3 + k % 6, k % 3 > 0, k % 4 > 0, k % 2 ? 1 : 9, NULL);
+}
+
 /* y' = y^2 from 1 + x: ends at t = 1/(1 + x), for some samples before the last time, for some behind it. Few steps are too few
  * for some. Times of samples that are in no order. */
 static void test_failures(void) {
@@ -231,6 +287,7 @@ const Suite suite = {"adaptive", (CU_TestInfo[]){{"methods", test_methods},
                                                  {"steps of one length", test_fixed},
                                                  {"machines", test_machines},
                                                  {"failures", test_failures},
+                                                 {"neighbours", test_neighbours},
                                                  {"kepler", test_kepler},
                                                  {"aarch64", test_aarch64},
                                                  CU_TEST_INFO_NULL}};

@@ -126,7 +126,7 @@ static inline void *jit_find(Jit *j, const char *name) {
 }
 
 static inline void jit_close(Jit *j) {
-  LLVMDisposeBuilder(j->e.b);
+  cg_emit_finish(&j->e);
   LLVMDisposeModule(j->e.mod);
   LLVMContextDispose(j->e.ctx);
   LLVMDisposeTargetMachine(j->tm);
