@@ -73,12 +73,12 @@ def learned(start):
 class Orbits:
     """One orbit, or batches of the SIMD width in turn, from the states to the end; the loosest tolerance that is as exact as hnnc."""
 
-    def __init__(self, spec, system, states, tight):
+    def __init__(self, spec, system, states):
         self.system, self.states, self.span = system, states, spec["config"]["span"]
         self.lanes = hy.recommended_simd_size() if len(states) > 1 else 1
         if len(states) % self.lanes:
             raise Missing(f"the ensemble is no multiple of {self.lanes} orbits")
-        self.tol = loosest(spec, [10.0**-k for k in range(tight, 5, -1)], self.solved)
+        self.tol = loosest(spec, [10.0**-k for k in range(17, 5, -1)], self.solved)
         hy.llvm_state.clear_memcache()
 
     def make(self, tol):
@@ -119,8 +119,8 @@ def orbits(spec, data, start):
     states = np.concatenate([q, p], -1).reshape(len(q), -1)
     if spec["family"] == "bodies":
         n = q.shape[1]
-        return Orbits(spec, hy.model.nbody(n, masses=spec["config"]["mass"], Gconst=spec["config"]["G"]), states, 17)
-    return Orbits(spec, ellipse() if spec["family"] == "ellipses" else learned(start), states, 17)
+        return Orbits(spec, hy.model.nbody(n, masses=spec["config"]["mass"], Gconst=spec["config"]["G"]), states)
+    return Orbits(spec, ellipse() if spec["family"] == "ellipses" else learned(start), states)
 
 
 class Points:

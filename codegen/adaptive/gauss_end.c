@@ -142,11 +142,6 @@ static void end_second(Some *x) {
   judge(x, mul(l, h, have(x, GAUSS_SUM + SUM_LAST)), y, z);
 }
 
-static V over_lanes(Some *x, const char *name, V v) {
-  LLVMTypeRef t = LLVMTypeOf(v);
-  return cg_intrinsic(x->l.e, name, &t, 1, &v, 1);
-}
-
 V gen_gauss_end(Gauss *s, V *lost) {
   const int64_t dim = s->l.o->dim, watched = s->l.o->watched;
   Some x = some(s);
@@ -156,7 +151,7 @@ V gen_gauss_end(Gauss *s, V *lost) {
   along(&x, s->q, watched, end_first);
   along(&x, watched, dim, end_tangent);
   *lost = cg_sum_lanes(&s->l.d, x.lost, s->w);
-  return over_lanes(&x, "llvm.vector.reduce.fmax", x.worst);
+  return call1(&x.l, "llvm.vector.reduce.fmax", x.worst);
 }
 
 /* ---- the next step ---------------------------------------------------------------------------------------------------------- */

@@ -100,8 +100,7 @@ static void greatest(Loop *l, RowOf row, int n, V m, V *most) {
   }
   lost = gen_lane_mean(l, lost);
   for (int k = 0; k < n; k++) {
-    LLVMTypeRef t = LLVMTypeOf(most[k]);
-    if (l->o->lanes == 1 && l->w > 1) most[k] = cg_splat(e, cg_intrinsic(e, "llvm.vector.reduce.fmax", &t, 1, &most[k], 1), l->w);
+    if (l->o->lanes == 1 && l->w > 1) most[k] = cg_splat(e, call1(l, "llvm.vector.reduce.fmax", most[k]), l->w);
     most[k] = add(l, most[k], lost);
   }
   base_free(loop);

@@ -40,7 +40,6 @@ Build *events_at(Elab *E, const Events *s);
 int events_degree(const Events *s); /* of the polynomials */
 /* surface.c: the surfaces at a point, all scalars; with `slope` also their derivatives by time along the orbit. False after an error. */
 bool surface_values(Elab *E, Events *s, const Moment *x, Val *g, Val *slope);
-bool surface_count(Elab *E, Events *s); /* sets m from what `on` is */
 /* isolate.c: in each lane of `busy`, the first wanted crossing behind `from`: tau, or 2 where there is none, and of which surface. Moves
  * `from` and `sign` of w behind it; a surface that is 0 at the start up to rounding becomes 0 there. */
 void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *which);

@@ -97,10 +97,11 @@ static bool take(Elab *E, Events *s, const Actuals *a, Actual *method, bool sect
   bool taken = traj_take(E, &s->p, a);
   s->p.option = NULL, s->p.noptions = 0;
   if (!taken) return false;
+  const bool hamiltonian = section || (s->p.given && is_hamiltonian(s->p.given));
   *method = (Actual){.at = s->p.call};
   builtin_value(E, ir_method[M_YOSHIDA4].name, &method->v);
-  if (!s->p.method && (section || (s->p.given && is_hamiltonian(s->p.given)))) s->p.method = method;
-  if (!is_motion(E, s, section ? section_form : events_form, section || (s->p.given && is_hamiltonian(s->p.given)))) return false;
+  if (!s->p.method && hamiltonian) s->p.method = method;
+  if (!is_motion(E, s, section ? section_form : events_form, hamiltonian)) return false;
   return traj_need(E, &s->p, s->on, "a surface", "`on = q[0]`: an expression in the moving point, zero on the surface") &&
          traj_need(E, &s->p, s->crossings, "a number of crossings", "`crossings = 100`") &&
          traj_positive(E, s->crossings, "`crossings`", 0, &s->count) &&

@@ -14,8 +14,6 @@ static Val grid(Elab *E, const Plan *p, Val dt, int64_t every, uint32_t n) {
   return start.id ? ir_add(b, at, start) : at;
 }
 
-static Val last_of(Elab *E, const Plan *p, Val times, uint32_t n) { return ir_index(elab_at(E, p->call), times, 0, n - 1); }
-
 static Val shared_step(Elab *E, const Plan *p, Val begin, Val end, int64_t steps) {
   Build *b = elab_at(E, p->call);
   Val span = ir_sub(b, end, begin);
@@ -30,7 +28,7 @@ bool traj_stop(Elab *E, const Plan *p, Val dt, int64_t steps, int64_t every, uin
   events_timed(s);
   if (!events_direction(E, s, 0)) return false;
   Val all = given ? elab_tensor(E, *given, p->call) : grid(E, p, dt, every, n);
-  Val begin = ir_index(elab_at(E, p->call), all, 0, 0), end = last_of(E, p, all, n);
+  Val begin = ir_index(elab_at(E, p->call), all, 0, 0), end = ir_index(elab_at(E, p->call), all, 0, n - 1);
   if (adaptive || !dt.id) dt = shared_step(E, p, begin, end, adaptive ? FIRST_WINDOWS : (int64_t)(n - 1) * every);
   s->dt = elab_value(E, dt), s->begin = elab_value(E, begin), s->end = elab_value(E, end);
   s->steps = adaptive ? MOST_WINDOWS : steps + 1; /* one more, as times that are added up round */

@@ -100,6 +100,20 @@ Fn *copy_fn(Fn *parent, const Fn *f, CopyRule *rule, void *ctx) {
   return NULL;
 }
 
+Val copy_own_body(Copy *c, const Inst *i, Fn *body) {
+  const Val v = copy_body(c, i, ir_copy_fn(c->b->f, body));
+  ir_fn_destroy(body);
+  return v;
+}
+
+Val copy_inside(Copy *c, const Inst *i, Op op, CopyRule *rule) {
+  const Fn *body = ir_body(c->from, i);
+  if (!body || !pass_holds(body, 0, op)) return VAL_NONE;
+  Fn *inner = copy_fn(c->b->f, body, rule, c->ctx);
+  c->failed |= !inner;
+  return inner ? copy_body(c, i, inner) : VAL_NONE;
+}
+
 void copy_emit(Build *b, const Fn *callee, const Val *args, const bool *live, CopyRule *rule, void *ctx, Val *map) {
   Copy c;
   copy_begin(&c, b, callee, ctx);

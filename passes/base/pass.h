@@ -89,6 +89,10 @@ void copy_outputs(Copy *c);
 void copy_end(Copy *c);
 /* Instruction i with another body, which is in the arena of b->f. */
 Val copy_body(Copy *c, const Inst *i, Fn *body);
+/* With a body of its own arena, which is taken over. */
+Val copy_own_body(Copy *c, const Inst *i, Fn *body);
+/* With its body copied by the rule, if that holds `op`; VAL_NONE: it has no body, or one without. */
+Val copy_inside(Copy *c, const Inst *i, Op op, CopyRule *rule);
 
 /* ---- partial.c -------------------------------------------------------------------------------- */
 

@@ -6,9 +6,6 @@
  * matrix that has it. */
 #include "passes/derive/derive_priv.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 static const int ROW_COL[] = {0, 1}, COL_ROW[] = {1, 0}, LEFT[] = {0, 2}, RIGHT[] = {2, 1}, AGAIN[] = {1, 2};
 
 /* ---- matrices ------------------------------------------------------------------------------------------------- */

@@ -89,11 +89,17 @@ static Val linear_root(Build *b, const Fn *body, const Val *args, uint32_t nargs
 
 /* ---- the rules ---- */
 
-/* The system of root v at its solution, all of it emitted. */
-static Region at_root(Region *r, Val v, const Inst *i) {
+/* What its body takes at its solution; the caller frees. */
+static Val *at_solution(Region *r, Val v, const Inst *i) {
   Val *args = base_zeroed(i->nargs, sizeof *args);
   args[0] = region_value(r, v);
   for (uint32_t k = 1; k < i->nargs; k++) args[k] = region_value(r, ir_arg(r->src, i, k));
+  return args;
+}
+
+/* The system of root v at its solution, all of it emitted. */
+static Region at_root(Region *r, Val v, const Inst *i) {
+  Val *args = at_solution(r, v, i);
   Region w = region_over(r, ir_body(r->src, i), args);
   base_free(args);
   return w;
@@ -101,9 +107,7 @@ static Region at_root(Region *r, Val v, const Inst *i) {
 
 static Val solved(Region *r, Val v, const Inst *i, const Region *w, Val c, bool trans) {
   if (w->src->out.n > 1) return ir_neg(r->b, ir_solve(r->b, w->prim[w->src->out.at[1].id], c, trans));
-  Val *args = base_zeroed(i->nargs, sizeof *args);
-  args[0] = region_value(r, v);
-  for (uint32_t k = 1; k < i->nargs; k++) args[k] = region_value(r, ir_arg(r->src, i, k));
+  Val *args = at_solution(r, v, i);
   const Val x = linear_root(r->b, ir_body(r->src, i), args, i->nargs, c, trans);
   base_free(args);
   return x;
@@ -159,10 +163,8 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */
 
 static Val drop(Copy *c, uint32_t id, const Inst *i) {
-  const Fn *body = ir_body(c->from, i);
   (void)id;
-  if (i->op == OP_root) return c->map[ir_arg(c->from, i, 0).id];
-  return body && pass_holds(body, 0, OP_root) ? copy_body(c, i, copy_fn(c->b->f, body, drop, NULL)) : VAL_NONE;
+  return i->op == OP_root ? c->map[ir_arg(c->from, i, 0).id] : copy_inside(c, i, OP_root, drop);
 }
 
 Fn *derive_root_forget(const Fn *f) { return copy_fn(NULL, f, drop, NULL); }

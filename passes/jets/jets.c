@@ -398,13 +398,8 @@ static Val by_series(Copy *c, uint32_t id, const Inst *i) {
   (void)id;
   Diag *diag = c->ctx;
   const Fn *body = ir_body(c->from, i);
-  if (!body) return VAL_NONE;
-  if (i->op != OP_ode || ir_ode_attr(c->from, i).method != M_TAYLOR || ir_ode_order(c->from, i)) {
-    if (!pass_holds(body, 0, OP_ode)) return VAL_NONE;
-    Fn *inner = copy_fn(c->b->f, body, by_series, diag);
-    c->failed |= !inner;
-    return inner ? copy_body(c, i, inner) : VAL_NONE;
-  }
+  if (i->op != OP_ode || ir_ode_attr(c->from, i).method != M_TAYLOR || ir_ode_order(c->from, i))
+    return copy_inside(c, i, OP_ode, by_series);
   double rtol;
   const ode_attr attr = ir_ode_attr(c->from, i);
   memcpy(&rtol, &attr.rtol, sizeof rtol);
@@ -413,10 +408,8 @@ static Val by_series(Copy *c, uint32_t id, const Inst *i) {
   ir_fn_destroy(rates);
   if (!g) return c->failed = true, VAL_NONE;
   Fn *simple = simplify_powers(NULL, g);
-  Val v = copy_body(c, i, ir_copy_fn(c->b->f, simple));
   ir_fn_destroy(g);
-  ir_fn_destroy(simple);
-  return v;
+  return copy_own_body(c, i, simple);
 }
 
 Fn *pass_jets(PassRun *run, const Fn *f, Diag *diag) {

@@ -46,15 +46,11 @@ static Fn *with_second(PassRun *run, const Fn *rates) {
 static Val second(Copy *c, uint32_t id, const Inst *i) {
   const Fn *body = ir_body(c->from, i);
   (void)id;
-  if (!body) return VAL_NONE;
-  if (i->op != OP_ode) return pass_holds(body, 0, OP_ode) ? copy_body(c, i, copy_fn(c->b->f, body, second, c->ctx)) : VAL_NONE;
+  if (i->op != OP_ode) return copy_inside(c, i, OP_ode, second);
   const ode_attr attr = ir_ode_attr(c->from, i);
   const bool pair = attr.method == M_GAUSS16 && attr.states == 2 && body->out.n == 2 && !pass_has_derivatives(body);
   Fn *g = pair && fits(body) ? with_second(c->ctx, body) : NULL;
-  if (!g) return VAL_NONE;
-  const Val v = copy_body(c, i, ir_copy_fn(c->b->f, g));
-  ir_fn_destroy(g);
-  return v;
+  return g ? copy_own_body(c, i, g) : VAL_NONE;
 }
 
 Fn *pass_second(PassRun *run, const Fn *f) {

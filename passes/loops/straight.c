@@ -198,13 +198,9 @@ static Fn *written_out(PassRun *run, const Fn *body) {
 static Val straight(Copy *c, uint32_t id, const Inst *i) {
   const Fn *body = ir_body(c->from, i);
   (void)id;
-  if (!body) return VAL_NONE;
-  if (i->op != OP_ode) return pass_holds(body, 0, OP_ode) ? copy_body(c, i, copy_fn(c->b->f, body, straight, c->ctx)) : VAL_NONE;
+  if (i->op != OP_ode) return copy_inside(c, i, OP_ode, straight);
   if (ir_ode_attr(c->from, i).method != M_GAUSS16 || length(body) > MOST) return VAL_NONE;
-  Fn *g = written_out(c->ctx, body);
-  const Val v = copy_body(c, i, ir_copy_fn(c->b->f, g));
-  ir_fn_destroy(g);
-  return v;
+  return copy_own_body(c, i, written_out(c->ctx, body));
 }
 
 Fn *pass_straight(PassRun *run, const Fn *f) {
