@@ -37,10 +37,10 @@ typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by
   int32_t watched;         /* the first elements, which decide the steps; 0: all */
   int32_t record;          /* rows of the record of accepted steps; 0: none */
   void *states, *starts;   /* [record][dim][lanes]: states as steps begin, and their rates (not of gauss16) */
-  void *steps, *count;     /* [record][2][lanes]: their times and lengths; [lanes]: how many, -1 of a lane that failed */
+  void *steps;             /* [record][2][lanes]: their times and lengths */
   int32_t failure, failed; /* set if lanes failed: HnnOdeFailure of the first of them, and which */
   double failed_at;        /* and at which time */
-  void *counts;            /* NULL, or [2][lanes]: steps taken, and rejected */
+  void *counts;            /* NULL, or [2][lanes]: steps taken, and rejected; NaN of a lane that failed */
 } HnnOde;
 
 typedef enum HnnOdeFailure {

@@ -155,13 +155,9 @@ typedef struct ScanShape {
 ScanShape ir_scan_shape(const Fn *f, const Inst *i);
 uint32_t ir_ode_order(const Fn *f, const Inst *i); /* of an `ode` whose body gives series; else 0 */
 /* Results of an `ode` of n states with a record, by `proj`. */
-typedef enum OdeResult { ODE_COUNTS, ODE_STATE, ODE_STEPS, ODE_COUNT, ODE_RATE } OdeResult;
+typedef enum OdeResult { ODE_COUNTS, ODE_STATE, ODE_STEPS, ODE_RATE } OdeResult;
 static inline uint32_t ir_ode_result(uint32_t n, OdeResult what, uint32_t k) {
-  return n + (what == ODE_COUNTS  ? 0
-              : what == ODE_STATE ? 1 + k
-              : what == ODE_STEPS ? 1 + n
-              : what == ODE_COUNT ? 2 + n
-                                  : 3 + n + k);
+  return n + (what == ODE_COUNTS ? 0 : what == ODE_STATE ? 1 + k : what == ODE_STEPS ? 1 + n : 2 + n + k);
 }
 /* Steps that the record of an `ode` of its first `states` states has room for: as many as fill 1 MB a sample. */
 int64_t ir_ode_room(const Fn *f, const Inst *i, uint32_t states);
@@ -242,8 +238,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   times. A sample that fails (abi.h says how it may) is NaN in these.
  *   The first `watched` states alone decide the steps: those behind them are tangents. record = R > 0: results more, of the accepted
  *   steps, of which there may be R at most (a sample that needs more fails as by max_steps): each state as steps begin [R, ..];
- *   times and lengths of steps [R, 2]; how many there are, a scalar, -1 of a sample that failed; each state's rates as steps begin
- *   [R, ..] (not of gauss16). Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
+ *   times and lengths of steps [R, 2]; each state's rates as steps begin [R, ..] (not of gauss16). There are as many as steps taken. Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
  *   solution in powers of (time - t)/h, on a new first axis.
  *

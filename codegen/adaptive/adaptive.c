@@ -169,11 +169,6 @@ void gen_lane_counts(Loop *l) {
   if_end(l, asked);
 }
 
-static V all_lanes(Loop *l) {
-  V none = num(l, 0);
-  return LLVMBuildFCmp(l->b, LLVMRealOEQ, none, none, "");
-}
-
 void gen_adaptive(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
   Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
@@ -185,7 +180,7 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   }
   gen_lane_begin(l);
   if (a->record) gen_zero(g, whole(l, ODE_K), l->o->rows * l->w * e->es);
-  gen_record_row(l, all_lanes(l), num(l, 0));
+  gen_record_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   gen_stage_rates(l, 0, ODE_Y, 0);
   gen_stage_first(l);
@@ -197,5 +192,4 @@ void gen_adaptive(Gen *g, const Adaptive *a) {
   if_end(l, some);
   gen_lane_bury(l);
   gen_lane_counts(l);
-  gen_record_end(l);
 }

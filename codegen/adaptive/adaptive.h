@@ -19,7 +19,7 @@ typedef struct Adaptive {
   LLVMValueRef y0, time, out, counts; /* as the plan has them */
   int64_t record;                     /* rows, or 0 */
   int64_t *record_n;                  /* elements of each state */
-  AdaptiveTo *record_state, *record_rate, record_steps, record_count;
+  AdaptiveTo *record_state, *record_rate, record_steps;
   LLVMValueRef rates, ctx; /* void rates(ctx, times of the lanes, state, where the rates go) */
 } Adaptive;
 void gen_adaptive(Gen *g, const Adaptive *a);

@@ -156,9 +156,8 @@ void gen_lane_counts(Loop *l); /* steps taken and rejected, to their place and t
 
 /* ---- record.c: accepted steps, if they are recorded ---------------------------------------------------------------------- */
 
-void gen_record_row(Loop *l, V mask, V h);   /* the state and its rates, as the next row of these lanes */
+void gen_record_begin(Loop *l);              /* row 0 of all lanes, for those that take no step */
 V gen_record_step(Loop *l, V accepted, V h); /* a step begins there: what is left of `accepted`, where there were rows */
-void gen_record_end(Loop *l);
 
 /* ---- taylor.c ------------------------------------------------------------------------------------------------------------ */
 

@@ -117,12 +117,6 @@ static void stage_of_guess(Gauss *s, V d, CgLoop *loop, void *ctx) {
 
 enum { MOVED, LOST };
 
-static V of_vector(Gauss *s, const char *name, V x) {
-  LLVMTypeRef t = LLVMTypeOf(x);
-  (void)s;
-  return cg_intrinsic(s->l.e, name, &t, 1, &x, 1);
-}
-
 /* How far the stages move: those of tangents do not decide. */
 static void turn_row(Gauss *s, V d, CgLoop *loop, void *ctx) {
   Loop *l = &s->l;
@@ -167,7 +161,7 @@ static V iterate(Gauss *s) {
   cg_loop_begin(e, turn, cg_i64(e, 1), cg_i64(e, GAUSS_TURNS + 1), 1);
   V sum[2] = {cg_real(e, 0, s->w), cg_real(e, 0, s->w)};
   staged(s, turn_row, 2, sum, step);
-  V moved = doubled(s, of_vector(s, "llvm.vector.reduce.fmax", sum[MOVED]));
+  V moved = doubled(s, call1(l, "llvm.vector.reduce.fmax", sum[MOVED]));
   moved = add(l, moved, doubled(s, cg_sum_lanes(e, sum[LOST], s->w)));
   V before = get(l, BEFORE), small = at_most(l, moved, num(l, loose)), slow = at_most(l, by(l, before, 0.5), moved);
   slow = both(l, slow, since(s, turn, 3));
@@ -269,7 +263,7 @@ static void step(Gauss *s) {
     accepted = control(s, either(l, bad, not_(l, is_finite(l, lost))), part, last);
   accepted = gen_record_step(l, accepted, get(l, STEP));
   If good = if_begin(l, accepted);
-  put(l, TAKEN, add(l, get(l, TAKEN), num(l, 1)));
+  gen_lane_taken(l, accepted);
   gen_gauss_accept(s);
   V t = get(l, T), by_h = add(l, get(l, STEP), get(l, T_LOW)), t1 = add(l, t, by_h), low = sub(l, by_h, sub(l, t1, t));
   V next = next_of(s), end = time_of(s, next);
@@ -338,7 +332,7 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   l->rates = rates_of_one;
   l->array = gen_scratch(g, a->work + a->plan->array), s->staged = gen_scratch(g, a->work + a->plan->staged);
   begin(s);
-  gen_record_row(l, LLVMConstInt(e->i1, 1, 0), num(l, 0));
+  gen_record_begin(l);
   If runs = if_begin(l, flag(l, RUN));
   l->rates(l, 0, ODE_Y, 0);
   staged(s, coef_row, 0, NULL, NULL);
@@ -352,5 +346,4 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   if_end(l, runs);
   bury(s);
   gen_lane_counts(l);
-  gen_record_end(l);
 }

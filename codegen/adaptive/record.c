@@ -38,9 +38,9 @@ static void write_lane(Loop *l, V lane) {
   cg_store(e, to_real(l, of_lane(l, LENGTH, lane)), element(l, &a->record_steps, row, 2, cg_i64(e, 1), lane));
 }
 
-void gen_record_row(Loop *l, V mask, V h) {
+/* The state and its rates, as the next row of these lanes. */
+static void write_row(Loop *l, V mask, V h) {
   CgEmit *e = l->e;
-  if (!l->a->record) return;
   CgLoop *lane = base_realloc(NULL, sizeof *lane);
   put_flag(l, MASK, mask);
   put(l, LENGTH, h);
@@ -52,20 +52,16 @@ void gen_record_row(Loop *l, V mask, V h) {
   base_free(lane);
 }
 
+void gen_record_begin(Loop *l) {
+  V none = num(l, 0);
+  if (l->a->record) write_row(l, LLVMBuildFCmp(l->b, LLVMRealOEQ, none, none, ""), none);
+}
+
 V gen_record_step(Loop *l, V accepted, V h) {
   if (!l->a->record) return accepted;
   V taken = get(l, TAKEN), full = both(l, accepted, at_most(l, num(l, (double)l->a->record), taken));
   fail(l, full);
   accepted = both(l, accepted, not_(l, full));
-  gen_record_row(l, accepted, h);
+  write_row(l, accepted, h);
   return accepted;
-}
-
-void gen_record_end(Loop *l) {
-  if (!l->a->record_count.base) return;
-  V count = pick(l, flag(l, FAILED), num(l, -1), get(l, TAKEN));
-  if (l->o->lanes > 1) cg_store(l->e, narrow(l, count), l->a->record_count.base);
-  else
-    cg_store(l->e, to_real(l, l->w > 1 ? LLVMBuildExtractElement(l->b, count, cg_i32(l->e, 0), "") : count),
-             l->a->record_count.base);
 }

@@ -125,7 +125,7 @@ static void record(Gen *g, const Ode *o, Adaptive *a) {
     a->record_state[k] = result(g, o, ODE_STATE, k);
     a->record_rate[k] = o->plan.stages ? (AdaptiveTo){0} : result(g, o, ODE_RATE, k);
   }
-  a->record_steps = result(g, o, ODE_STEPS, 0), a->record_count = result(g, o, ODE_COUNT, 0);
+  a->record_steps = result(g, o, ODE_STEPS, 0);
 }
 
 static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {

@@ -256,7 +256,7 @@ static uint32_t recorded(const Fn *f, const Inst *ode) {
   if (ode->nattr != sizeof(ode_attr) / sizeof(int64_t)) return 0;
   const ode_attr attr = ir_ode_attr(f, ode);
   const uint32_t n = (uint32_t)attr.states;
-  return !attr.record ? 0 : attr.method == M_GAUSS16 ? n + 2 : 2 * n + 2;
+  return !attr.record ? 0 : attr.method == M_GAUSS16 ? n + 1 : 2 * n + 1;
 }
 
 static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out) {
@@ -266,8 +266,7 @@ static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out)
   const bool lane = ir_type(f, ir_arg(f, ode, 0)).lane;
   if (index == ir_ode_result(n, ODE_COUNTS, 0)) return *out = type_real(lane, 1, (uint32_t[]){2}), true;
   if (index == ir_ode_result(n, ODE_STEPS, 0)) return *out = type_real(lane, 2, (uint32_t[]){rows, 2}), true;
-  if (index == ir_ode_result(n, ODE_COUNT, 0)) return *out = type_scalar(lane), true;
-  Type t = ir_type(f, ir_arg(f, ode, (index - n - 1) % (n + 2)));
+  Type t = ir_type(f, ir_arg(f, ode, (index - n - 1) % (n + 1)));
   if (t.dt != DT_REAL || t.rank == IR_MAX_RANK) return false;
   *out = type_with_axis(t, 0, rows);
   return true;

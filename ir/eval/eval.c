@@ -287,7 +287,6 @@ static Recorded record_begin(Node *n, HnnOde *o, const ode_attr *attr) {
   o->record = (int32_t)attr->record;
   o->states = r.states, o->starts = r.starts;
   o->steps = n->results[ir_ode_result(states, ODE_STEPS, 0)].v;
-  o->count = n->results[ir_ode_result(states, ODE_COUNT, 0)].v;
   return r;
 }
 

@@ -148,12 +148,13 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
   return from ? from : new_source(h, w, multi, t, at, NULL);
 }
 
-/* The trajectory that failed, of which it is asked in v (its count of steps); 0: none is. */
+/* The trajectory that failed, of which it is asked in v (its counts of steps); 0: none is. */
 static uint32_t asked_of(const Flow *w, Val v) {
   const Inst *i = ir_inst(w->f, v);
   if (i->op == OP_proj) return w->failure[ir_arg(w->f, i, 0).id] ? ir_arg(w->f, i, 0).id : 0;
+  const bool through = ir_elementwise(i->op) || i->op == OP_slice || i->op == OP_reshape;
   uint32_t ode = 0;
-  for (uint32_t k = 0; ir_elementwise(i->op) && k < i->nargs && !ode; k++) ode = asked_of(w, ir_arg(w->f, i, k));
+  for (uint32_t k = 0; through && k < i->nargs && !ode; k++) ode = asked_of(w, ir_arg(w->f, i, k));
   return ode;
 }
 

@@ -305,26 +305,43 @@ static Val recording_ode(Build *b, const Fn *from, const Inst *i, const Val *arg
   return ir_ode_as(b, &attr, args, args[n], args + n + 1, i->nargs - n - 1, ir_copy_fn(b->f, ir_body(from, i)));
 }
 
-Val region_recorded(Region *r, Val ode, uint32_t index) {
-  Inst i = *ir_inst(r->src, ode);
-  const bool has =
-      index <= ir_ode_result((uint32_t)ir_ode_attr(r->src, &i).states, ODE_COUNTS, 0) || ir_ode_attr(r->src, &i).record;
-  for (uint32_t id = ode.id + 1; has && id < r->n; id++) {
-    const Inst *p = &r->src->inst.at[id];
-    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == ode.id && ir_number(r->src, p) == index) return region_value(r, (Val){id});
-  }
-  if (r->scan.id != ode.id) {
-    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
-    for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
-    r->storing = recording_ode(r->b, r->src, &i, args);
-    r->scan = ode;
-    base_free(args);
-  }
-  return ir_proj(r->b, r->storing, index);
-}
-
 static bool records(const Fn *f, const Inst *i) {
   return i->op == OP_ode && !ir_ode_attr(f, i).record && ir_ode_attr(f, i).method != M_TAYLOR;
+}
+
+/* ---- both ------------------------------------------------------------------------------------------ */
+
+static Val emit_storing(Build *b, const Fn *from, const Inst *i, const Val *args) {
+  return i->op == OP_ode ? recording_ode(b, from, i, args) : storing_scan(b, from, i, args);
+}
+
+/* Result `index` of v, where the source reads it; else VAL_NONE. */
+static Val read_result(Region *r, Val v, uint32_t index) {
+  for (uint32_t id = v.id + 1; id < r->n; id++) {
+    const Inst *p = &r->src->inst.at[id];
+    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == v.id && ir_number(r->src, p) == index) return region_value(r, (Val){id});
+  }
+  return VAL_NONE;
+}
+
+/* Emits v anew so that it stores, as r->storing, unless that was the last that was. */
+static void store_anew(Region *r, Val v) {
+  const Inst i = *ir_inst(r->src, v);
+  if (r->scan.id == v.id) return;
+  Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+  for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
+  r->storing = emit_storing(r->b, r->src, &i, args);
+  r->scan = v;
+  base_free(args);
+}
+
+Val region_recorded(Region *r, Val ode, uint32_t index) {
+  const ode_attr attr = ir_ode_attr(r->src, ir_inst(r->src, ode));
+  const bool has = index < (uint32_t)attr.states || attr.record; /* counts are those of what records */
+  const Val read = has ? read_result(r, ode, index) : VAL_NONE;
+  if (read.id) return read;
+  store_anew(r, ode);
+  return ir_proj(r->b, r->storing, index);
 }
 
 Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
@@ -350,7 +367,7 @@ Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
     for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(from, &i, k).id];
     const bool ode = i.op == OP_ode;
-    w = ode ? recording_ode(b, from, &i, args) : storing_scan(b, from, &i, args);
+    w = emit_storing(b, from, &i, args);
     const Inst *made = ir_inst(b->f, w);
     const uint32_t first = ode ? (uint32_t)ir_ode_attr(from, &i).states : ir_scan_shape(b->f, made).carry;
     const uint32_t end = ode ? ir_result_count(b->f, made) : first + ir_scan_shape(b->f, made).ys;
@@ -366,18 +383,9 @@ Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
 Val region_saved(Region *r, Val scan, Val inside) {
   Inst i = *ir_inst(r->src, scan);
   int index = saved_index(ir_body(r->src, &i), ir_scan_shape(r->src, &i), inside);
-  for (uint32_t id = scan.id + 1; index >= 0 && id < r->n; id++) {
-    const Inst *p = &r->src->inst.at[id];
-    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == scan.id && ir_number(r->src, p) == (uint32_t)index)
-      return region_value(r, (Val){id});
-  }
-  if (r->scan.id != scan.id) {
-    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
-    for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
-    r->storing = storing_scan(r->b, r->src, &i, args);
-    r->scan = scan;
-    base_free(args);
-  }
+  const Val read = index < 0 ? VAL_NONE : read_result(r, scan, (uint32_t)index);
+  if (read.id) return read;
+  store_anew(r, scan);
   const Inst *w = ir_inst(r->b->f, r->storing);
   index = saved_index(ir_body(r->b->f, w), ir_scan_shape(r->b->f, w), inside);
   return index < 0 ? VAL_NONE : ir_proj(r->b, r->storing, index);

@@ -63,8 +63,6 @@ Type vjp_ode_cot_type(const OdeRev *w, uint32_t k) {
   return pass_type_with(ir_type(src, ir_arg(src, w->i, k)), w->lane || w->lanes);
 }
 
-static Val zeros(Build *b, Type t) { return pass_zero_like(b, t); }
-
 /* ---- the rates ------------------------------------------------------------------------------------------------------------ */
 
 void vjp_ode_rates(const OdeRev *w, Build *b, const Val *y, Val time, const Val *inv, Val *k) {
@@ -170,7 +168,7 @@ static void moments(OdeRev *w, Ports *x, Val time, Val h, Val *next, Val *due, V
   *vec_push(&args) = *due;
   for (uint32_t c = 0; c < terms(w); c++)
     for (uint32_t s = 0; s < w->n; s++)
-      if (w->rc[s].id) *vec_push(&args) = zeros(b, vjp_ode_cot_type(w, s));
+      if (w->rc[s].id) *vec_push(&args) = pass_zero_like(b, vjp_ode_cot_type(w, s));
   const uint32_t carries = args.n;
   *vec_push(&args) = time, *vec_push(&args) = h, *vec_push(&args) = x->time;
   for (uint32_t s = 0; s < w->n; s++)
@@ -222,7 +220,7 @@ Val vjp_ode_one_part(OdeRev *w, Build *b, Cot c, Type t) {
   if (c.part[EACH].id && c.part[WHOLE].id)
     region_error(vjp_region(w->s), CODE_batch_mean, w->i->at, NULL, "a sum over the batch inside rates may not change the states");
   Val v = c.part[EACH].id ? c.part[EACH] : c.part[WHOLE];
-  return v.id ? pass_with_lane(b, v, t.lane) : zeros(b, t);
+  return v.id ? pass_with_lane(b, v, t.lane) : pass_zero_like(b, t);
 }
 
 uint32_t vjp_ode_output_sums(OdeTurn *t, const Cot *inv, uint32_t ninv) {
@@ -247,9 +245,9 @@ static void push_sums(OdeRev *w, Val loop, uint32_t at, const Cot *inv) {
 /* ---- the loop over steps ---------------------------------------------------------------------------------------------------------- */
 
 /* The last output's cotangent is that of the state at the end. Of a sample that failed it is no number, and so is what follows. */
-static Val last_cotangent(OdeRev *w, uint32_t k, Val count) {
+static Val last_cotangent(OdeRev *w, uint32_t k, Val good) {
   Build *b = vjp_region(w->s)->b;
-  Val good = ir_le(b, ir_const(b, 0), count), c = zeros(b, vjp_ode_cot_type(w, k));
+  Val c = pass_zero_like(b, vjp_ode_cot_type(w, k));
   if (w->rc[k].id) c = pass_with_lane(b, ir_index(b, w->rc[k], 0, w->times - 1), vjp_ode_cot_type(w, k).lane);
   return pass_with_lane(b, ir_select(b, good, c, ir_const(b, NAN)), vjp_ode_cot_type(w, k).lane);
 }
@@ -258,14 +256,15 @@ static void loop_inputs(OdeRev *w, Ports *x) {
   Region *r = vjp_region(w->s);
   Build *b = r->b;
   OdeTurn *t = &x->t;
-  Val time = arg_of(w, w->n), count = region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNT, 0));
-  x->left = vjp_ode_port(t, ir_abs(b, count)); /* a sample that failed takes one, too */
+  Val time = arg_of(w, w->n), taken = ir_index(b, region_recorded(r, w->v, ir_ode_result(w->n, ODE_COUNTS, 0)), 0, 0);
+  Val good = ir_le(b, ir_const(b, 0), taken); /* NaN of a sample that failed, which takes one, too */
+  x->left = vjp_ode_port(t, ir_select(b, good, taken, ir_const(b, 1)));
   if (w->between) {
     x->next = vjp_ode_port(t, pass_with_lane(b, ir_const(b, (double)w->times - 2), w->lane));
     x->due = vjp_ode_port(t, pass_with_lane(b, ir_index(b, time, 0, w->times - 2), w->lane));
   }
-  for (uint32_t k = 0; k < w->n; k++) x->state[k] = vjp_ode_port(t, last_cotangent(w, k, count));
-  for (uint32_t k = 0; k < w->n && w->m; k++) x->rate[k] = vjp_ode_port(t, zeros(b, vjp_ode_cot_type(w, k)));
+  for (uint32_t k = 0; k < w->n; k++) x->state[k] = vjp_ode_port(t, last_cotangent(w, k, good));
+  for (uint32_t k = 0; k < w->n && w->m; k++) x->rate[k] = vjp_ode_port(t, pass_zero_like(b, vjp_ode_cot_type(w, k)));
   x->carries = t->args.n;
   x->steps = vjp_ode_port(t, region_recorded(r, w->v, ir_ode_result(w->n, ODE_STEPS, 0)));
   for (uint32_t k = 0; k < w->n; k++) {
