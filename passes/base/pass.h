@@ -28,6 +28,10 @@ Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type *
 Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
 Type pass_turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
 bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
+/* The status of an iteration, first carry of a scan with `converge` = 2: 1 at first, less after each turn, 0 at rest. Whether it is late,
+ * so that less is asked for; the next one, of lanes that are under way (`on`) and of those that come to rest (`still`). */
+Val pass_status_late(Build *b, Val status);
+Val pass_status_next(Build *b, Val status, Val on, Val still);
 /* f or a body of it holds the operator, or one with a trait of these (OPF_). */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
 /* Marks, by id, what the marked values are computed from. */

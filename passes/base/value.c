@@ -88,3 +88,15 @@ bool pass_same(const Fn *f, const Fn *g) {
     if (f->out.at[k].id != g->out.at[k].id) return false;
   return true;
 }
+
+/* Exact, so that turns can be counted by it: 64 at most. */
+#define STATUS_TURN 0x1p-6
+enum { STATUS_LATE = 14 /* turns */ };
+
+Val pass_status_late(Build *b, Val status) { return ir_lt(b, status, ir_const(b, 1 - STATUS_LATE * STATUS_TURN)); }
+
+Val pass_status_next(Build *b, Val status, Val on, Val still) {
+  const Val zero = ir_const(b, 0), less = ir_sub(b, status, ir_const(b, STATUS_TURN));
+  const Val ends = ir_or(b, still, ir_not(b, on));
+  return ir_select(b, ends, zero, less);
+}

@@ -14,8 +14,7 @@
  *
  * x of c + J x = 0 or c + J^T x = 0 for J = dr/dk at the solution, by x <- x + (c + J x), which contracts as k + r does. J x and
  * J^T x are derivatives of r. The result is a `root` again, of the residual c + J x, so that derivatives of it are those of the solution. */
-enum { TURNS = 50, LATE = 14 };
-static const double TICK = 1.0 / 64;
+enum { TURNS = 50 };
 
 /* (x, c, k, inv...) -> c + J x. NULL: r has no derivative. */
 static Fn *residual(const Fn *body, Type x, bool trans) {
@@ -55,12 +54,11 @@ static Fn *turn(Build *out, const Fn *linear, bool stops) {
   ir_inline(&b, linear, in, &r);
   Val next = ir_add(&b, in[0], r);
   if (stops) {
-    const Val zero = ir_const(&b, 0), on = ir_lt(&b, zero, status), late = ir_lt(&b, status, ir_const(&b, 1 - LATE * TICK));
+    const Val zero = ir_const(&b, 0), on = ir_lt(&b, zero, status), late = pass_status_late(&b, status);
     const double unit = b.f->f64 ? DBL_EPSILON : (double)FLT_EPSILON;
     const Val part = ir_select(&b, late, ir_const(&b, 64 * unit), ir_const(&b, 4 * unit));
     const Val still = ir_le(&b, largest(&b, r), ir_mul(&b, part, largest(&b, next)));
-    const Val ends = ir_or(&b, still, ir_not(&b, on)), down = ir_sub(&b, status, ir_const(&b, TICK));
-    ir_output(&b, pass_with_lane(&b, ir_select(&b, ends, zero, down), lane), "status");
+    ir_output(&b, pass_with_lane(&b, pass_status_next(&b, status, on, still), lane), "status");
     next = ir_select(&b, on, next, in[0]);
   }
   ir_output(&b, pass_with_lane(&b, next, lane), "x");

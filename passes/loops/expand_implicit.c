@@ -2,7 +2,7 @@
  * round-off, or the states become NaN.
  *
  *   plainly   a loop renews the stages by the equation, from K_i = f(t, y), until they move by no more than 4 units in the
- *             last place; after LATE turns, by no more than that moves the states by. Where steps are small that is all.
+ *             last place; late (pass_status_late), by no more than that moves the states by. Where steps are small that is all.
  *   Newton    samples that have not come to rest by then go on with r(K) = f(...) - K and the matrix dr/dK, from the
  *             plain iterate if that is any good, else from K_i = f(t, y), by steps that are shortened until |r| shrinks. Done is
  *             who moves the states by no more than 4 units in the last place of |y| + |dt| |K|, or who cannot
@@ -25,8 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 48, DIRECT = 4, EXACT_TURNS = 50, PLAIN_TURNS = 50, LATE = 14, NEWTON_TURNS = 60 };
-static const double TICK = 1.0 / 64, GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000; /* LOOSE: units, without Newton */
+enum { MOST = 48, DIRECT = 4, EXACT_TURNS = 50, PLAIN_TURNS = 50, NEWTON_TURNS = 60 };
+static const double GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000; /* LOOSE: units, without Newton */
 
 typedef struct Implicit {
   const Traj *t;
@@ -225,11 +225,9 @@ static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status)
   Val *next = base_zeroed(m->nk, sizeof *next), on = VAL_NONE, zero = ir_const(b, 0);
   again(m, &w->in, w->k, next);
   if (status.id) {
-    Val still = rests(m, w, next, ir_lt(b, status, ir_const(b, 1 - LATE * TICK)));
+    Val still = rests(m, w, next, pass_status_late(b, status));
     on = ir_lt(b, zero, status);
-    ir_output(b,
-              pass_with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane),
-              "status");
+    ir_output(b, pass_with_lane(b, pass_status_next(b, status, on, still), m->lane), "status");
   }
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) ir_output(b, on.id ? ir_select(b, on, next[j], w->k[j]) : next[j], "K");

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURNS = 50, LATE = 14 };
-static const double TICK = 1.0 / 64;
+enum { TURNS = 50 };
 
 typedef struct Stages {
   const Traj *t;
@@ -178,10 +177,9 @@ static Val iterated(Stages *m, bool stops) {
   at_stages(m, &w, next);
   zero = ir_const(&b, 0);
   if (stops) {
-    const Val still = rests(m, &w, next, ir_lt(&b, status, ir_const(&b, 1 - LATE * TICK)));
+    const Val still = rests(m, &w, next, pass_status_late(&b, status));
     on = ir_lt(&b, zero, status);
-    const Val ends = ir_or(&b, still, ir_not(&b, on)), down = ir_sub(&b, status, ir_const(&b, TICK));
-    ir_output(&b, pass_with_lane(&b, ir_select(&b, ends, zero, down), m->lane), "status");
+    ir_output(&b, pass_with_lane(&b, pass_status_next(&b, status, on, still), m->lane), "status");
   }
   for (uint32_t v = 0; v < m->n; v++)
     if (unknown(m, v)) ir_output(&b, on.id ? ir_select(&b, on, next[v], w.k[v]) : next[v], "K");

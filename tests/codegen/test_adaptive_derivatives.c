@@ -106,18 +106,22 @@ static bool is_near(double a, double b, double tol) {
   return false;
 }
 
+static Case varied(int k, double tol) {
+  return (Case){.m = method[k % 4],
+                .lane = k % 5 != 3,
+                .net = k / 2 % 2,
+                .f64 = true,
+                .ends = k % 6 == 5,
+                .n = 1 + (uint32_t)k % 3,
+                .tol = tol,
+                .dir = k % 2 ? 1 : -1};
+}
+
 /* With its steps held the solution is a function whose differences can be taken. */
 static void test_held(void) {
   int wrong = 0;
   for (int k = 0; k < OFTEN(16); k++) {
-    const Case c = {.m = method[k % 4],
-                    .lane = k % 5 != 3,
-                    .net = k / 2 % 2,
-                    .f64 = true,
-                    .ends = k % 6 == 5,
-                    .n = 1 + (uint32_t)k % 3,
-                    .tol = k % 3 ? 1e-2 : 1e-3,
-                    .dir = k % 2 ? 1 : -1};
+    const Case c = varied(k, k % 3 ? 1e-2 : 1e-3);
     Fn *held = scalar(&c, true), *f = scalar(&c, false), *g = derive_or_fail(gradient_of(f, true));
     Tensor *in = draw_inputs(held, -1.2, 1.2), *out = NULL;
     same(in);
@@ -143,14 +147,7 @@ static void test_transposed(void) {
   for (int k = 0; k < OFTEN(16); k++) {
     Build b;
     Val x[INPUTS], out[2];
-    const Case c = {.m = method[k % 4],
-                    .lane = k % 5 != 3,
-                    .net = k / 2 % 2,
-                    .f64 = true,
-                    .ends = k % 6 == 5,
-                    .n = 1 + (uint32_t)k % 3,
-                    .tol = 1e-3,
-                    .dir = k % 2 ? 1 : -1};
+    const Case c = varied(k, 1e-3);
     Fn *f = begin(&b, &c, "f");
     inputs(&b, &c, x);
     ode(&b, &c, x, NULL, times_of(&b, &c), out);
