@@ -330,7 +330,7 @@ static bool search_turn(Elab *E, Events *s, Search *q) {
   Val found = ir_and(b, looks, ir_lt(b, tau, ir_const(b, 2)));
   q->tau = ir_select(b, found, tau, q->tau);
   q->which = ir_select(b, found, which, q->which);
-  q->busy = events_number(b, ir_and(b, looks, ir_not(b, found)));
+  q->busy = ir_indicator(b, ir_and(b, looks, ir_not(b, found)));
   return true;
 }
 
@@ -405,7 +405,7 @@ static bool event_turn(Elab *E, Events *s, Search *q, const Val *in) {
   uint32_t n = pack(s, &q->w, out);
   b = events_at(E, s);
   for (uint32_t k = 0; k < s->p.n; k++) out[n++] = ir_mul(b, at.x[k], met);
-  out[n++] = ir_mul(b, at.t, met), out[n++] = ir_mul(b, q->which, met), out[n++] = events_number(b, found);
+  out[n++] = ir_mul(b, at.t, met), out[n++] = ir_mul(b, q->which, met), out[n++] = ir_indicator(b, found);
   events_returned(E, s, out, n);
   return true;
 }

@@ -64,10 +64,6 @@ typedef struct Search {
 bool locate_event(Elab *E, Events *s, const Search *q, Val *found, Moment *out);
 
 static inline Val events_mask(Build *b, Val x) { return ir_lt(b, ir_const(b, 0), x); }
-static inline Val events_number(Build *b, Val c) { /* 1 or 0 */
-  Val one = ir_const(b, 1);
-  return ir_select(b, c, one, ir_const(b, 0));
-}
 
 /* Loops of this house: inputs of the innermost level, and their ends. */
 Val events_carried(Elab *E, const Events *s, Type t);

@@ -65,7 +65,7 @@ static Interval isolate_turn(Build *b, const Bernstein *g, int64_t wanted, Inter
   n.sign = ir_select(b, ir_and(b, on, passed), other, i.sign);
   n.a = ir_select(b, on, end, i.a);
   n.w = ir_select(b, ends, zero, ir_select(b, on, longer, ir_select(b, split, ir_mul(b, half, i.w), i.w)));
-  n.busy = events_number(b, ir_and(b, busy, ir_not(b, ir_or(b, take, ends))));
+  n.busy = ir_indicator(b, ir_and(b, busy, ir_not(b, ir_or(b, take, ends))));
   return n;
 }
 
@@ -173,8 +173,8 @@ static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   Val at_b = ir_le(b, zero, ir_mul(b, gb, i.sign));
   Val t = ir_select(b, at_a, i.a, end), open = ir_not(b, ir_or(b, at_a, at_b));
   Bracket k = {i.a, end, ga, gb, ir_const(b, -1)};
-  Val first[6] = {events_number(b, ir_and(b, open, events_mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)},
-      in[6], out[6];
+  Val first[6] = {ir_indicator(b, ir_and(b, open, events_mask(b, i.w))), k.a, k.b, k.ga, k.gb, traj_lane(E, k.t, s->p.call)}, in[6],
+      out[6];
   for (uint32_t c = 0; c < 6; c++) first[c] = traj_lane(E, first[c], s->p.call);
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "root");
@@ -184,7 +184,7 @@ static Val root(Elab *E, const Events *s, const Value *poly, Interval i) {
   Val busy = events_mask(b, in[0]);
   k = root_turn(b, &g, (Bracket){in[1], in[2], in[3], in[4], in[5]}, busy);
   Val go = ir_and(b, busy, ir_lt(b, k.a, k.b));
-  out[0] = events_number(b, go), out[1] = k.a, out[2] = k.b, out[3] = k.ga, out[4] = k.gb, out[5] = k.t;
+  out[0] = ir_indicator(b, go), out[1] = k.a, out[2] = k.b, out[3] = k.ga, out[4] = k.gb, out[5] = k.t;
   events_returned(E, s, out, 6);
   Val r = events_loop(E, s, l, first, 6, 0, ROOT_TURNS, 2);
   b = events_at(E, s);
@@ -206,7 +206,7 @@ static void behind_turn(Build *b, Bernstein *p, Val *what) {
   Val forced = ir_eq(b, *what, ir_const(b, DIVIDE));
   Val divided = ir_and(b, ir_lt(b, zero, *what), ir_or(b, forced, small));
   for (int k = 0; k <= p->n; k++) p->c[k] = ir_select(b, divided, q.c[k], p->c[k]);
-  *what = events_number(b, divided); /* AGAIN or DONE */
+  *what = ir_indicator(b, divided); /* AGAIN or DONE */
 }
 
 static uint32_t flat_behind(Build *b, const Bernstein *g, const Val *what, uint32_t m, Val *out) {
@@ -279,7 +279,7 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
     oriented(b, &whole, w->sign[j]);
     signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
     Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));
-    i[j] = (Interval){events_number(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
+    i[j] = (Interval){ir_indicator(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
   }
   for (uint32_t j = 0; j < s->m; j++) {
     Val *v[] = {&i[j].busy, &i[j].a, &i[j].w, &i[j].sign};

@@ -31,7 +31,7 @@ static bool secant_turn(Elab *E, Events *s, const Moment *from, Val length, Val 
   next = ir_min(b, ir_max(b, next, zero), one);
   Val far = ir_lt(b, tol, ir_abs(b, ir_sub(b, next, k->t))), on = ir_and(b, better, ir_and(b, far, ir_ne(b, g, zero)));
   k->t = ir_select(b, on, next, k->t);
-  k->busy = events_number(b, on);
+  k->busy = ir_indicator(b, on);
   return true;
 }
 
@@ -45,7 +45,7 @@ bool locate_event(Elab *E, Events *s, const Search *q, Val *found, Moment *out) 
     bernstein_at(b, &q->w.g[j], start, &own);
     slope = j ? ir_select(b, ir_eq(b, q->which, ir_const(b, j)), own, slope) : own;
   }
-  Val most = ir_const(b, 1e35), first[SECANT] = {events_number(b, *found), start, start, most, slope}, in[SECANT];
+  Val most = ir_const(b, 1e35), first[SECANT] = {ir_indicator(b, *found), start, start, most, slope}, in[SECANT];
   for (uint32_t k = 0; k < s->p.n; k++) first[5 + k] = q->w.begin.x[k];
   for (uint32_t k = 0; k < n; k++) first[k] = traj_lane(E, first[k], s->p.call);
   Value from[MAX_STATES], t = elab_value(E, q->w.begin.t), length = elab_value(E, q->w.length), which = elab_value(E, q->which);
