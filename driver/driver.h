@@ -23,6 +23,9 @@ typedef struct Options {
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
+  const char *slurm;       /* --slurm=OPTIONS; NULL: on this machine */
+  bool again;              /* resume of a sweep: what failed, too */
+  int64_t task;            /* resume --task K: run K of a sweep alone; -1: none */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
   VEC(struct Product {
     int kind; /* ProductKind */
