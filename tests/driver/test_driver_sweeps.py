@@ -208,23 +208,25 @@ def scheduler():
     os.environ["PATH"] = os.path.abspath("bin") + ":" + os.environ["PATH"]
 
 
-def at_work(number=None, seconds=0.0, **more):
-    """All tasks that wait, one after the other; after `seconds` each is sent the signal `number`. Exit codes, by run."""
+def at_work(number=None, **more):
+    """All tasks that wait, one after the other; each is sent the signal `number` when it trains. Exit codes, by run."""
     jobs, codes = load("queue.json"), {}
     write("queue.json", json.dumps([dict(j, tasks=[]) for j in jobs]))
     for job in jobs:
         for task in job["tasks"]:
             p = subprocess.Popen(["sh", job["script"], job["first"]], env=dict(environment(), SLURM_ARRAY_TASK_ID=str(task), **more), cwd="/")
+            k = task + int(job["first"])
             if number:
-                time.sleep(seconds)
+                begun = os.path.join(os.path.dirname(job["script"]), load("s/sweep.json")["points"][k]["dir"], "metrics.jsonl")
+                until(lambda: os.path.exists(begun) and os.path.getsize(begun))
                 p.send_signal(number)
-            codes[task + int(job["first"])] = p.wait()
+            codes[k] = p.wait()
     return codes
 
 
 def test_job_array():
     """The runs of an array are those of processes; what waits is not submitted twice, what was stopped or failed goes on when it is asked for."""
-    model(precision="f64", old="steps = 200", new="steps = 60000")
+    model(precision="f64", old="steps = 200", new="steps = 20000")
     hnnc(*swept("whole"), "-q")
     scheduler()
     r = hnnc(*swept("s", "--slurm=--time=60 -p short", "--threads", "2", "--jobs", "3"))
@@ -235,8 +237,9 @@ def test_job_array():
     check(hnnc("runs", "s").out == "no runs in s\n4 more are not begun: 000-lr=1e-2-seed=1, ...\n", "not begun")
     check(json.loads(hnnc("runs", "s", "--json").out)["not_begun"] == points("whole"), "not begun")
     check("0 of 4 runs submitted, 4 waiting" in hnnc("resume", "s", "--slurm").err and len(load("queue.json")) == 1, "not twice")
-    check(set(at_work(signal.SIGTERM, 0.25, SLURM_CPUS_PER_TASK="2").values()) <= {0, 130, -15}, "stopped")
+    check(set(at_work(signal.SIGTERM, SLURM_CPUS_PER_TASK="2").values()) <= {0, 130, -15}, "stopped")
     r = hnnc("resume", "s", "--slurm")
+    check(len(load("queue.json")) == 2, "none was stopped", r)
     again = len(load("queue.json")[-1]["tasks"])
     check(again > 0 and "%d of 4 runs submitted, 0 waiting or under way, %d over" % (again, 4 - again) in r.err, "submitted again", r)
     check(load("queue.json")[-1]["says"][-1] == "--time=60 -p short", "with what was said before")
