@@ -39,7 +39,9 @@ Val jets_linear_value(Copy *c, const Inst *i) {
     const trisolve_attr attr = ir_trisolve_attr(c->from, i);
     return ir_trisolve(b, ir_tri(b, a, attr.upper != 0, 0), c->map[ir_arg(c->from, i, 1).id], attr.upper != 0, attr.trans != 0);
   }
-  case OP_det: ir_logdet(b, a); /* it stands before it */ return VAL_NONE;
+  case OP_det:
+    ir_logdet(b, a); /* it stands before it */
+    return VAL_NONE;
   default: return VAL_NONE;
   }
 }

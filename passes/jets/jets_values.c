@@ -172,4 +172,3 @@ bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
   ir_build_finish(&w->b);
   return smooth;
 }
-

@@ -232,6 +232,8 @@ static void test_long(void) {
   }
 }
 
-const Suite suite = {
-  "jets",
-  (CU_TestInfo[]){{"every row", test_rows}, {"random functions", test_random}, {"linear algebra", test_matrices}, {"long sums", test_long}, CU_TEST_INFO_NULL}};
+const Suite suite = {"jets", (CU_TestInfo[]){{"every row", test_rows},
+                                             {"random functions", test_random},
+                                             {"linear algebra", test_matrices},
+                                             {"long sums", test_long},
+                                             CU_TEST_INFO_NULL}};
