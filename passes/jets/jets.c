@@ -97,6 +97,7 @@ static bool is_kind(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.
 static Val invariant(Series *s, uint32_t n) {
   if (is_kind(s, n, JETS_STEP)) return s->h;
   const Val v = s->j->in.at[n].v, z = s->map[v.id];
+  s->b.at = ir_inst(s->j->f, v)->at;
   if (is_kind(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
   return ir_type(s->j->f, v).dt == DT_BOOL ? ir_indicator(&s->b, z) : z;
 }
