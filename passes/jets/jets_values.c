@@ -1,7 +1,8 @@
 /* The function of the values at order 0: the rates, with what the rules need beside them (partial derivatives, of which there may be
- * partial derivatives in turn), powers as products, short loops turn by turn; which values change with time; and whether one bends or
+ * partial derivatives in turn), powers as products, maps as plain operations, short loops turn by turn; which values change with time; and whether one bends or
  * jumps as it does, which is refused. */
 #include "passes/jets/jets_priv.h"
+#include "passes/simplify/simplify.h"
 
 #include <string.h>
 
@@ -151,6 +152,8 @@ static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
 bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
   bool smooth = true;
   Copy c;
+  Fn *plain = simplify_maps(rates);
+  if (plain) rates = plain;
   *w = (Values){.states = states};
   ir_build_init(&w->b, ir_fn_create(rates->name, rates->f64));
   copy_begin(&c, &w->b, rates, NULL);
@@ -158,6 +161,7 @@ bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
   copy_walk(&c, plain_value);
   copy_outputs(&c);
   copy_end(&c);
+  ir_fn_destroy(plain);
   const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
   for (uint32_t id = 1; id < w->b.f->inst.n && smooth; id++) {
     grow(w);

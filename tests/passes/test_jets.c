@@ -210,6 +210,41 @@ static void test_matrices(void) {
       }
 }
 
+/* x_i' = sum over j of (x_j - x_i)/(1 + (x_j - x_i)^2), a loop in a loop, which adds up, or stacks what is added then; and of x_j too what
+ * it has from i. */
+static Fn *rates_of_pairs(uint32_t n, bool adds) {
+  const Type one = type_scalar(true), v = type_real(true, 1, &n);
+  Build b, outer, inner;
+  ir_build_init(&b, ir_fn_create("rates", true));
+  Val x = ir_input(&b, "x", IN_STATE, 0, v), t = ir_input(&b, "t", IN_SCALAR, 0, one);
+  ir_build_init(&outer, ir_sub_create(b.f, "i"));
+  Val xi = ir_input(&outer, "x", IN_OTHER, 0, one), all = ir_input(&outer, "all", IN_OTHER, 0, v);
+  ir_build_init(&inner, ir_sub_create(outer.f, "j"));
+  Val y = ir_input(&inner, "y", IN_OTHER, 0, one), z = ir_input(&inner, "x", IN_OTHER, 0, one), d = ir_sub(&inner, y, z);
+  d = ir_div(&inner, d, ir_add(&inner, ir_mul(&inner, d, d), ir_const(&inner, 1)));
+  ir_output(&inner, d, NULL);
+  if (adds) ir_output(&inner, d, NULL);
+  ir_build_finish(&inner);
+  Val loop = ir_scan(&outer, (Val[]){all, xi}, 2, n, 0, 1, 1, adds, false, 0, inner.f), row = ir_proj(&outer, loop, 0);
+  ir_output(&outer, adds ? ir_proj(&outer, loop, 1) : ir_sum(&outer, row, 0), NULL);
+  if (adds) ir_output(&outer, row, NULL);
+  ir_build_finish(&outer);
+  loop = ir_scan(&b, (Val[]){x, x}, 2, n, 0, 1, 1, adds, false, 0, outer.f);
+  Val rate = ir_proj(&b, loop, 0);
+  if (adds) rate = ir_sub(&b, rate, ir_mul(&b, ir_proj(&b, loop, 1), ir_expand_to(&b, t, v)));
+  ir_output(&b, rate, NULL);
+  ir_build_finish(&b);
+  return b.f;
+}
+
+static void test_pairs(void) {
+  for (int adds = 0; adds < 2; adds++) {
+    Fn *rates = rates_of_pairs(5, adds);
+    CU_ASSERT_EQUAL(compared(rates, 11, false), FIELD_EQUAL);
+    ir_fn_destroy(rates);
+  }
+}
+
 /* x' = (x.x) x + A(x)^-1 x, whose sums are longer than what is written out. */
 static void test_long(void) {
   enum { N = 18 };
@@ -235,5 +270,6 @@ static void test_long(void) {
 const Suite suite = {"jets", (CU_TestInfo[]){{"every row", test_rows},
                                              {"random functions", test_random},
                                              {"linear algebra", test_matrices},
+                                             {"pairs", test_pairs},
                                              {"long sums", test_long},
                                              CU_TEST_INFO_NULL}};
