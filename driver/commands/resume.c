@@ -115,7 +115,8 @@ int command_resume(const Options *o) {
   RtError err = {{0}};
   Recorded recorded;
   if (sweep_is(o->file)) return sweep_resume(o);
-  RtRun *run = rt_run_reopen(o->file, &err);
+  RtRun *run = !o->ranks || !o->ranks->rank ? rt_run_reopen(o->file, &err) : NULL;
+  if (o->ranks) run = record_follow(o->ranks, run, o->file, &err);
   if (!run) return refuse("%s", err.text);
   if (!recorded_open(&recorded, run, o, &err)) return recorded_close(&recorded), refuse("%s", err.text);
   Session s;
