@@ -37,6 +37,7 @@ typedef struct Options {
   bool time_passes, verify_each, no_cache, json, quiet, baseline;
   bool werror, no_warn[DIAG_CODES]; /* warnings: an error after all; not said */
   int threads;                      /* 0: all cores */
+  struct RtRanks *ranks;            /* NULL: this process is alone */
   int64_t batch;                    /* bench; 0: as the file says */
   uint64_t seed;
   int opt;
