@@ -224,7 +224,7 @@ int runner_run(Runner *r) {
   RtError err = {{0}};
   RtRanks *ranks = r->s->ranks;
   if (ranks) ranks->asked = r->on.stop, ranks->stopping = false;
-  if (r->run) record_run(r);
+  if (r->run) rt_run_set(r->run, "why", NULL), record_run(r);
   if (r->run && !rt_run_status(r->run, "running", &err)) return runner_fail(r, &err);
   int code = r->from ? 0 : prove(r);
   double steps[2] = {0, 0};

@@ -2,8 +2,7 @@
 #ifndef HNNC_DRIVER_SESSION_RANKS_H
 #define HNNC_DRIVER_SESSION_RANKS_H
 
-#include "driver/driver.h"
-#include "runtime/runtime.h"
+#include "driver/session/session.h"
 
 /* NULL and no error: this process is alone (nothing but the environment is looked at). Else all ranks have met; false in *ok, after a
  * message of the first rank: there are several, and they cannot. Once a process. */
@@ -16,10 +15,14 @@ void ranks_end(RtRanks *r, int code);
 /* Of rank 0: told why the run ends when another rank has failed, before all end. */
 void ranks_on_lost(void (*told)(const char *why));
 
+/* Whether all can run one code: 0, or the exit code after a message. */
+int ranks_alike(Session *s);
+
 typedef struct RanksPlace {
   char host[64];
   int32_t threads;
 } RanksPlace;
-const RanksPlace *ranks_places(RtRanks *r, int threads); /* of all; threads: of this one's pool */
+/* Of all, after ranks_threads; threads: of this one's pool. */
+const RanksPlace *ranks_places(RtRanks *r, int threads);
 
 #endif
