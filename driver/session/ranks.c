@@ -109,7 +109,7 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
 /* ---- those that fail -------------------------------------------------------------------------------------------------- */
 
 static struct {
-  bool begun, there;
+  bool begun, there, failed;
   RtRanks ranks;
   void (*told)(const char *why);
   int said, screen; /* of ranks but the first: what they say, and where that would go */
@@ -194,6 +194,14 @@ int ranks_threads(RtRanks *r) {
   return threads > 1 ? threads : 1;
 }
 
+int ranks_threads_alone(void) {
+  Launcher l;
+  cpu_set_t cores;
+  const int here = number("OMPI_COMM_WORLD_LOCAL_SIZE", number("MPI_LOCALNRANKS", 1)), all = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  if (!launched(&l) || here < 2 || sched_getaffinity(0, sizeof cores, &cores) || CPU_COUNT(&cores) < all) return 0;
+  return all > here ? all / here : 1;
+}
+
 const RanksPlace *ranks_places(RtRanks *r, int threads) {
   size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
   if (!own.place) base_fault("out of memory for %d ranks", r->size);
@@ -262,8 +270,22 @@ RtRanks *ranks_begin(bool *ok, RtError *err) {
   if (!launched(&l) || (wanted && !strcmp(wanted, "none"))) return NULL;
   *ok = own.there = connect(&l, &own.ranks, err);
   own.ranks.lost = on_lost, own.ranks.stalled = on_stalled;
+  own.failed = !*ok;
   if (!*ok && l.rank) *err->text = 0; /* the first rank says it */
   return *ok ? &own.ranks : NULL;
+}
+
+static void end_at_exit(void) {
+  if (own.there) ranks_end(&own.ranks, 0);
+}
+
+RtRanks *ranks_meet(bool *ok, RtError *err) {
+  const bool begun = own.begun;
+  RtRanks *r = ranks_begin(ok, err);
+  if (begun && !r) *ok = !own.failed;
+  if (!*ok && !*err->text) snprintf(err->text, sizeof err->text, "the ranks of this launcher cannot work together");
+  if (r && !begun) (void)ranks_threads(r), atexit(end_at_exit);
+  return r;
 }
 
 void ranks_end(RtRanks *r, int code) {

@@ -7,6 +7,9 @@
 /* NULL and no error: this process is alone (nothing but the environment is looked at). Else all ranks have met; false in *ok, after a
  * message of the first rank: there are several, and they cannot. Once a process. */
 RtRanks *ranks_begin(bool *ok, RtError *err);
+/* For the library, where a process has its own errors: the same, once all come to it, ended as the process ends. */
+RtRanks *ranks_meet(bool *ok, RtError *err);
+int ranks_threads_alone(void); /* what ranks_threads would say, as far as it is known without asking the others; 0: all cores */
 /* For the command: what ranks but the first print goes nowhere but, when one ends with an error, to the first. */
 void ranks_quiet(RtRanks *r);
 int ranks_threads(RtRanks *r); /* cores for the threads of this rank, those of a machine shared among its ranks */

@@ -16,7 +16,7 @@ enum { DATA = 7, END = 8, BYE = 9 };
 enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
 #define STALLED 0.3 /* seconds, after which rank 0 leaves word in the run directory */
 #define STALLED 0.3 /* seconds of a wait after which rank 0 leaves word in the run directory, or says that a rank is lost */
-enum { PATIENCE_FAILED = 2, PATIENCE = 60 }; /* seconds for the others to come to an end */
+enum { PATIENCE_FAILED = 2, PATIENCE = 20 }; /* seconds for the others to come to an end */
 
 typedef struct Ended {
   int32_t code;
@@ -157,6 +157,9 @@ static void end_other(RtRanks *r, int code, const char *why) {
 
 static void end(RtRanks *r, int code, const char *why) {
   Mpi *m = r->ctx;
+  int over = 0;
+  MPI_Finalized(&over);
+  if (over) return; /* by who had started it */
   if (r->rank) end_other(r, code, why);
   else end_first(r, code);
   MPI_Comm_free(&m->data);

@@ -12,6 +12,7 @@ import time
 from driver_util import check, environment, HNNC, hnnc, load, main, metrics_of, model, read, same_end, SLOWER, write
 
 MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models")
+PENDULUM = os.path.join(MODELS, "pendulum.hnn")
 OPENMPI = ("openmpi", ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none"])
 MPICH = ("mpich", ["mpirun.mpich"])
 
@@ -108,9 +109,9 @@ flow T(x: real[2]) {
   running s = mean_over_batch(x^2) decay 0.9
   x *= exp(-log(s + 1e-3)/2)
 }
-net f(x: real[2]) = mlp([24], 1)(T(x))[0]
-net g(x: real[2]) = mlp([16], 1)(x)[0]
-net H0(s: real[2]) = mlp([12], 1)(s)[0]
+net f(x: real[2]) = mlp([64, 64], 1)(T(x))[0]
+net g(x: real[2]) = mlp([32, 32], 1)(x)[0]
+net H0(s: real[2]) = mlp([16], 1)(s)[0]
 hamiltonian H(q: real[1], p: real[1]) = H0(concat(q, p))
 loss fit(x, y) = (f(x) - y)^2
 loss smooth(x, y) = (g(x) - y)^2
@@ -118,7 +119,7 @@ loss orbit(x, y) {
   let (q, p) = trajectory(H, x[:1], x[1:], dt = 0.5, steps = 2, method = dopri5(rtol = 1e-6))
   return (q[2][0] - y)^2
 }
-train fit on seen { optimizer = adam(lr = 1e-2), batch = 300, steps = 12, every = 4, test = others, keep = average, average = 0.9, clip = 0.5 }
+train fit on seen { optimizer = adam(lr = 1e-2), batch = 600, steps = 12, every = 4, test = others, keep = average, average = 0.9, clip = 0.5 }
 train smooth on seen { optimizer = lbfgs(max_iter = 4), batch = all, steps = 3 }
 train orbit on seen { optimizer = sgd(lr = 1e-2), batch = 256, steps = 3, test = others, keep = best }
 report error = (f(x) - y)^2 + (g(x) - y)^2 on others
@@ -134,6 +135,8 @@ def test_kinds():
         out = "run-%d-%d" % (ranks, threads)
         under(LAUNCHERS[k % len(LAUNCHERS)], ranks, "run", "-q", "--threads", str(threads), "--out", out, "kinds.hnn")
         same_run("one", out)
+        done = load(out + "/manifest.json")["exchanges"]
+        check(done["count"] > 30 and done["bytes"] > 100000, "the work was not shared", done)
 
 
 def test_eval():
@@ -145,10 +148,40 @@ def test_eval():
     check(read("one.npy") == read("all.npy"), "the arrays differ")
 
 
+SCRIPT = """\
+import sys
+FIRST
+import hnnc
+m = hnnc.load(sys.argv[1], options={"train.steps": 20})
+run = m.run(sys.argv[2], progress=False)
+print("done", run.status, len(run.reports), flush=True)
+"""
+
+
+def test_python():
+    """Runs of the package are shared, beside mpi4py too; what a rank asks of a model is its own."""
+    package = os.path.join(os.path.dirname(os.path.realpath(HNNC)), "..", "python")
+    if not LAUNCHERS or not os.path.isdir(package + "/hnnc"):
+        return
+    hnnc("run", "-q", "--out", "one", PENDULUM, "train.steps=20", code=None)
+    for launcher in LAUNCHERS:
+        for first in ("", "from mpi4py import MPI"):
+            write("p.py", SCRIPT.replace("FIRST", first))
+            if first and (launcher is not LAUNCHERS[0] or subprocess.run(["/usr/bin/python3", "-c", first], stderr=subprocess.DEVNULL).returncode):
+                continue
+            out = os.path.abspath("run" + launcher[0] + first[:4])
+            p = subprocess.Popen([*launcher, "-n", "2", "/usr/bin/python3", "p.py", PENDULUM, out], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", start_new_session=True,
+                                 env=ranks_environment(PYTHONPATH=package))
+            text = finish(p)
+            check(text.count("done") == 2, "both are done", text)
+            check(load(out + "/manifest.json")["ranks"] == 2, "the run is of one rank", text)
+            same_run("one", out)
+
+
 # ---- what ends early ---------------------------------------------------------------------------------------------------
 
 LONG = ["train.steps=500"]
-PENDULUM = os.path.join(MODELS, "pendulum.hnn")
 
 
 def ranks_of(p, out):
