@@ -2,6 +2,7 @@
 #include "driver/session/kept_priv.h"
 #include "driver/session/native.h"
 #include "driver/session/process.h"
+#include "driver/session/ranks.h"
 #include "driver/session/start.h"
 
 #include <errno.h>
@@ -226,6 +227,8 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   }
   session_render(s);
   if (s->errors) return warnings_count(s);
+  const int unlike = s->ranks ? ranks_alike(s) : 0;
+  if (unlike) return unlike;
   s->pool = rt_pool_create(o->threads);
   s->set = base_zeroed(s->model->ndata, sizeof *s->set);
   s->native_set = base_zeroed(s->model->ndata, sizeof *s->native_set);
