@@ -276,7 +276,7 @@ static bool takes_model(const char *command) {
   return false;
 }
 
-/* Of many runs; false: it is another option. */
+/* Of many runs and ranks; false: it is another option. */
 static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
   int64_t v = 0;
   switch (key) {
@@ -290,6 +290,10 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
   case KEY_SLURM:
     o->slurm = arg ? arg : "";
     if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_RANKS:
+    take_number(state, "--ranks", arg, 1, &v);
+    o->start_ranks = v > 65536 ? 65536 : (int)v;
     break;
   case KEY_AGAIN: o->again = true; break;
   case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
@@ -320,10 +324,6 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     break;
   case KEY_PARAMS: o->params = arg; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
-  case KEY_RANKS:
-    take_number(state, "--ranks", arg, 1, &v);
-    o->start_ranks = v > 65536 ? 65536 : (int)v;
-    break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
   case KEY_PASSES: o->passes = arg; break;
