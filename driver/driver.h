@@ -39,6 +39,7 @@ typedef struct Options {
   int threads;                      /* 0: all cores */
   struct RtRanks *ranks;            /* NULL: this process is alone */
   int64_t batch;                    /* bench; 0: as the file says */
+  int start_ranks;                  /* bench --ranks N; 0: those that there are */
   uint64_t seed;
   int opt;
   /* Where the compiler is a library: messages stay in the session's collection; NULL: as the command. */

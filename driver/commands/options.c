@@ -37,7 +37,8 @@ enum Key {
   KEY_JOBS,
   KEY_SLURM,
   KEY_AGAIN,
-  KEY_TASK
+  KEY_TASK,
+  KEY_RANKS
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -60,6 +61,7 @@ static const struct {
    " run compile eval bench diagnose check "},
   {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
+  {{"ranks", KEY_RANKS, "N", 0, "bench: on N ranks, started by mpirun: computing, exchange and waiting", 2}, " bench "},
   {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
   {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
@@ -274,7 +276,7 @@ static bool takes_model(const char *command) {
   return false;
 }
 
-/* Of many runs; false: it is another option. */
+/* Of many runs and ranks; false: it is another option. */
 static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
   int64_t v = 0;
   switch (key) {
@@ -288,6 +290,10 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
   case KEY_SLURM:
     o->slurm = arg ? arg : "";
     if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_RANKS:
+    take_number(state, "--ranks", arg, 1, &v);
+    o->start_ranks = v > 65536 ? 65536 : (int)v;
     break;
   case KEY_AGAIN: o->again = true; break;
   case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
