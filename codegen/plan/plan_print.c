@@ -58,6 +58,7 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
     fprintf(out, "]%s", g->lane && !p->form.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
     print_cuts(out, p, k, &cuts);
   }
+  if (g->refill) fprintf(out, ", lanes refilled from %u tiles", g->refill);
   fputc('\n', out);
   if (g->main.id) print_value(out, p, g->main, indent + 2, src);
   for (uint32_t m = 0; m < g->member.n; m++) print_value(out, p, g->member.at[m], indent + 2, src);
