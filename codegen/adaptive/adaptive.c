@@ -188,7 +188,7 @@ static Loop open(Gen *g, const Adaptive *a) {
 static void begin(Loop *l) {
   gen_lane_begin(l);
   if (l->a->record) gen_zero(l->g, whole(l, ODE_K), l->o->rows * l->w * l->e->es);
-  if (!l->o->order) gen_record_begin(l);
+  gen_record_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
   if (l->o->order) {
     gen_taylor_first(l);

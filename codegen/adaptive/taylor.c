@@ -305,6 +305,8 @@ static void step(Loop *l) {
   V beyond = mul(l, sub(l, cg_fma(l->e, num(l, 1.01), go, t), end), get(l, DIR)), last = both(l, ok, less(l, none, beyond));
   V rest = sub(l, sub(l, end, t), low);
   go = pick(l, last, rest, go);
+  ok = gen_record_step(l, ok, go);
+  last = both(l, ok, last);
   V by_go = add(l, go, low), t1 = add(l, t, by_go), low1 = sub(l, by_go, sub(l, t1, t));
   t1 = pick(l, last, end, t1);
   low1 = pick(l, last, none, low1);

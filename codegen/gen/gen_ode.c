@@ -131,7 +131,7 @@ static void record(Gen *g, const Ode *o, Adaptive *a) {
   for (uint32_t k = 0; k < n; k++) {
     a->record_n[k] = type_count(ir_type(f, ir_arg(f, o->i, k)));
     a->record_state[k] = result(g, o, ODE_STATE, k);
-    a->record_rate[k] = o->plan.stages ? (AdaptiveTo){0} : result(g, o, ODE_RATE, k);
+    a->record_rate[k] = ir_records_rates((Method)ir_ode_attr(f, o->i).method) ? result(g, o, ODE_RATE, k) : (AdaptiveTo){0};
   }
   a->record_steps = result(g, o, ODE_STEPS, 0);
 }
