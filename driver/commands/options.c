@@ -1,6 +1,7 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/editor/editor.h"
 #include "passes/passes.h"
 
 #include <argp.h>
@@ -34,7 +35,8 @@ enum Key {
   KEY_COMPARE,
   KEY_SWEEP,
   KEY_SEEDS,
-  KEY_JOBS
+  KEY_JOBS,
+  KEY_CHECK
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -62,6 +64,7 @@ static const struct {
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
   {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
   {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
+  {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
@@ -97,6 +100,7 @@ static const struct {
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
+  {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are", command_fmt},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
   {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
   {"opt", "FILE", "run passes on IR text", command_opt},
@@ -188,7 +192,7 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -304,6 +308,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
+  case KEY_CHECK: o->check = true; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
