@@ -18,8 +18,8 @@ typedef struct Options {
   const char *out;                     /* --out DIR, -o OUT */
   const char *params;                  /* --params RUN|FILE */
   const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
-  VEC(const char *) more;              /* runs --compare: RUNs behind the first; compile --emit=onnx: functions */
-  bool compare;
+  VEC(const char *) more; /* runs --compare: RUNs behind the first; fmt: FILEs, likewise; compile --emit=onnx: functions */
+  bool compare, check;
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
@@ -47,6 +47,7 @@ typedef struct Options {
   const char *cache_dir; /* "": nowhere */
   struct Tree *tree;     /* see FrontOptions */
   const char *(*text)(void *ctx, const char *path, size_t *len);
+  bool (*may_decide)(void *text_ctx); /* false: claims that were not decided before stay so; NULL: none */
   void *text_ctx;
 } Options;
 

@@ -1,6 +1,7 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/editor/editor.h"
 #include "passes/passes.h"
 
 #include <argp.h>
@@ -38,7 +39,8 @@ enum Key {
   KEY_SLURM,
   KEY_AGAIN,
   KEY_TASK,
-  KEY_RANKS
+  KEY_RANKS,
+  KEY_CHECK
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -71,6 +73,7 @@ static const struct {
    " run resume "},
   {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
   {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
+  {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
@@ -106,6 +109,8 @@ static const struct {
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
+  {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are", command_fmt},
+  {"lsp", "", "a language server on the standard input and output, for editors", command_lsp},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
   {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
   {"opt", "FILE", "run passes on IR text", command_opt},
@@ -197,7 +202,7 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -323,6 +328,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
+  case KEY_CHECK: o->check = true; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
@@ -344,7 +350,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
-    else if (!o->file && strcmp(o->command, "explain"))
+    else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp"))
       usage_error(state, CODE_missing_argument, "which %s?",
                   !strcmp(o->command, "resume") ? "DIR"
                   : !strcmp(o->command, "eval") ? "RUN"
