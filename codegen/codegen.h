@@ -61,7 +61,11 @@ HnnKernelInfo cg_info(Cg *cg, const char *symbol);
 bool cg_cached(const Cg *cg); /* the last cg_compile was served by the cache */
 
 /* Text and files, of what was added so far and not yet compiled: */
-void cg_print_kernels(Cg *cg, FILE *out, const Source *src); /* the fused loop nests */
+typedef struct CgNote { /* what is called before a line that is about an instruction */
+  void (*line)(void *ctx, FILE *out, const Inst *i);
+  void *ctx;
+} CgNote;
+void cg_print_kernels(Cg *cg, FILE *out, const Source *src, const CgNote *note); /* the fused loop nests; note may be NULL */
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */

@@ -369,7 +369,7 @@ int cg_vector_bits(const Cg *cg) { return (int)cg->machine.target.bits; }
 
 /* ---- text and files ---------------------------------------------------------------------------------------------- */
 
-void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
+void cg_print_kernels(Cg *cg, FILE *out, const Source *src, const CgNote *note) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled || f->share.k) continue;
@@ -377,7 +377,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
     PlanForms forms = plan_forms(f->f, &cg->machine.target, cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {
       if (n) fprintf(out, "for at most %lld samples: ", (long long)forms.most);
-      plan_print(out, forms.plan[n], f->symbol, src);
+      plan_print(out, forms.plan[n], f->symbol, src, note);
       plan_destroy(forms.plan[n]);
     }
   }

@@ -161,7 +161,7 @@ PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t sample
 /* Plans f in a form; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t);
 void plan_destroy(Plan *p);
-void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src);
+void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src, const CgNote *note);
 
 /* ---- asked by the emitters ---------------------------------------------------------------------------- */
 
