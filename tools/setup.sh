@@ -5,6 +5,7 @@ packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev li
 libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
 plotting="gnuplot-nox"                      # draws plots; without it hnnc writes their numbers and scripts
 package="python3-dev python3-numpy"         # for the Python package, and for its tests
+site="python3-sphinx python3-myst-parser furo"                # for the pages as a site, which a test builds
 
 compilers="clang-19 libclang-rt-19-dev clang-format-19"       # the other compiler, libFuzzer, the format of the sources
 
@@ -64,6 +65,7 @@ install_optional() {
   for p in $wanted; do
     apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && continue
     case $p in
+    *sphinx|*myst*|furo) say "setup: $p is not installed and could not be: the site is not tested" ;;
     gnuplot*) say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures" ;;
     *) say "setup: $p is not installed and could not be: the Python package is not built or not tested" ;;
     esac

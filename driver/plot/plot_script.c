@@ -6,7 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLOURS = 7, CELLS = 2500, STRIP = 10, MARKS = 20000 }; /* a matrix of more cells is an image, not cells; of more points every k-th is drawn */
+enum {
+  COLOURS = 7,
+  CELLS = 2500,
+  STRIP = 10,
+  MARKS = 20000
+}; /* a matrix of more cells is an image, not cells; of more points every k-th is drawn */
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
@@ -148,7 +153,8 @@ static void aspect(FILE *out, const PlotNumbers *d) {
 
 static void first_line(FILE *out, const Plot *p) {
   fprintf(out,
-          "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat; gnuplot -e \"format = 'pdf'\" %s.gp makes %s.pdf, and 'png' %s.png\n"
+          "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat; gnuplot -e \"format = 'pdf'\" %s.gp makes %s.pdf, and 'png' "
+          "%s.png\n"
           "set encoding utf8\nif (!exists('format')) format = 'svg'\n",
           p->name, p->name, p->name, p->name, p->name, p->name);
 }
@@ -159,7 +165,8 @@ void plot_terminal(FILE *out, const Plot *p, double width, double height) {
   fprintf(out,
           "if (format eq 'svg') set terminal svg size %.0f,%.0f standalone rounded font 'Helvetica,14' background rgb 'white'\n"
           "if (format eq 'pdf') set terminal pdfcairo size %.2fcm,%.2fcm rounded font 'Helvetica,14' fontscale 0.6\n"
-          "if (format eq 'png') set terminal pngcairo size %.0f,%.0f rounded font 'Helvetica,14' fontscale 2 linewidth 2 background rgb 'white'\n"
+          "if (format eq 'png') set terminal pngcairo size %.0f,%.0f rounded font 'Helvetica,14' fontscale 2 linewidth 2 "
+          "background rgb 'white'\n"
           "set output '%s.'.format\n",
           width, height, width * cm, height * cm, 2 * width, 2 * height, p->name);
 }
