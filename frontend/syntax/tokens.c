@@ -27,6 +27,7 @@ static const struct Word {
   int kind;
   WordClass class;
 } words[] = {
+  {"language", T_LANGUAGE, ITEM},
   {"precision", T_PRECISION, ITEM},
   {"import", T_IMPORT, ITEM},
   {"const", T_CONST, ITEM},

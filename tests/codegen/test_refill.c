@@ -78,7 +78,7 @@ static bool is_refilled(const Fn *f) {
   FILE *to = open_memstream(&text, &size);
   Cg *cg = codegen_start(NULL, NULL);
   cg_add(cg, f, "f");
-  cg_print_kernels(cg, to, NULL);
+  cg_print_kernels(cg, to, NULL, NULL);
   fclose(to);
   const bool yes = strstr(text, "refilled") != NULL;
   cg_destroy(cg);
