@@ -3,20 +3,21 @@
  * An `ode` begins anew, with a step that it must find, wherever one is written. So one goes over a chunk of windows of one length, and its
  * points are kept (`fill`); those windows on which no coefficient has the other sign are gone through without it (`skip`). Where the
  * last terms of a window's Chebyshev sum are not small, its polynomial does not follow the surface, and a chunk of half the length begins
- * there; windows are longer in the next chunk where they are much smaller in all of one. */
+ * there; windows are longer in the next chunk where they are smaller in all of one. */
 #include "frontend/motion/events_priv.h"
 
 enum {
   DEGREE = BERNSTEIN_MOST,
-  MOST_WINDOWS = 8,
+  MOST_WINDOWS = 4,
   FEW_NUMBERS = 64,
   MANY_NUMBERS = 512 /* of a state, of which a chunk keeps a whole path */
 };
-/* Of the largest value: what the last two terms may be; what makes the next windows longer. Least and most length, in units of the
+/* Of the largest value: what the last two terms may be; of that, where the next windows are twice as long. Least and most length, in units of the
  * first: so what never crosses ends after as many windows as there may be, and what is lost is left alone. */
 #define TAIL_F64 1e-6
 #define TAIL_F32 1e-3
 #define TAIL_LONGER 0x1p-8
+#define TAIL_AIM 0x1p-5
 #define LEAST 0x1p-20
 #define MOST 0x1p10
 #define LOST 0x1p-45
@@ -241,6 +242,13 @@ static void start_slope(Build *b, const Window *w, uint32_t j, Val dt, Bernstein
   g->c[1] = ir_select(b, first, own, g->c[1]);
 }
 
+/* The tail is of the order of the length to the eighth power: twice as long at most, and not shorter. */
+static Val longer_by(Build *b, const Window *w) {
+  Val least = ir_const(b, bound(b) * TAIL_AIM / 256), worst = ir_max(b, w->worst, least), by = ir_const(b, bound(b) * TAIL_AIM);
+  by = ir_sqrt(b, ir_sqrt(b, ir_sqrt(b, ir_div(b, by, worst))));
+  return ir_mul(b, w->length, ir_max(b, by, ir_const(b, 1)));
+}
+
 /* Window `at`, in those of the lanes that have one. Where the chunk is over, or its windows are too long from there on, the length of the next. */
 static void open_window(Elab *E, Events *s, Search *q, Val go, Val *lost) {
   Window *w = &q->w;
@@ -256,10 +264,9 @@ static void open_window(Elab *E, Events *s, Search *q, Val go, Val *lost) {
     for (int k = 0; k <= DEGREE; k++) w->g[j].c[k] = ir_select(b, opened, g[j].c[k], w->g[j].c[k]);
     w->from[j] = ir_select(b, opened, zero, w->from[j]);
   }
-  Val half = ir_mul(b, w->length, ir_const(b, 0.5)), twice = ir_mul(b, w->length, ir_const(b, 2));
-  Val longest = ir_mul(b, first, ir_const(b, MOST)), room = ir_le(b, ir_abs(b, twice), longest);
-  Val easy = ir_and(b, room, ir_le(b, w->worst, ir_const(b, bound(b) * TAIL_LONGER)));
-  Val next = ir_select(b, bad, half, ir_select(b, easy, twice, w->length)), ends = ir_or(b, bad, over);
+  Val half = ir_mul(b, w->length, ir_const(b, 0.5)), longer = longer_by(b, w), most = ir_mul(b, first, ir_const(b, MOST));
+  Val room = ir_le(b, ir_abs(b, longer), most), next = ir_select(b, bad, half, ir_select(b, room, longer, w->length));
+  Val ends = ir_or(b, bad, over);
   w->next = ir_select(b, ends, next, w->next);
   w->stale = ir_select(b, ends, one, w->stale);
   q->left = ir_select(b, there, ir_sub(b, q->left, one), q->left);

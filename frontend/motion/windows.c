@@ -24,19 +24,20 @@ static bool step(Elab *E, Events *s, const Moment *from, const Val *last, const 
 /* ---- stride -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Stride {
-  Val busy, left;
+  Val busy, count; /* steps that were made */
+  Value start;     /* the time before the first */
   Moment at;
   Val last[MAX_SURFACES], bend[MAX_SURFACES], sign[MAX_SURFACES];
 } Stride;
 
 static uint32_t fields(const Events *s, Stride *k, Val **at) {
   uint32_t n = 0;
-  at[n++] = &k->busy, at[n++] = &k->left, at[n++] = &k->at.t;
+  at[n++] = &k->busy, at[n++] = &k->count;
   for (uint32_t i = 0; i < s->p.n; i++) at[n++] = &k->at.x[i];
   for (uint32_t j = 0; j < s->m; j++) at[n++] = &k->last[j], at[n++] = &k->bend[j], at[n++] = &k->sign[j];
   return n;
 }
-enum { STRIDE = 3 + MAX_STATES + 3 * MAX_SURFACES };
+enum { STRIDE = 2 + MAX_STATES + 3 * MAX_SURFACES };
 
 /* The polynomial, times the sign, changes its own once, and ends well beyond 0. */
 static Val plainly_crosses(Build *b, const Val *c) {
@@ -58,39 +59,47 @@ static Val plain(Build *b, const Events *s, uint32_t j, const Val *c, Val *sign)
   return ir_or(b, clear, passes);
 }
 
+static Val time_of(Elab *E, const Events *s, Val start, Val count) {
+  Val dt = events_scalar(E, s, s->dt);
+  Build *b = events_at(E, s);
+  return ir_add(b, start, ir_mul(b, count, dt));
+}
+
 static bool stride_turn(Elab *E, Events *s, void *state) {
   Stride *k = state;
+  k->at.t = time_of(E, s, elab_use(E, k->start), k->count);
   Moment to;
   Val c[MAX_SURFACES][DEGREE + 1], sign[MAX_SURFACES];
   if (!step(E, s, &k->at, k->last, k->bend, &to, c)) return false;
   Val over = events_ended(E, s, to.t);
   Build *b = events_at(E, s);
-  Val zero = ir_const(b, 0), go = events_mask(b, k->busy);
+  Val go = events_mask(b, k->busy);
   for (uint32_t j = 0; j < s->m; j++) {
     sign[j] = k->sign[j];
     go = ir_and(b, go, plain(b, s, j, c[j], &sign[j]));
   }
   for (uint32_t i = 0; i < s->p.n; i++) k->at.x[i] = ir_select(b, go, to.x[i], k->at.x[i]);
-  k->at.t = ir_select(b, go, to.t, k->at.t);
+  k->count = ir_select(b, go, ir_add(b, k->count, ir_const(b, 1)), k->count);
   for (uint32_t j = 0; j < s->m; j++) {
     k->last[j] = ir_select(b, go, c[j][3], k->last[j]), k->bend[j] = ir_select(b, go, c[j][2], k->bend[j]);
     k->sign[j] = ir_select(b, go, sign[j], k->sign[j]);
   }
-  k->left = ir_select(b, go, ir_sub(b, k->left, ir_const(b, 1)), k->left);
-  Val on = ir_and(b, go, ir_not(b, over));
-  k->busy = ir_indicator(b, ir_and(b, on, ir_lt(b, zero, k->left)));
+  k->busy = ir_indicator(b, ir_and(b, go, ir_not(b, over)));
   return true;
 }
 
 static bool stride(Elab *E, Events *s, Search *q, Val go) {
   Val *at[STRIDE];
-  Stride k = {.left = q->left, .at = q->w.end};
+  Val start = q->w.end.t;
   Build *b = events_at(E, s);
+  Stride k = {.at = q->w.end, .count = ir_const(b, 0), .start = elab_value(E, start)};
   k.busy = ir_indicator(b, go);
   for (uint32_t j = 0; j < s->m; j++) k.last[j] = q->w.last[j], k.bend[j] = q->w.bend[j], k.sign[j] = q->w.sign[j];
   const uint32_t n = fields(s, &k, at);
   if (!events_run(E, s, "stride", at, n, s->steps + 1, stride_turn, &k)) return false;
-  q->left = k.left, q->w.end = k.at;
+  q->w.end = k.at, q->w.end.t = time_of(E, s, start, k.count);
+  b = events_at(E, s);
+  q->left = ir_sub(b, q->left, k.count);
   for (uint32_t j = 0; j < s->m; j++) q->w.last[j] = k.last[j], q->w.bend[j] = k.bend[j], q->w.sign[j] = k.sign[j];
   return true;
 }
