@@ -37,6 +37,7 @@ static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t stat
 
 static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
   uint8_t any = 0;
+  if (i->op == OP_stop || i->op == OP_fixed) return 0; /* a constant to every derivative */
   for (uint32_t k = 0; k < i->nargs; k++) any |= at[ir_arg(f, i, k).id];
   if (i->op == OP_scan && ir_scan_shape(f, i).converge) return any ? any | REACHED | BY_SECTION : 0;
   if (i->op == OP_scan) return loop(f, i, at, ir_scan_shape(f, i).carry);
