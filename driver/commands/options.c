@@ -49,14 +49,17 @@ static const struct {
   const char *commands;
 } option_row[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore: the page", 1},
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore: the "
+    "page",
+    1},
    " run compile eval explore "},
   {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
   {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
   {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval explore "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1},
+   " run compile eval explore "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
    " run resume compile eval bench diagnose check explore "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
@@ -74,7 +77,8 @@ static const struct {
   {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
   {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
   {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
-  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose explore "},
+  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
+   " check compile run resume bench diagnose explore "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose explore "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
   {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */

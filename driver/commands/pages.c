@@ -20,7 +20,8 @@ static int write_page(const Options *o, const char *name, const char *page, cons
   else if (ok) ok = explore_write_page(out, page, title, data);
   if (out && !out_end(&to, ok)) ok = false;
   (void)st;
-  if (!ok) fprintf(stderr, "error[%s]: cannot write `%s`: %s\n", diag_code_name(CODE_output), o->out ? o->out : path, strerror(errno));
+  if (!ok)
+    fprintf(stderr, "error[%s]: cannot write `%s`: %s\n", diag_code_name(CODE_output), o->out ? o->out : path, strerror(errno));
   return ok ? 0 : EXIT_IO;
 }
 

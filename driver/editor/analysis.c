@@ -62,8 +62,15 @@ static void make(void *ctx) {
   Making *m = ctx;
   Analysis *a = m->a;
   a->mem = arena_create();
-  a->opt = (Options){.command = "library", .file = arena_strdup(a->mem, m->d->path), .quiet = true, .library = true, .opt = 1, .tree = &a->tree,
-                     .text = open_text, .may_decide = may_decide, .text_ctx = m};
+  a->opt = (Options){.command = "library",
+                     .file = arena_strdup(a->mem, m->d->path),
+                     .quiet = true,
+                     .library = true,
+                     .opt = 1,
+                     .tree = &a->tree,
+                     .text = open_text,
+                     .may_decide = may_decide,
+                     .text_ctx = m};
   session_look(&a->s, &a->opt, m->text, m->len);
   if (a->s.model && session_means_fit(&a->s)) proofs_refuted(&a->s);
   model_destroy(a->s.model);
@@ -73,8 +80,8 @@ static void make(void *ctx) {
 }
 
 Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
-  Analysis *a = calloc(1, sizeof *a);
-  if (!a || !(a->heap = base_heap_create(MOST_MEMORY))) return free(a), NULL;
+  Analysis *a = base_zeroed(1, sizeof *a);
+  if (!(a->heap = base_heap_create(MOST_MEMORY))) return base_free(a), NULL;
   Making m = {s, d, a, text, len};
   BaseHeap *outer = base_heap_enter(a->heap);
   s->began = pass_now();
@@ -86,7 +93,7 @@ Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
 void analysis_drop(Analysis *a) {
   if (!a) return;
   base_heap_destroy(a->heap);
-  free(a);
+  base_free(a);
 }
 
 Analysis *analysis_of(Server *s, Doc *d) {
@@ -134,8 +141,9 @@ static json_t *message(const Analysis *a, const Doc *d, const DiagMsg *m) {
   }
   for (const DiagNote *h = m->helps; h; h = h->next) fprintf(out, "\nhelp: %s", h->text);
   fclose(out);
-  json_t *j = json_pack("{s:o, s:i, s:s, s:s, s:o}", "range", range_of(a, m->at), "severity", diag_shown_level(a->s.diag, m) == DIAG_ERROR ? 1 : 2,
-                        "code", diag_code_name(m->code), "source", "hnnc", "message", string(text ? text : ""));
+  json_t *j = json_pack("{s:o, s:i, s:s, s:s, s:o}", "range", range_of(a, m->at), "severity",
+                        diag_shown_level(a->s.diag, m) == DIAG_ERROR ? 1 : 2, "code", diag_code_name(m->code), "source", "hnnc",
+                        "message", string(text ? text : ""));
   if (json_array_size(related)) json_object_set(j, "relatedInformation", related);
   json_decref(related);
   free(text);
@@ -148,7 +156,8 @@ void analysis_publish(Server *s, Doc *d) {
   int more;
   (void)s;
   if (d->a && d->a->broken)
-    json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o}", "range", text_range("", 0, 0, 0), "severity", 1, "source", "hnnc", "message", string(d->a->fault)));
+    json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o}", "range", text_range("", 0, 0, 0), "severity", 1, "source", "hnnc",
+                                          "message", string(d->a->fault)));
   DiagMsg **m = d->a && !d->a->broken ? diag_sorted(d->a->s.diag, &n, &more) : NULL;
   for (uint32_t k = 0; k < n; k++) {
     json_t *one = message(d->a, d, m[k]);

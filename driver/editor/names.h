@@ -31,10 +31,10 @@ extern const char *const def_word[]; /* "const", ..., "a parameter of it", ... *
 
 typedef struct Def {
   DefKind kind;
-  uint32_t at;          /* lexeme: its name */
-  uint32_t begin, end;  /* lexemes of the statement or item, the last one behind it */
-  uint32_t owner;       /* DEF_FORMAL: lexeme of the function's name; DEF_FIELD: of the data set's */
-  uint32_t list;        /* DEF_FORMAL: 0 or 1, the parameter list */
+  uint32_t at;         /* lexeme: its name */
+  uint32_t begin, end; /* lexemes of the statement or item, the last one behind it */
+  uint32_t owner;      /* DEF_FORMAL: lexeme of the function's name; DEF_FIELD: of the data set's */
+  uint32_t list;       /* DEF_FORMAL: 0 or 1, the parameter list */
 } Def;
 
 typedef enum NameRole { ROLE_NONE, ROLE_DEF, ROLE_USE, ROLE_OPTION, ROLE_TYPE, ROLE_MEMBER, ROLE_BUILTIN, ROLE_UNKNOWN } NameRole;

@@ -101,7 +101,8 @@ void trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uin
   if (!t) return;
   TracePattern *out = vec_push(&t->pattern);
   const uint32_t n = rows ? p->rows : p->cols, count = pattern_count(p);
-  *out = (TracePattern){.at = pass_trace_at(t, at), .way = way, .ncolour = ncolour, .rows = rows, .colour = ARENA_ARRAY(t->mem, uint32_t, n + 1)};
+  *out = (TracePattern){
+    .at = pass_trace_at(t, at), .way = way, .ncolour = ncolour, .rows = rows, .colour = ARENA_ARRAY(t->mem, uint32_t, n + 1)};
   if (colour) memcpy(out->colour, colour, n * sizeof *colour);
   pattern_init(&out->pattern, p->rows, p->cols, count);
   memcpy(out->pattern.start, p->start, (p->rows + 1) * sizeof *p->start);

@@ -38,7 +38,7 @@ typedef struct Jac {
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
 static const char *const way_text[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
-                                   "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
+                                       "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
 
 static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
   if (j->way == BY_UNITS || !run) return;
