@@ -68,15 +68,6 @@ static bool long_orbit(const CgTuning *t, const Fn *f) {
   return false;
 }
 
-/* Whether any operation of f, or of its bodies, is of this kind. */
-static bool has_op(const Fn *f, Op op) {
-  for (uint32_t v = 1; v < f->inst.n; v++)
-    if (f->inst.at[v].op == op) return true;
-  for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_op(f->sub.at[k], op)) return true;
-  return false;
-}
-
 /* A batch of an odd number of vectors whose last is a tile of its own: more of them, and as long as it is padded. */
 static bool odd(const CgTuning *t, unsigned vl, int64_t samples) {
   const int64_t vectors = (samples + vl - 1) / vl;
@@ -108,6 +99,7 @@ PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
   unsigned nv = cg_many_regs(t) && one ? 1 : 2, vl = cg_lanes(t, f->f64);
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
   PlanForm form = {.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
-  if (t->full && nv == 1 && product && !long_code && !has_op(f, OP_ode) && !has_op(f, OP_window)) in_pairs(&form, tune, f, samples);
+  if (t->full && nv == 1 && product && !long_code && !ir_holds(f, 0, OP_ode) && !ir_holds(f, 0, OP_window))
+    in_pairs(&form, tune, f, samples);
   return form;
 }
