@@ -256,8 +256,6 @@ Val jets_rule(Jets *j, Val v, const Inst *i) {
   case OP_spread:
   case OP_barrier:
   case OP_id: break;
-  case OP_powlog:
-  case OP_powlog2:
   case OP_scan: return no_series(j, i);
   case OP_batch_sum: {
     Val c = coefficient(j, i, 0);
