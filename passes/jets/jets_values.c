@@ -130,14 +130,14 @@ static void unroll(Copy *c, uint32_t id, const Inst *i) {
   base_free(arg), base_free(out), base_free(stack), base_free(map), base_free(turn_arg);
 }
 
-enum { WHOLE_MOST = 64, UNROLLED_MOST = 4000 };
+enum { WHOLE_MOST = 64 };
 
 static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
   double n;
   if (i->op == OP_scan && c->from->sub.n) {
     const ScanShape s = ir_scan_shape(c->from, i);
     const Fn *body = ir_body(c->from, i);
-    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= UNROLLED_MOST) unroll(c, id, i);
+    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= JETS_UNROLLED_MOST) unroll(c, id, i);
   }
   if (i->op == OP_powlog || i->op == OP_powlog2) { /* where it has a series log x is finite */
     const Val x = c->map[ir_arg(c->from, i, 0).id], z = c->map[ir_arg(c->from, i, 1).id], log = ir_log(c->b, x);
