@@ -34,7 +34,10 @@ enum Key {
   KEY_COMPARE,
   KEY_SWEEP,
   KEY_SEEDS,
-  KEY_JOBS
+  KEY_JOBS,
+  KEY_SLURM,
+  KEY_AGAIN,
+  KEY_TASK
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -62,6 +65,10 @@ static const struct {
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
   {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
   {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
+  {{"slurm", KEY_SLURM, "OPTIONS", OPTION_ARG_OPTIONAL, "run, resume: the runs as a job array of Slurm; OPTIONS of sbatch", 2},
+   " run resume "},
+  {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
+  {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
@@ -278,6 +285,12 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
     take_number(state, "--jobs", arg, 1, &v);
     o->jobs = v > 1024 ? 1024 : (int)v;
     break;
+  case KEY_SLURM:
+    o->slurm = arg ? arg : "";
+    if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_AGAIN: o->again = true; break;
+  case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
   default: return false;
   }
   return true;
@@ -392,7 +405,7 @@ int options_parse(Options *o, int argc, char **argv) {
   static char text[4096], title[64];
   struct argp_option shown[NOPTIONS + 1] = {{0}};
   const int command = argc > 1 ? known_command(argv[1]) : -1;
-  *o = (Options){.opt = 1};
+  *o = (Options){.opt = 1, .task = -1};
   usage.command = argc > 1 ? argv[1] : "";
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
   on_exit(at_exit, NULL);
