@@ -169,6 +169,7 @@ typedef struct DotShape {
 DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
+bool ir_holds(const Fn *f, unsigned traits, Op op); /* it or a body of it has the operator, or one with a trait of these (OPF_) */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
   return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) ||
          (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);

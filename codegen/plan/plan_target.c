@@ -151,6 +151,7 @@ PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
            nv = cg_many_regs(t) && one && !(product && !long_code && orbits_in_pairs(t, f, samples)) ? 1 : 2;
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && (chain || waits(tune, f, t->regs / most)) ? HNN_AT_ONCE : 1;
   PlanForm form = {.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
-  if (t->full && nv == 1 && product && !long_code && !has_op(f, OP_ode) && !has_op(f, OP_window)) in_pairs(&form, tune, f, samples);
+  if (t->full && nv == 1 && product && !long_code && !ir_holds(f, 0, OP_ode) && !ir_holds(f, 0, OP_window))
+    in_pairs(&form, tune, f, samples);
   return form;
 }
