@@ -23,6 +23,7 @@ typedef struct Options {
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
+  int port;                /* view: --port N; 0: any */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
   VEC(struct Product {
     int kind; /* ProductKind */
@@ -41,6 +42,7 @@ typedef struct Options {
   bool library;
   const char *cache_dir; /* "": nowhere */
   struct Tree *tree;     /* see FrontOptions */
+  bool made;             /* likewise */
   const char *(*text)(void *ctx, const char *path, size_t *len);
   void *text_ctx;
 } Options;

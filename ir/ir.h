@@ -451,8 +451,8 @@ bool *ir_live(const Fn *f);
  * parse(print(f)) equals f. With src, places are comments `# kepler.hnn:50:11, adjoint of mul`. */
 void ir_print(FILE *out, const Fn *f, const Source *src);
 void ir_print_inst(FILE *out, const Fn *f, uint32_t id); /* the line of one instruction, without its place */
-char *ir_text(const Fn *f);                           /* the same without places, for base_free: the cache key */
-Fn *ir_parse(Source *src, uint32_t file, Diag *diag); /* NULL after an error */
+char *ir_text(const Fn *f);                              /* the same without places, for base_free: the cache key */
+Fn *ir_parse(Source *src, uint32_t file, Diag *diag);    /* NULL after an error */
 Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag); /* one of several; NULL at the end */
 void ir_dot_graph(FILE *out, const Fn *f);                                   /* graphviz */
 

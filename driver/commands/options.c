@@ -34,7 +34,8 @@ enum Key {
   KEY_COMPARE,
   KEY_SWEEP,
   KEY_SEEDS,
-  KEY_JOBS
+  KEY_JOBS,
+  KEY_PORT
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -43,26 +44,32 @@ static const struct {
   const char *commands;
 } option_row[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore: the page", 1},
-   " run compile eval explore "},
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore, "
+    "report: the page",
+    1},
+   " run compile eval explore report "},
   {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
   {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
   {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval explore "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1},
+   " run compile eval explore "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
    " run resume compile eval bench diagnose check explore "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
    " run compile eval bench diagnose check explore "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore report "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore: JSON", 2}, " check bench diagnose runs explore "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore, report: JSON", 2},
+   " check bench diagnose runs explore report "},
   {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
   {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
   {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
-  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose explore "},
+  {{"port", KEY_PORT, "N", 0, "view: the port of the loopback (default: any that is free)", 2}, " view "},
+  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
+   " check compile run resume bench diagnose explore "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose explore "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
   {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
@@ -95,6 +102,8 @@ static const struct {
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
   {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays", command_eval},
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
+  {"report", "RUN [RUN ...]", "a page of a run, or of several beside one another", command_report},
+  {"view", "RUN", "shows the page of a run while it trains, on this machine alone", command_view},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"explore", "FILE [name=value ...]", "a page of source, IR after each pass, code, numbers, derivatives", command_explore},
@@ -189,7 +198,7 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs") || !strcmp(o->command, "report");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -279,6 +288,11 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
     take_number(state, "--jobs", arg, 1, &v);
     o->jobs = v > 1024 ? 1024 : (int)v;
     break;
+  case KEY_PORT:
+    take_number(state, "--port", arg, 0, &v);
+    if (v > 65535) usage_error(state, CODE_out_of_range, "--port takes a number of at most 65535, found %lld", (long long)v);
+    o->port = (int)v;
+    break;
   default: return false;
   }
   return true;
@@ -328,9 +342,9 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
     else if (!o->file && strcmp(o->command, "explain"))
       usage_error(state, CODE_missing_argument, "which %s?",
-                  !strcmp(o->command, "resume") ? "DIR"
-                  : !strcmp(o->command, "eval") ? "RUN"
-                                                : "FILE");
+                  !strcmp(o->command, "resume")                                                                 ? "DIR"
+                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN"
+                                                                                                                : "FILE");
     if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
       usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];

@@ -39,7 +39,6 @@ bool *explore_wanted(const Piece *p) {
 
 /* ---- an instruction ---------------------------------------------------------------------------------- */
 
-
 /* The text of instruction id behind `%id = `. */
 static char *inst_text(const Fn *f, uint32_t id) {
   char *text = NULL, *own;
@@ -82,8 +81,8 @@ static json_t *function(Explore *x, const Piece *p, uint32_t k) {
   const PassTrace *t = p->trace;
   const TraceFn *tf = &t->fn.at[k];
   const Fn *f = tf->fn;
-  json_t *text = json_array(), *place = json_array(), *from = json_array(), *role = json_array(), *of = json_array(), *flop = json_array(),
-         *body = json_array();
+  json_t *text = json_array(), *place = json_array(), *from = json_array(), *role = json_array(), *of = json_array(),
+         *flop = json_array(), *body = json_array();
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     const TraceFrom *came = &t->from.at[tf->first + id - 2];
@@ -97,9 +96,9 @@ static json_t *function(Explore *x, const Piece *p, uint32_t k) {
     push(flop, ir_has(i->op, OPF_DERIV) || i->op == OP_integrate ? 0 : pass_inst_flops(f, i));
     push(body, body_index(t, k, i));
   }
-  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", f->name ? f->name : "", "index", (int)k, "first",
-                   (int)tf->first, "in", names_of(f), "out", outputs_of(f), "text", text, "place", place, "from", from, "role", role, "of", of,
-                   "flop", flop, "body", body);
+  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", f->name ? f->name : "", "index", (int)k,
+                   "first", (int)tf->first, "in", names_of(f), "out", outputs_of(f), "text", text, "place", place, "from", from,
+                   "role", role, "of", of, "flop", flop, "body", body);
 }
 
 json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted) {
@@ -110,8 +109,8 @@ json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted) {
     const TraceStage *st = &t->stage.at[s];
     json_t *fns = json_array();
     for (uint32_t k = st->top; k < st->top + st->nfn; k++) json_array_append_new(fns, function(x, p, k));
-    json_array_append_new(stages, json_pack("{s:s, s:s, s:i, s:o}", "pass", st->pass, "same", st->same ? st->same : "", "stage", (int)s,
-                                            "fns", fns));
+    json_array_append_new(
+        stages, json_pack("{s:s, s:s, s:i, s:o}", "pass", st->pass, "same", st->same ? st->same : "", "stage", (int)s, "fns", fns));
   }
   return stages;
 }

@@ -36,8 +36,8 @@ static Part binary(Arena *mem, char letter, Part x, Part y) {
   }
 }
 
-static const char *const named[128] = {['e'] = "exp", ['l'] = "log", ['s'] = "sin", ['c'] = "cos", ['h'] = "sinh", ['H'] = "cosh",
-                                       ['g'] = "sigmoid", ['S'] = "sign", ['o'] = "round"};
+static const char *const named[128] = {['e'] = "exp",  ['l'] = "log",     ['s'] = "sin",  ['c'] = "cos",  ['h'] = "sinh",
+                                       ['H'] = "cosh", ['g'] = "sigmoid", ['S'] = "sign", ['o'] = "round"};
 
 static Part unary(Arena *mem, char letter, Part x) {
   switch (letter) {
