@@ -176,6 +176,7 @@ function refresh(scroll) {
 
 function choosePiece(k) {
   const node = S.node;
+  document.activeElement.blur();   // keys are the page's again
   S.piece = prepare(D.pieces[k]);
   $('piece').value = k;
   Object.assign(S, {node: null, n: 0, hot: new Map(), spans: []});

@@ -64,7 +64,7 @@ function charts() {
     const parts = [...new Set(t.runs.flat().flatMap(m => Object.keys(m.losses || {})))];
     if (parts.length > 1) out.push(chart(`${t.name}: its losses`, parts.flatMap((p, k) => curve(p, m => (m.losses || {})[p], false, HUE(k))), logarithmic));
     for (const name of new Set(t.runs.flat().flatMap(m => Object.keys(m.monitor || {})))) out.push(chart(name, curve(name, m => (m.monitor || {})[name]), logarithmic));
-    out.push(chart(`${t.name}: learning rate`, curve('lr', m => m.lr), false));
+    if (new Set(t.runs.flat().map(m => m.lr)).size > 1) out.push(chart(`${t.name}: learning rate`, curve('lr', m => m.lr), false));
   }
   return out.filter(Boolean);
 }
@@ -78,10 +78,10 @@ function table(heads, rows) {
 }
 
 /* Rows of what is told of each run, those that differ marked. */
-function beside(rows) {
+function beside(rows, marks) {
   return table(['', ...D.runs.map(nameOf)], rows.filter(([, v]) => v.some(x => x !== undefined && x !== null && x !== '')).map(([name, v]) => {
     const texts = v.map(x => x instanceof Node ? x : x === undefined || x === null ? '' : String(x));
-    const differs = D.runs.length > 1 && new Set(texts.map(x => x instanceof Node ? x.textContent : x)).size > 1;
+    const differs = marks && D.runs.length > 1 && new Set(texts.map(x => x instanceof Node ? x.textContent : x)).size > 1;
     return h('tr' + (differs ? '.differs' : ''), null, h('th', null, name), texts.map(x => h('td', null, x)));
   }));
 }
@@ -116,7 +116,7 @@ function environment() {
     ['parameters', of(x => x.params)], ['precision', of(x => x.precision)], ['begun', of(x => x.created)], ['updated', of(x => x.updated)], ['in all', of(x => seconds(x.seconds))],
     ['until the first step', of(x => seconds(x.seconds_to_first_step))], ['of it compiling', of(x => seconds(x.seconds_compiling))], ['of it making data', of(x => seconds(x.seconds_making_data))],
     ['adaptive steps', of(x => Object.entries(x.adaptive_steps || {}).map(([k, v]) => `${k}: ${v.taken} taken, ${v.rejected} rejected`).join('; '))],
-    ['processor', of(x => x.cpu)], ['threads', of(x => x.threads)], ['hnnc', of(x => x.hnnc)], ['build', of(x => x.build)], ['model hash', of(x => x.model_hash)], ['data hash', of(x => x.data_hash)]]);
+    ['processor', of(x => x.cpu)], ['threads', of(x => x.threads)], ['hnnc', of(x => x.hnnc)], ['build', of(x => x.build)], ['model hash', of(x => x.model_hash)], ['data hash', of(x => x.data_hash)]], true);
 }
 
 /* The works that the model's comments name. */

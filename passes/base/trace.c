@@ -73,7 +73,8 @@ static void mark(PassTrace *t, Fn *f, Fn *kept, uint32_t stage) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     Span *at = &f->inst.at[id].at;
     const Span place = pass_trace_at(t, *at);
-    *vec_push(&t->from) = (TraceFrom){marked(*at) ? at->begin : 0, marked(*at) && at->end == DERIVED};
+    *vec_push(&t->from) =
+        (TraceFrom){marked(*at) ? at->begin : 0, marked(*at) && at->end == DERIVED && f->inst.at[id].role != ROLE_PRIMAL};
     *vec_push(&t->at) = place;
     kept->inst.at[id].at = place;
     *at = (Span){MARKED, first + id - 1, 0};
