@@ -26,6 +26,7 @@ typedef struct Options {
   const char *slurm;       /* --slurm=OPTIONS; NULL: on this machine */
   bool again;              /* resume of a sweep: what failed, too */
   int64_t task;            /* resume --task K: run K of a sweep alone; -1: none */
+  int port;                /* view: --port N; 0: any */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
   VEC(struct Product {
     int kind; /* ProductKind */
@@ -46,6 +47,7 @@ typedef struct Options {
   bool library;
   const char *cache_dir; /* "": nowhere */
   struct Tree *tree;     /* see FrontOptions */
+  bool made;             /* likewise */
   const char *(*text)(void *ctx, const char *path, size_t *len);
   bool (*may_decide)(void *text_ctx); /* false: claims that were not decided before stay so; NULL: none */
   void *text_ctx;

@@ -40,7 +40,8 @@ enum Key {
   KEY_AGAIN,
   KEY_TASK,
   KEY_RANKS,
-  KEY_CHECK
+  KEY_CHECK,
+  KEY_PORT
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -49,10 +50,10 @@ static const struct {
   const char *commands;
 } option_row[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore: the "
-    "page",
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore, "
+    "report: the page",
     1},
-   " run compile eval explore "},
+   " run compile eval explore report "},
   {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
@@ -64,10 +65,11 @@ static const struct {
    " run resume compile eval bench diagnose check explore "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
    " run compile eval bench diagnose check explore "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore report "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
   {{"ranks", KEY_RANKS, "N", 0, "bench: on N ranks, started by mpirun: computing, exchange and waiting", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore: JSON", 2}, " check bench diagnose runs explore "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore, report: JSON", 2},
+   " check bench diagnose runs explore report "},
   {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
   {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
@@ -77,6 +79,7 @@ static const struct {
   {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
   {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
   {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
+  {{"port", KEY_PORT, "N", 0, "view: the port of the loopback (default: any that is free)", 2}, " view "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
    " check compile run resume bench diagnose explore "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose explore "},
@@ -111,6 +114,8 @@ static const struct {
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
   {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays", command_eval},
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
+  {"report", "RUN [RUN ...]", "a page of a run, or of several beside one another", command_report},
+  {"view", "RUN", "shows the page of a run while it trains, on this machine alone", command_view},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are", command_fmt},
@@ -207,7 +212,8 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt");
+  const bool eval = !strcmp(o->command, "eval");
+  const bool runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt") || !strcmp(o->command, "report");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -307,6 +313,11 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
     break;
   case KEY_AGAIN: o->again = true; break;
   case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
+  case KEY_PORT:
+    take_number(state, "--port", arg, 0, &v);
+    if (v > 65535) usage_error(state, CODE_out_of_range, "--port takes a number of at most 65535, found %lld", (long long)v);
+    o->port = (int)v;
+    break;
   default: return false;
   }
   return true;
@@ -357,9 +368,9 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
     else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp"))
       usage_error(state, CODE_missing_argument, "which %s?",
-                  !strcmp(o->command, "resume") ? "DIR"
-                  : !strcmp(o->command, "eval") ? "RUN"
-                                                : "FILE");
+                  !strcmp(o->command, "resume")                                                                 ? "DIR"
+                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN"
+                                                                                                                : "FILE");
     if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
       usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];

@@ -102,14 +102,13 @@ static Fn *with_cotangents(const Fn *f) {
 
 /* The error of <cotangent, direction>, the least of steps that get shorter where it is large: a kink is stepped over by the long ones. */
 static double error_of(const Fn *f, const Tensor *in, Moved *m, const Tensor *cot) {
-  double d = 0, scale = 0, least = INFINITY, h = STEP;
-  total_at(f, in, m, 0);
+  double d = 0, least = INFINITY, h = STEP, scale = 1e-6 * fabs(total_at(f, in, m, 0)) + 1e-12; /* rounding is less */
   for (int64_t e = 0; e < elements(cot->type); e++) {
     d += cot->v[e] * m->size * direction(m->id, e);
     scale += fabs(cot->v[e]) * m->size;
   }
   for (int k = 0; k < 3 && !(least <= GOOD); k++, h /= 8) {
-    const double fd = slope(f, in, m, h), error = fabs(d - fd) / fmax(fmax(scale, fabs(fd)), 1e-9);
+    const double fd = slope(f, in, m, h), error = fabs(d - fd) / fmax(scale, fabs(fd));
     if (!(error >= least)) least = error;
   }
   return least;

@@ -178,6 +178,7 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .at = at,
                      .text = s->opt->text ? imported : NULL,
                      .tree = s->opt->tree,
+                     .made = s->opt->made,
                      .ctx = s,
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
