@@ -42,6 +42,8 @@ typedef struct Options {
   const char *cache_dir; /* "": nowhere */
   struct Tree *tree;     /* see FrontOptions */
   const char *(*text)(void *ctx, const char *path, size_t *len);
+  bool (*may_decide)(void *text_ctx); /* false: claims that were not decided before stay so; NULL: none */
+  void (*at_item)(void *text_ctx);    /* before each item is elaborated; NULL: none */
   void *text_ctx;
 } Options;
 

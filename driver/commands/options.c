@@ -101,6 +101,7 @@ static const struct {
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are", command_fmt},
+  {"lsp", "", "a language server on the standard input and output, for editors", command_lsp},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
   {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
   {"opt", "FILE", "run passes on IR text", command_opt},
@@ -330,7 +331,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
-    else if (!o->file && strcmp(o->command, "explain"))
+    else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp"))
       usage_error(state, CODE_missing_argument, "which %s?",
                   !strcmp(o->command, "resume") ? "DIR"
                   : !strcmp(o->command, "eval") ? "RUN"

@@ -22,6 +22,9 @@ typedef struct Lexeme {
   uint32_t match; /* of an opener or closer, the number of the other one; its own where that is missing */
 } Lexeme;
 
+/* Words that are keywords somewhere, by number; NULL behind the last. */
+const char *lexemes_keyword(uint32_t k);
+
 /* In the order of the text, *n of them, in mem. What is no token is told in diag and left out. */
 Lexeme *lexemes_read(Source *src, uint32_t file, Interner *names, Arena *mem, Diag *diag, uint32_t *n);
 
