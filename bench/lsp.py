@@ -28,13 +28,13 @@ def cpu(c):
 
 
 def milliseconds(f):
-    """Median and largest of the times of f(k)."""
+    """Least and median of the times of f(k)."""
     times = []
     for k in range(opt.repeat):
         begin = time.perf_counter()
         f(k)
         times.append(1e3*(time.perf_counter() - begin))
-    return "%.1f (%.1f)" % (statistics.median(times), max(times))
+    return "%.1f / %.1f" % (min(times), statistics.median(times))
 
 
 def latencies(name):

@@ -19,7 +19,7 @@ typedef struct Options {
   const char *params;                  /* --params RUN|FILE */
   const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
   VEC(const char *) more; /* runs --compare: RUNs behind the first; fmt: FILEs, likewise; compile --emit=onnx: functions */
-  bool compare, check;
+  bool compare, check, man;
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
