@@ -19,7 +19,7 @@ typedef struct Options {
   const char *params;                  /* --params RUN|FILE */
   const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
   VEC(const char *) more; /* runs --compare: RUNs behind the first; fmt: FILEs, likewise; compile --emit=onnx: functions */
-  bool compare, check;
+  bool compare, check, man;
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
@@ -50,6 +50,7 @@ typedef struct Options {
   bool made;             /* likewise */
   const char *(*text)(void *ctx, const char *path, size_t *len);
   bool (*may_decide)(void *text_ctx); /* false: claims that were not decided before stay so; NULL: none */
+  void (*at_item)(void *text_ctx);    /* before each item is elaborated; NULL: none */
   void *text_ctx;
 } Options;
 

@@ -2,7 +2,8 @@
  * base_try, so that neither a fault nor a text that is never finished costs more than itself.
  *
  * Deciding claims can take longer than a key stroke. Answers are kept in the compiler's cache; what is not there is decided while there
- * is time, and again when nobody types. */
+ * is time, and again when nobody types. Steps of flows are read by the same means, so messages of a text with open questions are not told
+ * before these are answered. */
 #include "driver/editor/server_priv.h"
 #include "driver/session/proofs.h"
 #include "ir/base/diag.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_MEMORY = 1 << 30 };
+#define MOST_MEMORY ((size_t)4 << 30)
 #define TYPING_SECONDS 0.03  /* for claims, while keys may come */
 #define PATIENT_SECONDS 20.0 /* when none do */
 
@@ -27,9 +28,17 @@ typedef struct Making {
 static bool may_decide(void *ctx) {
   Making *m = ctx;
   const double seconds = pass_now() - m->s->began;
-  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && !rpc_waiting() : seconds < TYPING_SECONDS;
+  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && (m->s->must || !rpc_waiting()) : seconds < TYPING_SECONDS;
   m->a->unsure |= !may;
   return may;
+}
+
+/* Whoever types on does not wait for what is out of date. */
+static void at_item(void *ctx) {
+  const Making *m = ctx;
+  if (!m->s->hurried || !rpc_waiting()) return;
+  m->s->stopped = true;
+  base_fault("stopped");
 }
 
 /* Imports that are open are read as they are there. */
@@ -70,6 +79,7 @@ static void make(void *ctx) {
                      .tree = &a->tree,
                      .text = open_text,
                      .may_decide = may_decide,
+                     .at_item = at_item,
                      .text_ctx = m};
   session_look(&a->s, &a->opt, m->text, m->len);
   if (a->s.model && session_means_fit(&a->s)) proofs_refuted(&a->s);
@@ -96,10 +106,23 @@ void analysis_drop(Analysis *a) {
   base_free(a);
 }
 
+static bool in_doubt(const Analysis *a) {
+  return a && !a->broken && a->unsure && (diag_errors(a->s.diag) || diag_warnings(a->s.diag));
+}
+
 Analysis *analysis_of(Server *s, Doc *d) {
   if (d->dirty || !d->a) {
+    Analysis *a = analysis_make(s, d, d->text, d->len);
+    if (in_doubt(a) && !s->stopped) {
+      const bool patient = s->patient;
+      analysis_drop(a);
+      s->patient = s->must = true;
+      a = analysis_make(s, d, d->text, d->len);
+      s->patient = patient, s->must = false;
+    }
+    if (s->stopped) return analysis_drop(a), s->stopped = false, NULL;
     analysis_drop(d->a);
-    d->a = analysis_make(s, d, d->text, d->len);
+    d->a = a;
     d->dirty = false;
     analysis_publish(s, d);
   }

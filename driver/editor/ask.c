@@ -51,7 +51,7 @@ static const char *described(const Analysis *a, uint32_t lex, Arena *mem) {
 
 json_t *ask_hover(Server *s, Doc *d, const json_t *params) {
   Analysis *a = analysis_of(s, d);
-  const int32_t lex = a ? names_at(&a->file[0], byte_at(d, params)) : -1;
+  const int32_t lex = a ? lexeme_at(&a->file[0], byte_at(d, params)) : -1;
   if (lex < 0 || a->file[0].lex[lex].kind != LEX_NAME) return NULL;
   Arena *mem = arena_create();
   const char *text = described(a, (uint32_t)lex, mem);

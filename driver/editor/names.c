@@ -64,7 +64,7 @@ static uint32_t previous(const FileNames *f, uint32_t i) {
   return k ? k - 1 : i;
 }
 
-int32_t names_at(const FileNames *f, uint32_t byte) {
+int32_t lexeme_at(const FileNames *f, uint32_t byte) {
   int32_t found = -1;
   for (uint32_t i = 0; i < f->n && f->lex[i].begin <= byte; i++)
     if (f->lex[i].end > byte || (f->lex[i].end == byte && f->lex[i].kind == LEX_NAME)) found = (int32_t)i;
@@ -263,10 +263,28 @@ static void close_scope(Walk *w, uint32_t i) {
 
 /* ---- names -------------------------------------------------------------------------------------------------------- */
 
+static void field(Walk *w, uint32_t i) {
+  const uint32_t d = define(w, DEF_FIELD, i, top(w)->begin);
+  for (uint32_t k = 0; k < w->f->ndef; k++)
+    if (w->f->def[k].begin <= i && i < w->f->def[k].end) w->def.at[d].owner = w->f->def[k].at;
+}
+
+/* `data d = read("file", x, y = 1)`: what stands right in these parentheses. */
+static bool is_read(const Walk *w) {
+  uint32_t list;
+  const Scope *s = &w->scope.at[w->scope.n - 1];
+  const int32_t callee = w->scope.n == 2 && is_key(w->f, w->scope.at[0].begin, "data") ? names_callee(w->f, s->opener, &list) : -1;
+  return callee >= 0 && names_text(w->f, (uint32_t)callee, "read");
+}
+
 static void option(Walk *w, uint32_t i) {
   uint32_t list;
-  w->f->name[i].role = ROLE_OPTION;
   const int32_t callee = names_callee(w->f, top(w)->opener, &list);
+  if (is_read(w)) {
+    field(w, i);
+    return;
+  }
+  w->f->name[i].role = ROLE_OPTION;
   if (callee < 0 || w->f->name[callee].file != w->f->file) return;
   const uint32_t of = w->def.at[w->f->name[callee].def].at;
   for (uint32_t k = 0; k < w->def.n; k++)
@@ -287,9 +305,7 @@ static bool is_type(const Walk *w, uint32_t i) {
 static void yielded(Walk *w, uint32_t i) {
   const bool given = names_text(w->f, next(w->f, i), "=");
   if (!given && !find_known(w, i)) w->f->name[i].role = ROLE_UNKNOWN;
-  const uint32_t d = define(w, DEF_FIELD, i, top(w)->begin);
-  for (uint32_t k = 0; k < w->f->ndef; k++)
-    if (w->f->def[k].begin <= i && i < w->f->def[k].end) w->def.at[d].owner = w->f->def[k].at;
+  field(w, i);
 }
 
 /* Where a statement names something. False: lexeme i does not stand there. */
@@ -331,6 +347,7 @@ static void name(Walk *w, uint32_t i) {
            (f->lex[p].kind == LEX_KEYWORD || names_text(f, p, ",") || (names_text(f, p, ")") && !named)))
     yielded(w, i);
   else if (find_known(w, i)) return;
+  else if (s->kind == SCOPE_CALL && is_read(w)) field(w, i);
   else if (s->kind == SCOPE_SIZES && w->sizes) define_now(w, DEF_SIZE, i, i);
   else if (is_language(f, i)) w->f->name[i].role = ROLE_BUILTIN;
   else if (!find_report(w, i) && !find_field(w, i)) w->f->name[i].role = ROLE_UNKNOWN;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static int32_t name_here(const Analysis *a, const Doc *d, const json_t *params) {
-  const int32_t lex = names_at(&a->file[0], text_offset(d->text, d->len, json_object_get(params, "position")));
+  const int32_t lex = lexeme_at(&a->file[0], text_offset(d->text, d->len, json_object_get(params, "position")));
   return lex >= 0 && a->file[0].lex[lex].kind == LEX_NAME && a->file[0].name[lex].file ? lex : -1;
 }
 

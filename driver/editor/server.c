@@ -1,10 +1,11 @@
 /* `hnnc lsp`: the loop of the language server, and which method is whose.
  *
  * A change makes a document dirty; it is analysed when nothing more has come, or when something is asked of it, so that fast typing does
- * not queue up. Claims that took too long are decided when nothing comes for a while. */
+ * not queue up; an analysis that something comes in the way of is given up, but one that is asked for. Claims that took too long are decided when nothing comes for a while. */
 #include "driver/editor/editor.h"
 #include "driver/editor/server_priv.h"
 
+#include <malloc.h>
 #include <string.h>
 
 enum {
@@ -91,8 +92,9 @@ static bool analyse_one(Server *s, bool unsure) {
     if (!d->dirty && !(unsure && d->a && d->a->unsure)) continue;
     s->patient = unsure && !d->dirty;
     d->dirty = true;
+    s->hurried = true;
     analysis_of(s, d);
-    s->patient = false;
+    s->patient = s->hurried = false;
     return true;
   }
   return false;
@@ -156,6 +158,7 @@ int command_lsp(const Options *o) {
   (void)o;
   while (!s.leaving && !over) {
     const int wait = any(&s, false) ? 0 : any(&s, true) ? IDLE_MS : -1;
+    if (wait) malloc_trim(0); /* what analyses took, and few keep */
     json_t *m = rpc_read(wait, &over);
     if (m) handle(&s, m), json_decref(m);
     else if (!over) analyse_one(&s, wait == IDLE_MS);

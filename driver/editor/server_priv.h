@@ -37,6 +37,9 @@ typedef struct Server {
   Doc *docs;
   bool asked_down, leaving;
   bool patient; /* claims may take their time: nobody is typing */
+  bool hurried; /* an analysis may be stopped when something comes */
+  bool stopped; /* and this one was */
+  bool must;    /* and they are decided even if somebody is */
   double began; /* of the analysis at hand: pass_now() */
   Doc *at;
 } Server;

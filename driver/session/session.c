@@ -91,7 +91,8 @@ static const char *imported(void *ctx, const char *path, size_t *len) {
 }
 
 static void at(void *ctx, const char *what, const char *name, Span place) {
-  (void)ctx;
+  const Session *s = ctx;
+  if (s->opt->at_item) s->opt->at_item(s->opt->text_ctx);
   waiting_at(what, name, place);
 }
 
