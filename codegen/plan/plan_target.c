@@ -57,29 +57,8 @@ static bool waits(const CgTuning *t, const Fn *f, unsigned room) {
   return loop;
 }
 
-/* Whether any operation of f, or of its bodies, is of this kind. */
-static bool has_op(const Fn *f, Op op) {
-  for (uint32_t v = 1; v < f->inst.n; v++)
-    if (f->inst.at[v].op == op) return true;
-  for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_op(f->sub.at[k], op)) return true;
-  return false;
-}
-
-/* Somewhere a loop goes on while some sample needs it, for long, in which there is an adaptive trajectory: the orbit between two events. Next
- * to its steps all else is rare, however long its code. */
-static bool in_pieces(const Fn *f) {
-  for (uint32_t v = 1; v < f->inst.n; v++) {
-    const Inst *i = &f->inst.at[v];
-    if (i->op != OP_scan) continue;
-    const ScanShape shape = ir_scan_shape(f, i);
-    const Fn *body = ir_body(f, i);
-    if (shape.converge == 2 && shape.n >= STRIDE_TURNS ? has_op(body, OP_ode) : in_pieces(body)) return true;
-  }
-  return false;
-}
-
-/* The same of steps of a fixed length: a chain. */
+/* Somewhere a chain goes on while some sample needs it, for long: the steps of an orbit between two events. Next to it all else is rare,
+ * however long its code. */
 static bool strides(const CgTuning *t, const Fn *f, unsigned room) {
   for (uint32_t v = 1; v < f->inst.n; v++) {
     const Inst *i = &f->inst.at[v];
@@ -101,6 +80,15 @@ static bool long_orbit(const CgTuning *t, const Fn *f) {
   }
   for (uint32_t k = 0; k < f->sub.n; k++)
     if (long_orbit(t, f->sub.at[k])) return true;
+  return false;
+}
+
+/* Whether any operation of f, or of its bodies, is of this kind. */
+static bool has_op(const Fn *f, Op op) {
+  for (uint32_t v = 1; v < f->inst.n; v++)
+    if (f->inst.at[v].op == op) return true;
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (has_op(f->sub.at[k], op)) return true;
   return false;
 }
 
@@ -145,7 +133,7 @@ static bool orbits_in_pairs(const CgTarget *t, const Fn *f, int64_t samples) {
 PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
   const CgTuning *tune = t->tune;
   const bool product = has_product(tune, f, false), chain = strides(tune, f, t->regs / 2),
-             long_code = plan_length(f) > tune->one_vector_from && !chain && !in_pieces(f),
+             long_code = plan_length(f) > tune->one_vector_from && !chain,
              one = product || long_code || long_orbit(tune, f);
   unsigned vl = cg_lanes(t, f->f64),
            nv = cg_many_regs(t) && one && !(product && !long_code && orbits_in_pairs(t, f, samples)) ? 1 : 2;

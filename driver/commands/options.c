@@ -20,7 +20,7 @@ static const struct {
   {"bench", command_bench},   {"diagnose", command_diagnose}, {"fmt", command_fmt},
   {"lsp", command_lsp},       {"explain", command_explain},   {"cache", command_cache},
   {"opt", command_opt},       {"help", command_help},         {"completion", command_completion},
-  {"report", command_report}, {"view", command_view}, {"explore", command_explore},
+  {"report", command_report}, {"view", command_view},         {"explore", command_explore},
 };
 
 /* ---- mistakes in the command line ---------------------------------------------------------------------- */
@@ -263,9 +263,10 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
     else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp") && strcmp(o->command, "help"))
       usage_error(state, CODE_missing_argument, "which %s?",
-                  !strcmp(o->command, "resume")       ? "DIR"
-                  : !strcmp(o->command, "completion") ? "SHELL"
-                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN" : "FILE");
+                  !strcmp(o->command, "resume")                                                                 ? "DIR"
+                  : !strcmp(o->command, "completion")                                                           ? "SHELL"
+                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN"
+                                                                                                                : "FILE");
     if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
       usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];

@@ -81,13 +81,16 @@ const ManualCommand manual_command[] = {
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN",
    "Lists the runs of DIR (runs by default) with their overrides and reports; with --compare, what differs between some."},
   {"report", "RUN [RUN ...]", "a page of a run, or of several beside one another",
-   "Writes one HTML file, which needs no network, of a run: curves, plots, reports, expectations, proofs, times, the machine, and how to cite it; "
+   "Writes one HTML file, which needs no network, of a run: curves, plots, reports, expectations, proofs, times, the machine, and "
+   "how to cite it; "
    "of several runs the same side by side. `-o` names the file."},
   {"view", "RUN", "shows the page of a run while it trains, on this machine alone",
-   "Serves the page of a run on the loopback while it trains, and says its address, which has a token in it. Nothing but that run is served, and "
+   "Serves the page of a run on the loopback while it trains, and says its address, which has a token in it. Nothing but that run "
+   "is served, and "
    "nothing can be changed. Ctrl-C ends it."},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step",
-   "Measures the training step of the first training of FILE: time, floating-point operations, and the share of the peak of the machine. With "
+   "Measures the training step of the first training of FILE: time, floating-point operations, and the share of the peak of the "
+   "machine. With "
    "--ranks N, on N ranks: also what of a step is exchange, and what is waiting."},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects",
    "Compares the gradients of each loss, by parameters and in mixed second derivatives, with differences; and of each flow the "
@@ -100,7 +103,8 @@ const ManualCommand manual_command[] = {
    "Speaks the Language Server Protocol on the standard input and output: messages while typing, shapes, definitions, references, "
    "completion, other names, mends, colours, layout. An editor starts it."},
   {"explore", "FILE [name=value ...]", "a page of source, IR after each pass, code, numbers, derivatives",
-   "Writes one HTML file, which needs no network: source, syntax tree, IR after each pass, kernels and assembly side by side, linked by place; each "
+   "Writes one HTML file, which needs no network: source, syntax tree, IR after each pass, kernels and assembly side by side, "
+   "linked by place; each "
    "derivative with its rule, its numbers at some samples, and its error against differences; sparsity patterns; proofs."},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes",
    "Prints the page of a kind of message: what it means, a program that gives it, and the same mended."},
