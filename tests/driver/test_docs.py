@@ -97,6 +97,14 @@ def pictures():
         yield "the pictures have %d bytes, more than %d" % (sum(map(os.path.getsize, found)), PICTURES)
 
 
+def functions():
+    """Every function of the language has an example that runs."""
+    page = read(os.path.join(ROOT, "docs/functions.md"))
+    for name in re.findall(r'^\s*\{"(\w+)",', read(os.path.join(ROOT, "frontend/builtin/builtin.c")), re.M):
+        if not re.search(r"\b%s\b" % name, page):
+            yield "docs/functions.md has no example of `%s`" % name
+
+
 def versions():
     """One version everywhere, and it is the changelog's."""
     said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
@@ -111,6 +119,7 @@ for p in PAGES:
     test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)))
 test("navigation", list(navigation()))
 test("pictures", list(pictures()))
+test("functions", list(functions()))
 test("versions", list(versions()))
 for failure in failures:
     print(failure)
