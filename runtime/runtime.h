@@ -136,7 +136,8 @@ struct RtRanks {
   void *ctx;
   /* Of rank 0: rank `from` has ended with an error, or nobody knows with what (why ""); must not return. */
   void (*lost)(RtRanks *r, int from, int code, const char *why);
-  void *owner;               /* of whoever set `lost` */
+  /* NULL, or told once when this process was asked to stop and waits for another rank: the launcher may be about to end both. */
+  void (*stalled)(RtRanks *r);
   const volatile int *asked; /* NULL, or this process was asked to stop */
   bool stopping;             /* some rank was, and every rank knows: it is in what they exchange (rt_ranks_word) */
   int64_t heard;             /* exchanges so far that had it */

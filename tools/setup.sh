@@ -7,6 +7,8 @@ plotting="gnuplot-nox"                      # draws plots; without it hnnc write
 package="python3-dev python3-numpy"         # for the Python package, and for its tests
 site="python3-sphinx python3-myst-parser furo"                # for the pages as a site, which a test builds
 
+ranks="openmpi-bin libopenmpi-dev mpich libmpich-dev"        # runs under mpirun; each of the two MPIs by itself is enough
+
 compilers="clang-19 libclang-rt-19-dev clang-format-19"       # the other compiler, libFuzzer, the format of the sources
 
 say() { printf '%s\n' "$*" >&2; }
@@ -65,6 +67,7 @@ install_optional() {
   for p in $wanted; do
     apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && continue
     case $p in
+    *mpi*) say "setup: $p is not installed and could not be: hnnc is built without that MPI, and not tested under it" ;;
     *sphinx|*myst*|furo) say "setup: $p is not installed and could not be: the site is not tested" ;;
     gnuplot*) say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures" ;;
     *) say "setup: $p is not installed and could not be: the Python package is not built or not tested" ;;

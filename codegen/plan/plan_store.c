@@ -12,7 +12,7 @@
 typedef struct Finish {
   uint32_t clock;
   PlanItem *item;
-  uint32_t n, cap;
+  uint32_t n, cap, end; /* end: the time after all groups */
 } Finish;
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
@@ -331,7 +331,8 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
 static void carry_items(Finish *x, Plan *p, Group *g) {
   const Inst *m = ir_inst(p->f, g->main);
   if (m->op == OP_ode) {
-    item(x, p, plan_ode(p, m, (unsigned)lanes(p)).bytes, &g->work, g->t0, g->t1);
+    const PlanOde o = plan_ode(p, m, (unsigned)lanes(p));
+    item(x, p, o.common + (g->refill ? g->refill : 1) * o.bytes, &g->work, g->refill ? 0 : g->t0, g->refill ? x->end : g->t1);
     return;
   }
   int64_t room = p->target->regs / p->tune->regs_carried;
@@ -443,12 +444,14 @@ void plan_finish(Plan *p) {
   number(p, &clock);
   plan_cut(p);
   if (p->ncut) singly(p);
+  plan_refill(p);
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);
   drop_unread(p);
   born(p);
   plan_parts(p);
+  x.end = clock;
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = plan_pack(x.item, x.n) + p->tune->align;

@@ -1,6 +1,7 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/editor/editor.h"
 #include "passes/passes.h"
 
 #include <argp.h>
@@ -37,7 +38,9 @@ enum Key {
   KEY_JOBS,
   KEY_SLURM,
   KEY_AGAIN,
-  KEY_TASK
+  KEY_TASK,
+  KEY_RANKS,
+  KEY_CHECK
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -46,21 +49,22 @@ static const struct {
   const char *commands;
 } option_row[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text)", 1},
-   " run compile eval "},
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore: the page", 1},
+   " run compile eval explore "},
   {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
    " compile "},
   {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
   {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
   {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval explore "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
-   " run resume compile eval bench diagnose check "},
+   " run resume compile eval bench diagnose check explore "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
-   " run compile eval bench diagnose check "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
+   " run compile eval bench diagnose check explore "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
+  {{"ranks", KEY_RANKS, "N", 0, "bench: on N ranks, started by mpirun: computing, exchange and waiting", 2}, " bench "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore: JSON", 2}, " check bench diagnose runs explore "},
   {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
   {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
   {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
@@ -69,25 +73,26 @@ static const struct {
    " run resume "},
   {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
   {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
-  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
-  {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
+  {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
+  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose explore "},
+  {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose explore "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
   {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
   {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
   {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header, onnx", 3}, " compile "},
   {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
   {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
   {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
   {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
   {{"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
   {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
   {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-   " check compile run resume eval bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose explore opt cache "},
 };
 enum { NOPTIONS = sizeof option_row / sizeof *option_row };
 
@@ -104,6 +109,9 @@ static const struct {
   {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
+  {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are", command_fmt},
+  {"lsp", "", "a language server on the standard input and output, for editors", command_lsp},
+  {"explore", "FILE [name=value ...]", "a page of source, IR after each pass, code, numbers, derivatives", command_explore},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
   {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
   {"opt", "FILE", "run passes on IR text", command_opt},
@@ -195,7 +203,7 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -274,7 +282,7 @@ static bool takes_model(const char *command) {
   return false;
 }
 
-/* Of many runs; false: it is another option. */
+/* Of many runs and ranks; false: it is another option. */
 static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
   int64_t v = 0;
   switch (key) {
@@ -288,6 +296,10 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
   case KEY_SLURM:
     o->slurm = arg ? arg : "";
     if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_RANKS:
+    take_number(state, "--ranks", arg, 1, &v);
+    o->start_ranks = v > 65536 ? 65536 : (int)v;
     break;
   case KEY_AGAIN: o->again = true; break;
   case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
@@ -317,6 +329,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
+  case KEY_CHECK: o->check = true; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
@@ -338,7 +351,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
-    else if (!o->file && strcmp(o->command, "explain"))
+    else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp"))
       usage_error(state, CODE_missing_argument, "which %s?",
                   !strcmp(o->command, "resume") ? "DIR"
                   : !strcmp(o->command, "eval") ? "RUN"

@@ -209,12 +209,23 @@ void runner_waited(Runner *r) {
   rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
 }
 
+/* Of this rank: how many, how long they took (with waiting for the others), what was sent. */
+static void note_exchanges(Runner *r) {
+  const RtRanks *ranks = r->s->ranks;
+  json_t *o = json_object();
+  json_object_set_new(o, "count", json_integer((json_int_t)ranks->heard));
+  json_object_set_new(o, "seconds", json_real(ranks->waited));
+  json_object_set_new(o, "bytes", json_integer((json_int_t)ranks->sent));
+  rt_run_set(r->run, "exchanges", o);
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == RUN_STOPPED ? "stopped" : code || failed ? "failed" : "done";
   runner_waited(r);
   if (r->run) rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
+  if (r->run && r->s->ranks) note_exchanges(r);
   if (r->run && !rt_run_status(r->run, status, &err) && code <= 0) return runner_fail(r, &err);
   return code ? code : failed ? EXIT_NUMBERS : 0;
 }
@@ -224,7 +235,7 @@ int runner_run(Runner *r) {
   RtError err = {{0}};
   RtRanks *ranks = r->s->ranks;
   if (ranks) ranks->asked = r->on.stop, ranks->stopping = false;
-  if (r->run) record_run(r);
+  if (r->run) rt_run_set(r->run, "why", NULL), record_run(r);
   if (r->run && !rt_run_status(r->run, "running", &err)) return runner_fail(r, &err);
   int code = r->from ? 0 : prove(r);
   double steps[2] = {0, 0};

@@ -114,13 +114,29 @@ static bool make_callable(Session *s, Native *n, bool alone) {
   return share(s, n, alone);
 }
 
-static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
+/* The first rank's code is that of all. */
+static void pass_on(void *ctx, CgObject *object) {
+  RtRanks *r = ctx;
+  uint64_t n = object->p ? object->n : 0;
+  rt_ranks_broadcast(r, &n, sizeof n);
+  if (r->rank) *object = (CgObject){n ? base_realloc(NULL, n) : NULL, n};
+  if (object->p) rt_ranks_broadcast(r, object->p, n);
+}
+
+static CgOptions options(const Session *s, bool alone) {
+  CgOptions o = s->cg;
+  if (!alone && s->ranks) o.pass_on = pass_on, o.pass_ctx = s->ranks, o.follows = s->ranks->rank > 0;
+  return o;
+}
+
+static int begin(Session *s, const NativeJob *job, int n, bool alone, NativeBuild *b) {
   char err[512] = "";
   *b = (NativeBuild){.n = n, .job = ARENA_ARRAY(s->model->mem, NativeJob, n + 1)};
   memcpy(b->job, job, sizeof *job * (size_t)n);
   for (int i = 0; i < n; i++)
     if (!lower(s, &b->job[i])) return session_render(s), EXIT_FILE;
-  b->cg = cg_create(&s->cg, err, sizeof err);
+  const CgOptions o = options(s, alone);
+  b->cg = cg_create(&o, err, sizeof err);
   if (!b->cg) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   *vec_push(&s->code) = b->cg;
   for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native, b->job[i].samples);
@@ -137,13 +153,15 @@ static int end(Session *s, NativeBuild *b, bool callable) {
   return 0;
 }
 
-int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
+static int timed_begin(Session *s, const NativeJob *job, int n, bool alone, NativeBuild *b) {
   double start = pass_now();
-  int code = begin(s, job, n, b);
+  int code = begin(s, job, n, alone, b);
   waiting_at("", NULL, (Span){0});
   s->compiling += pass_now() - start;
   return code;
 }
+
+int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) { return timed_begin(s, job, n, false, b); }
 
 static int timed_end(Session *s, NativeBuild *b, bool callable) {
   double start = pass_now();
@@ -164,7 +182,7 @@ int native_build(Session *s, const NativeJob *job, int n) {
 
 int native_compile(Session *s, const NativeJob *job, int n) {
   NativeBuild b;
-  int code = native_begin(s, job, n, &b);
+  int code = timed_begin(s, job, n, true, &b);
   return code ? code : timed_end(s, &b, false);
 }
 

@@ -109,7 +109,7 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
 /* ---- those that fail -------------------------------------------------------------------------------------------------- */
 
 static struct {
-  bool begun, there;
+  bool begun, there, failed;
   RtRanks ranks;
   void (*told)(const char *why);
   int said, screen; /* of ranks but the first: what they say, and where that would go */
@@ -128,6 +128,10 @@ static void on_lost(RtRanks *r, int from, int code, const char *why) {
   stop_clean();
   fflush(NULL);
   r->abandon(r, code ? code : EXIT_FAULT);
+}
+
+static void on_stalled(RtRanks *r) {
+  if (!r->rank && own.told) own.told("it was asked to stop, and another rank did not answer");
 }
 
 /* The first lines of what this rank has said of an error. */
@@ -177,6 +181,8 @@ int ranks_threads(RtRanks *r) {
   sched_getaffinity(0, sizeof mine->cores, &mine->cores);
   rt_ranks_gather(r, seat, at);
   int sharing = 0;
+  own.place = rt_zeroed((size_t)r->size * sizeof *own.place); /* outlives a model's heap */
+  for (int k = 0; own.place && k < r->size; k++) memcpy(own.place[k].host, seat[k].host, sizeof seat->host);
   for (int k = 0; k < r->size; k++) {
     cpu_set_t both;
     CPU_AND(&both, &seat[k].cores, &mine->cores);
@@ -188,17 +194,69 @@ int ranks_threads(RtRanks *r) {
   return threads > 1 ? threads : 1;
 }
 
+int ranks_threads_alone(void) {
+  Launcher l;
+  cpu_set_t cores;
+  const int here = number("OMPI_COMM_WORLD_LOCAL_SIZE", number("MPI_LOCALNRANKS", 1)), all = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  if (!launched(&l) || here < 2 || sched_getaffinity(0, sizeof cores, &cores) || CPU_COUNT(&cores) < all) return 0;
+  return all > here ? all / here : 1;
+}
+
 const RanksPlace *ranks_places(RtRanks *r, int threads) {
   size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
-  free(own.place);
-  own.place = rt_zeroed((size_t)r->size * sizeof *own.place); /* outlives a model's heap */
   if (!own.place) base_fault("out of memory for %d ranks", r->size);
   for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *own.place;
-  gethostname(own.place[r->rank].host, sizeof own.place->host - 1);
   own.place[r->rank].threads = threads;
   rt_ranks_gather(r, own.place, at);
   base_free(at);
   return own.place;
+}
+
+/* ---- processors ------------------------------------------------------------------------------------------------------- */
+
+typedef struct Kinds {
+  CgProcessor code, own; /* what the code is for, what this machine has */
+} Kinds;
+
+/* A word of `needs` that `has` lacks, in out; false: there is none. */
+static bool lacks(const char *needs, const char *has, char *out, size_t size) {
+  for (size_t n; *needs; needs += n) {
+    needs += strspn(needs, " ");
+    n = strcspn(needs, " ");
+    if (!n) break;
+    bool there = false;
+    snprintf(out, size, "%.*s", (int)n, needs);
+    for (const char *at = strstr(has, out); at && !there; at = strstr(at + 1, out))
+      there = (at == has || at[-1] == ' ') && (at[n] == ' ' || !at[n]);
+    if (!there) return true;
+  }
+  return false;
+}
+
+int ranks_alike(Session *s) {
+  RtRanks *r = s->ranks;
+  CgOptions host = s->cg;
+  host.cpu = host.features = NULL;
+  Kinds *kind = base_zeroed((size_t)r->size, sizeof *kind);
+  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
+  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *kind;
+  cg_processor(&s->cg, &kind[r->rank].code);
+  cg_processor(&host, &kind[r->rank].own);
+  rt_ranks_gather(r, kind, at);
+  int code = 0;
+  char what[64] = "";
+  for (int k = 0; !code && k < r->size; k++) {
+    const bool same = !strcmp(kind[k].code.cpu, kind[0].code.cpu) && !strcmp(kind[k].code.needs, kind[0].code.needs);
+    if (same && !lacks(kind[0].code.needs, kind[k].own.needs, what, sizeof what)) continue;
+    code =
+        session_fail(s, EXIT_IO, CODE_ranks, (Span){0},
+                     "rank %d (%s) has the processor %s, and the code of the first rank (%s) is for %s: name one that all "
+                     "have, by --cpu=NAME",
+                     k, own.place ? own.place[k].host : "", kind[k].own.cpu, own.place ? own.place[0].host : "", kind[0].code.cpu);
+  }
+  base_free(kind);
+  base_free(at);
+  return code;
 }
 
 /* ----------------------------------------------------------------------------------------------------------------------- */
@@ -211,9 +269,23 @@ RtRanks *ranks_begin(bool *ok, RtError *err) {
   own.begun = true;
   if (!launched(&l) || (wanted && !strcmp(wanted, "none"))) return NULL;
   *ok = own.there = connect(&l, &own.ranks, err);
-  own.ranks.lost = on_lost;
+  own.ranks.lost = on_lost, own.ranks.stalled = on_stalled;
+  own.failed = !*ok;
   if (!*ok && l.rank) *err->text = 0; /* the first rank says it */
   return *ok ? &own.ranks : NULL;
+}
+
+static void end_at_exit(void) {
+  if (own.there) ranks_end(&own.ranks, 0);
+}
+
+RtRanks *ranks_meet(bool *ok, RtError *err) {
+  const bool begun = own.begun;
+  RtRanks *r = ranks_begin(ok, err);
+  if (begun && !r) *ok = !own.failed;
+  if (!*ok && !*err->text) snprintf(err->text, sizeof err->text, "the ranks of this launcher cannot work together");
+  if (r && !begun) (void)ranks_threads(r), atexit(end_at_exit);
+  return r;
 }
 
 void ranks_end(RtRanks *r, int code) {

@@ -14,9 +14,18 @@ typedef struct TreeNode {
   int32_t parent;   /* index; -1: a definition of a file */
 } TreeNode;
 
+/* An expression was evaluated: instructions [first, end) of fn, a function of the model or a body of one, were made by it. */
+typedef struct TreeMade {
+  const Fn *fn;
+  int32_t node;
+  uint32_t first, end;
+} TreeMade;
+
 struct Tree {
   Arena *mem;
+  bool asks_made; /* by the caller, before: `made` is wanted */
   VEC(TreeNode) node;
+  VEC(TreeMade) made;
   VEC(Proof) proof; /* what was decided before the errors, too */
 };
 

@@ -166,7 +166,6 @@ bool shape_ode(const Sig *s, Type *out) {
   const ode_attr attr = ode_attr_at(a);
   if (attr.watched < 1 || attr.watched > attr.states) return shape_bad(s, "watches 1 ... %lld states", (long long)attr.states);
   if (attr.record < 0 || attr.record > ODE_MOST_RECORD) return shape_bad(s, "records 0 ... %d steps", (int)ODE_MOST_RECORD);
-  if (attr.record && attr.method == M_TAYLOR) return shape_bad(s, "by taylor records no steps");
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
   if (times.dt != DT_REAL || times.rank != 1) return shape_bad(s, "needs a vector of times, operand %u", n);
@@ -256,7 +255,7 @@ static uint32_t recorded(const Fn *f, const Inst *ode) {
   if (ode->nattr != sizeof(ode_attr) / sizeof(int64_t)) return 0;
   const ode_attr attr = ir_ode_attr(f, ode);
   const uint32_t n = (uint32_t)attr.states;
-  return !attr.record ? 0 : attr.method == M_GAUSS16 ? n + 1 : 2 * n + 1;
+  return !attr.record ? 0 : ir_records_rates((Method)attr.method) ? 2 * n + 1 : n + 1;
 }
 
 static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out) {

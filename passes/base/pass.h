@@ -13,6 +13,14 @@ Fn *pass_done(PassRun *run, const char *name, double start, Fn *out);
 /* To who waits: what is being done, of which function (or NULL), where. */
 void pass_at(const PassRun *run, const char *what, const char *name, Span at);
 
+/* ---- trace.c: both do nothing where nobody asks ------------------------------------------------- */
+
+/* What a pass ends with, by pass_done. */
+void trace_stage(PassTrace *t, const char *pass, Fn *out);
+/* The place of what is derived of an instruction at `at`. */
+Span trace_derived(Span at);
+void trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uint32_t ncolour, const uint32_t *colour, bool rows);
+
 /* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
 enum { PASS_MOST = 1000000 };
 /* Whether what was written since ir_written() was `before`, or will be, is more, which is said of what stands at `at`. */

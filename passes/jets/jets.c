@@ -16,11 +16,11 @@
 
 enum { ROWS_LEAST = 16 }; /* of a history: fewer numbers would be values one by one, which none of the loops over them wants */
 
-static uint32_t rows_of(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
+uint32_t jets_rows(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
 
 /* ---- the function of one order ----------------------------------------------------------------------------------------------- */
 
-static Type stacked(Type t, uint32_t n) {
+Type jets_stacked(Type t, uint32_t n) {
   memmove(t.dim + 1, t.dim, t.rank * sizeof *t.dim);
   t.dim[0] = n;
   t.rank++;
@@ -34,7 +34,7 @@ Val jets_input(Jets *j, JetsIn kind, Val v, Type t) {
 
 Val jets_history(Jets *j, Val v) {
   Val *h = &j->history[v.id];
-  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), rows_of(j)));
+  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, jets_stacked(ir_type(j->f, v), jets_rows(j)));
   return *h;
 }
 
@@ -62,19 +62,19 @@ Val jets_coefficient(Jets *j, Val v) { return j->active[v.id] ? j->coefficient[v
 /* The coefficient of an input: those of the states are given, that of the time is h at order 1. */
 static Val of_input(Jets *j, Val v, const Inst *i) {
   const uint32_t n = ir_number(j->f, i);
-  if (n < j->states) return jets_input(j, JETS_COEFFICIENT, (Val){n}, i->type);
+  if (n != j->states) return jets_input(j, JETS_COEFFICIENT, (Val){n < j->states ? n : n - 1}, i->type);
   Val first = ir_eq(j->b, j->k, ir_const(j->b, 1)), none = ir_const(j->b, 0);
   (void)v;
   return ir_select(j->b, first, j->h, none);
 }
 
-static void orders(Jets *j) {
+void jets_orders(Jets *j, const bool *live) {
   const Type t = j->f->in.at[j->states].type;
-  j->k = jets_input(j, JETS_ORDER, VAL_NONE, type_scalar(false));
+  j->k = j->last ? ir_const(j->b, j->order - 1) : jets_input(j, JETS_ORDER, VAL_NONE, type_scalar(false));
   j->h = jets_input(j, JETS_STEP, VAL_NONE, t);
   for (uint32_t id = 1; id < j->f->inst.n && !j->failed; id++) {
     const Inst i = j->f->inst.at[id];
-    if (!j->active[id]) continue;
+    if (!j->active[id] || (live && !live[id])) continue;
     j->b->at = i.at;
     Val c = i.op == OP_in ? of_input(j, (Val){id}, &i) : jets_rule(j, (Val){id}, &i);
     if (c.id && ir_type(j->b->f, c).rank < i.type.rank) c = ir_expand_to(j->b, c, i.type);
@@ -84,21 +84,13 @@ static void orders(Jets *j) {
 
 /* ---- the loop over orders ------------------------------------------------------------------------------------------------- */
 
-typedef struct Series {
-  const Jets *j;
-  const Fn *one; /* what one order is made of */
-  Build b;       /* of the result */
-  Val *map, h;   /* by id of j->f: at order 0 */
-  VEC(Val) args;
-} Series;
+bool jets_is(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.at[n].kind == kind; }
 
-static bool is_kind(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.at[n].kind == kind; }
-
-static Val invariant(Series *s, uint32_t n) {
-  if (is_kind(s, n, JETS_STEP)) return s->h;
+Val jets_invariant(Series *s, uint32_t n) {
+  if (jets_is(s, n, JETS_STEP)) return s->h;
   const Val v = s->j->in.at[n].v, z = s->map[v.id];
   s->b.at = ir_inst(s->j->f, v)->at;
-  if (is_kind(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
+  if (jets_is(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
   return ir_type(s->j->f, v).dt == DT_BOOL ? ir_indicator(&s->b, z) : z;
 }
 
@@ -114,14 +106,14 @@ static Fn *turn(Series *s, const Val *first) {
   Val *all = base_zeroed(j->states, sizeof *all);
   for (uint32_t v = 0; v < j->states; v++) x[v] = ir_input(&b, "x", IN_OTHER, 0, ir_type(s->b.f, first[v]));
   for (uint32_t v = 0; v < j->states; v++)
-    all[v] = ir_input(&b, "all", IN_OTHER, 0, stacked(ir_type(s->b.f, first[v]), rows_of(j)));
+    all[v] = ir_input(&b, "all", IN_OTHER, 0, jets_stacked(ir_type(s->b.f, first[v]), jets_rows(j)));
   for (uint32_t m = 0; m < n; m++)
-    if (is_kind(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
+    if (jets_is(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
   const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
   Val k = VAL_NONE, h = VAL_NONE, next = VAL_NONE;
   for (int o = 0; o < 5; o++)
     for (uint32_t m = 0; m < n; m++) {
-      if (!is_kind(s, m, order[o])) continue;
+      if (!jets_is(s, m, order[o])) continue;
       in[m] = ir_input(&b, NULL, IN_OTHER, 0, s->one->in.at[m].type);
       if (order[o] == JETS_ORDER) k = in[m], next = ir_input(&b, NULL, IN_OTHER, 0, type_scalar(false));
       if (order[o] == JETS_STEP) h = in[m];
@@ -135,33 +127,34 @@ static Fn *turn(Series *s, const Val *first) {
   }
   for (uint32_t v = 0; v < j->states; v++) ir_output(&b, ir_setrow(&b, all[v], k, x[v]), NULL);
   for (uint32_t m = 0, o = j->states; m < n; m++)
-    if (is_kind(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
+    if (jets_is(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
   ir_build_finish(&b);
   base_free(in), base_free(map), base_free(x), base_free(all);
   return body;
 }
 
 /* v is row 0, the others are to come. */
-static Val begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, rows_of(s->j)); }
+Val jets_begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, jets_rows(s->j)); }
 
 static void series(Series *s, Val *first, Val *out) {
+  VEC(Val) args = {0};
   const Jets *j = s->j;
   uint32_t carry = 2 * j->states;
-  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = first[v];
-  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = begun(s, first[v]);
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&args) = first[v];
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&args) = jets_begun(s, first[v]);
   for (uint32_t m = 0; m < j->in.n; m++)
-    if (is_kind(s, m, JETS_HISTORY)) *vec_push(&s->args) = begun(s, s->map[j->in.at[m].v.id]), carry++;
+    if (jets_is(s, m, JETS_HISTORY)) *vec_push(&args) = jets_begun(s, s->map[j->in.at[m].v.id]), carry++;
   Val one = ir_const(&s->b, 1), k = ir_add(&s->b, ir_iota(&s->b, j->order - 1), one);
-  *vec_push(&s->args) = k;
-  *vec_push(&s->args) = ir_div(&s->b, one, ir_add(&s->b, k, one));
+  *vec_push(&args) = k;
+  *vec_push(&args) = ir_div(&s->b, one, ir_add(&s->b, k, one));
   const JetsIn still[] = {JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
   for (int o = 0; o < 3; o++)
     for (uint32_t m = 0; m < j->in.n; m++)
-      if (is_kind(s, m, still[o])) *vec_push(&s->args) = invariant(s, m);
+      if (jets_is(s, m, still[o])) *vec_push(&args) = jets_invariant(s, m);
   Fn *body = turn(s, first);
-  Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
+  Val scan = ir_scan(&s->b, args.at, args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
   for (uint32_t v = 0; v < j->states; v++) out[v] = ir_slice(&s->b, ir_proj(&s->b, scan, j->states + v), 0, 0, j->order, 1);
-  vec_free(&s->args);
+  vec_free(&args);
 }
 
 /* Values at order 0, the first coefficients, and the loop. */
@@ -191,34 +184,46 @@ static Fn *whole(const Jets *j, const Fn *one) {
   return g;
 }
 
+void jets_begin(Jets *j, const Values *w, Build *b, uint32_t order, bool last, Diag *diag) {
+  const Fn *f = w->b.f;
+  *j = (Jets){.f = f, .states = w->states, .duals = w->duals, .order = order, .last = last, .b = b, .diag = diag};
+  j->active = w->active, j->extra = w->extra, j->failed = !w->smooth;
+  j->coefficient = base_zeroed(f->inst.n, sizeof(Val));
+  j->history = base_zeroed(f->inst.n, sizeof(Val));
+  j->zero = base_zeroed(f->inst.n, sizeof(Val));
+  j->reciprocal = base_zeroed(f->inst.n, sizeof(Val));
+  ir_build_init(b, ir_fn_create("order", f->f64));
+}
+
+void jets_output_histories(Jets *j) {
+  for (uint32_t m = 0; m < j->in.n && !j->failed; m++) {
+    const Val v = j->in.at[m].v;
+    if (j->in.at[m].kind == JETS_HISTORY) ir_output(j->b, pass_value_or_zero(j->b, jets_coefficient(j, v), ir_type(j->f, v)), NULL);
+  }
+}
+
+void jets_end(Jets *j) {
+  ir_fn_destroy(j->b->f);
+  vec_free(&j->in);
+  base_free(j->coefficient), base_free(j->history), base_free(j->zero), base_free(j->reciprocal);
+}
+
 Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
   Values w;
   Build b;
-  const bool smooth = jets_values(&w, rates, states, diag);
-  const Fn *f = w.b.f;
-  Jets j = {
-    .f = f, .states = states, .order = order, .active = w.active, .extra = w.extra, .b = &b, .diag = diag, .failed = !smooth};
-  j.coefficient = base_zeroed(f->inst.n, sizeof(Val));
-  j.history = base_zeroed(f->inst.n, sizeof(Val));
-  j.zero = base_zeroed(f->inst.n, sizeof(Val));
-  j.reciprocal = base_zeroed(f->inst.n, sizeof(Val));
-  ir_build_init(&b, ir_fn_create("order", f->f64));
-  if (smooth) orders(&j);
+  Jets j;
+  jets_values(&w, rates, states, 0, diag);
+  jets_begin(&j, &w, &b, order, false, diag);
+  if (w.smooth) jets_orders(&j, NULL);
   for (uint32_t v = 0; v < states && !j.failed; v++) {
-    Val c = jets_coefficient(&j, f->out.at[v]);
-    ir_output(&b, pass_value_or_zero(&b, c, f->in.at[v].type), NULL);
+    Val c = jets_coefficient(&j, j.f->out.at[v]);
+    ir_output(&b, pass_value_or_zero(&b, c, j.f->in.at[v].type), NULL);
   }
-  for (uint32_t m = 0; m < j.in.n && !j.failed; m++) {
-    const Val v = j.in.at[m].v;
-    if (j.in.at[m].kind == JETS_HISTORY) ir_output(&b, pass_value_or_zero(&b, jets_coefficient(&j, v), ir_type(f, v)), NULL);
-  }
+  jets_output_histories(&j);
   ir_build_finish(&b);
   Fn *g = j.failed ? NULL : whole(&j, b.f);
-  ir_fn_destroy(b.f);
-  ir_fn_destroy(w.b.f);
-  vec_free(&j.in);
-  base_free(j.coefficient), base_free(j.history), base_free(j.zero), base_free(j.reciprocal);
-  base_free(w.active), base_free(w.varies), base_free(w.extra);
+  jets_end(&j);
+  jets_values_end(&w);
   return g;
 }
 

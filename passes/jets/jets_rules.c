@@ -223,6 +223,30 @@ static Val no_series(Jets *j, const Inst *i) {
   return VAL_NONE;
 }
 
+/* Coefficients 0 ... k of a value, stacked. */
+static Val all_orders(Jets *j, Val v) {
+  Val part[2] = {ir_slice(j->b, jets_history(j, v), 0, 0, j->order - 1, 1), ir_expand(j->b, jets_coefficient(j, v), 0, 1)};
+  return ir_concat(j->b, part, 2, 0);
+}
+
+/* A product that is summed over the batch: over the orders at once. */
+static Val over_batch(Jets *j, const Inst *i) {
+  const Val x = arg(j, i, 0), z = arg(j, i, 1);
+  DotShape d = ir_dot_shape(j->f, i);
+  int turn = 0, label[2][IR_MAX_RANK + 1];
+  if (!moves(j, x) || !moves(j, z)) {
+    Val args[2] = {moves(j, x) ? coefficient(j, i, 0) : zero(j, i, 0), moves(j, z) ? coefficient(j, i, 1) : zero(j, i, 1)};
+    return args[0].id && args[1].id ? again(j, i, args) : VAL_NONE;
+  }
+  for (int side = 0; side < 3; side++)
+    for (int k = 0; k < d.rank[side]; k++) turn = d.label[side][k] >= turn ? d.label[side][k] + 1 : turn;
+  for (int side = 0; side < 2; side++) {
+    label[side][0] = turn;
+    memcpy(label[side] + 1, d.label[side], sizeof label[0][0] * (size_t)d.rank[side]);
+  }
+  return ir_dot(j->b, all_orders(j, x), ir_flip(j->b, all_orders(j, z), 0), true, label[0], label[1], d.rank[2], d.label[2]);
+}
+
 Val jets_rule(Jets *j, Val v, const Inst *i) {
   switch (i->op) {
   case OP_select: return chosen(j, i);
@@ -234,14 +258,17 @@ Val jets_rule(Jets *j, Val v, const Inst *i) {
   case OP_id: break;
   case OP_powlog:
   case OP_powlog2:
-  case OP_batch_sum:
   case OP_scan: return no_series(j, i);
+  case OP_batch_sum: {
+    Val c = coefficient(j, i, 0);
+    return !j->last ? no_series(j, i) : c.id ? ir_batch_sum(j->b, c) : c;
+  }
   case OP_setrow: return set(j, i);
   case OP_gather:
   case OP_scatter: return linear(j, i, 1);
   case OP_rmax:
   case OP_rmin: return extremum(j, v, i);
-  case OP_dot: return ir_dot_attr(j->f, i).lanes ? no_series(j, i) : einsum(j, i);
+  case OP_dot: return !ir_dot_attr(j->f, i).lanes ? einsum(j, i) : j->last ? over_batch(j, i) : no_series(j, i);
   case OP_lu:
   case OP_solve:
   case OP_trisolve:

@@ -9,7 +9,7 @@
 static bool becomes_active(const Values *w, uint32_t id, const Inst *i) {
   const Fn *f = w->b.f;
   (void)id;
-  if (i->op == OP_in) return ir_number(f, i) <= w->states;
+  if (i->op == OP_in) return ir_number(f, i) <= w->states + w->duals;
   if (jets_flat(i->op)) return false;
   if (i->op == OP_gather || i->op == OP_scatter) return w->active[ir_arg(f, i, 0).id];
   if (i->op == OP_setrow) return w->active[ir_arg(f, i, 0).id] || w->active[ir_arg(f, i, 2).id];
@@ -42,7 +42,7 @@ static void refuse(const Values *w, const Inst *i, Diag *diag) {
 
 static bool varying(const Values *w, const Inst *i) {
   const Fn *f = w->b.f;
-  if (i->op == OP_in) return ir_number(f, i) <= w->states;
+  if (i->op == OP_in) return ir_number(f, i) <= w->states + w->duals;
   for (uint32_t k = 0; k < i->nargs; k++)
     if (w->varies[ir_arg(f, i, k).id]) return true;
   return false;
@@ -149,12 +149,11 @@ static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
   return ir_type(c->b->f, x).rank < i->type.rank ? ir_expand_to(c->b, x, i->type) : x;
 }
 
-bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
-  bool smooth = true;
+void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals, Diag *diag) {
   Copy c;
   Fn *plain = simplify_maps(rates);
   if (plain) rates = plain;
-  *w = (Values){.states = states};
+  *w = (Values){.states = states, .duals = duals, .smooth = true};
   ir_build_init(&w->b, ir_fn_create(rates->name, rates->f64));
   copy_begin(&c, &w->b, rates, NULL);
   copy_inputs(&c);
@@ -163,16 +162,20 @@ bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
   copy_end(&c);
   ir_fn_destroy(plain);
   const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
-  for (uint32_t id = 1; id < w->b.f->inst.n && smooth; id++) {
+  for (uint32_t id = 1; id < w->b.f->inst.n && w->smooth; id++) {
     grow(w);
     const Inst i = w->b.f->inst.at[id];
     w->varies[id] = varying(w, &i);
-    smooth = id >= own || !bent(w, &i);
-    if (!smooth) refuse(w, &i, diag);
+    w->smooth = id >= own || !bent(w, &i);
+    if (!w->smooth) refuse(w, &i, diag);
     w->active[id] = becomes_active(w, id, &i);
     if (w->active[id]) beside(w, id);
   }
   grow(w);
   ir_build_finish(&w->b);
-  return smooth;
+}
+
+void jets_values_end(Values *w) {
+  ir_fn_destroy(w->b.f);
+  base_free(w->active), base_free(w->varies), base_free(w->extra);
 }

@@ -14,7 +14,14 @@
 
 enum { DATA = 7, END = 8, BYE = 9 };
 enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
-enum { PATIENCE_FAILED = 2, PATIENCE = 60 }; /* seconds for the others to come to an end */
+#define STALLED 0.3 /* seconds, after which rank 0 leaves word in the run directory */
+#define STALLED 0.3 /* seconds of a wait after which rank 0 leaves word in the run directory, or says that a rank is lost */
+enum { PATIENCE_FAILED = 2, PATIENCE = 20 }; /* seconds for the others to come to an end */
+
+typedef struct Ended {
+  int32_t code;
+  char why[508];
+} Ended;
 
 typedef struct Mpi {
   MPI_Comm data, control;
@@ -22,12 +29,11 @@ typedef struct Mpi {
   MPI_Request *request;
   MPI_Status *status;
   int room;
+  /* of rank 0: how many others have ended, the first of them, or the first with an error; when it was heard of */
+  int ended, from;
+  Ended how;
+  double heard;
 } Mpi;
-
-typedef struct Ended {
-  int32_t code;
-  char why[508];
-} Ended;
 
 static double now(void) {
   struct timespec t;
@@ -36,28 +42,45 @@ static double now(void) {
 }
 
 /* Of rank 0: what another one said at its end; false: nobody did. */
-static bool take_end(RtRanks *r, int *from, Ended *e) {
-  const Mpi *m = r->ctx;
+static bool take_end(RtRanks *r) {
+  Mpi *m = r->ctx;
   MPI_Status status;
+  Ended e;
   int there = 0;
   MPI_Iprobe(MPI_ANY_SOURCE, END, m->control, &there, &status);
   if (!there) return false;
-  *from = status.MPI_SOURCE;
-  MPI_Recv(e, sizeof *e, MPI_BYTE, *from, END, m->control, MPI_STATUS_IGNORE);
-  e->why[sizeof e->why - 1] = 0;
+  MPI_Recv(&e, sizeof e, MPI_BYTE, status.MPI_SOURCE, END, m->control, MPI_STATUS_IGNORE);
+  e.why[sizeof e.why - 1] = 0;
+  if (!m->ended++ || (e.code && !m->how.code)) m->how = e, m->from = status.MPI_SOURCE, m->heard = now();
   return true;
+}
+
+/* In the middle of the work. One that has ended has sent what this rank waits for, if it ended as all do: then the wait is short. */
+static void look_ended(RtRanks *r) {
+  const Mpi *m = r->ctx;
+  while (take_end(r)) {}
+  if (m->ended && now() - m->heard > STALLED) r->lost(r, m->from, m->how.code, m->how.why);
+}
+
+/* `since`: of the wait; 0: it begins, minus: it was told. */
+static void look_stalled(RtRanks *r, double *since) {
+  if (!r->asked || !__atomic_load_n(r->asked, __ATOMIC_RELAXED) || *since < 0 || !r->stalled) return;
+  if (*since == 0) *since = now();
+  if (now() - *since < STALLED) return;
+  *since = -1;
+  r->stalled(r);
 }
 
 static void wait_all(RtRanks *r, int n) {
   Mpi *m = r->ctx;
   int done = 0;
+  double since = 0;
   for (int64_t k = 0; !done; k++) {
     MPI_Testall(n, m->request, &done, m->status);
     if (done) return;
     if (k > SPIN) sched_yield();
-    Ended e;
-    int from;
-    if (r->rank == 0 && k % LOOK_EVERY == 0 && take_end(r, &from, &e)) r->lost(r, from, e.code, e.why);
+    if (k > SPIN && k % LOOK_EVERY == 0) look_stalled(r, &since);
+    if (r->rank == 0 && k % LOOK_EVERY == 0) look_ended(r);
   }
 }
 
@@ -99,17 +122,12 @@ static void pause_briefly(void) { nanosleep(&(struct timespec){.tv_nsec = 200000
 
 /* Everyone else's end; false: not in time. */
 static bool gather_ends(RtRanks *r, int code) {
+  const Mpi *m = r->ctx;
   const double until = now() + (code ? PATIENCE_FAILED : PATIENCE);
-  for (int come = 1; come < r->size;) {
-    Ended e;
-    int from;
-    if (take_end(r, &from, &e)) {
-      come++;
-      if (e.code && !code) r->lost(r, from, e.code, e.why);
-    } else if (now() > until) return false;
-    else pause_briefly();
-  }
-  return true;
+  while (m->ended + 1 < r->size && now() < until)
+    if (!take_end(r)) pause_briefly();
+  if (m->how.code && !code) r->lost(r, m->from, m->how.code, m->how.why);
+  return m->ended + 1 == r->size;
 }
 
 static void end_first(RtRanks *r, int code) {
@@ -139,6 +157,9 @@ static void end_other(RtRanks *r, int code, const char *why) {
 
 static void end(RtRanks *r, int code, const char *why) {
   Mpi *m = r->ctx;
+  int over = 0;
+  MPI_Finalized(&over);
+  if (over) return; /* by who had started it */
   if (r->rank) end_other(r, code, why);
   else end_first(r, code);
   MPI_Comm_free(&m->data);

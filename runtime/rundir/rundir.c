@@ -299,7 +299,10 @@ void rt_run_destroy(RtRun *r) {
 
 /* ---- the manifest ---------------------------------------------------------------------------------------- */
 
-void rt_run_set(RtRun *r, const char *key, json_t *value) { json_object_set_new(r->manifest, key, value); }
+void rt_run_set(RtRun *r, const char *key, json_t *value) {
+  if (value) json_object_set_new(r->manifest, key, value);
+  else json_object_del(r->manifest, key);
+}
 
 const json_t *rt_run_get(const RtRun *r, const char *key) { return json_object_get(r->manifest, key); }
 

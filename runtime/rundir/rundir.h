@@ -43,7 +43,7 @@ bool rt_run_arrays(const RtRun *r, const char *name, const RtArray *a, int n, Rt
 /* DIR/folder/name, whole or not at all; the folder is made. */
 bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err);
 
-/* manifest.json: sets a key (the reference to value is taken over) without writing; rt_run_status writes.
+/* manifest.json: sets a key (the reference to value is taken over; NULL: it goes) without writing; rt_run_status writes.
  * Status: "running", "done", "stopped", "failed". `created`, `updated` are kept by the run. */
 void rt_run_set(RtRun *r, const char *key, json_t *value);
 const json_t *rt_run_get(const RtRun *r, const char *key);

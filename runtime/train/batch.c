@@ -102,9 +102,11 @@ static const char *row_of(Gather *g, const RtLoss *q, int64_t at) {
 void rt_gather(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
   const size_t size = g->f64 ? 8 : 4, bytes = (size_t)g->elems * size;
   const char *row[AHEAD];
-  for (int64_t s = -AHEAD; s < b->n; s++) {
-    const char *from = s >= 0 ? row[s % AHEAD] : NULL;
-    if (s + AHEAD < b->n) {
+  int64_t begin, end; /* of several ranks: those that this one runs */
+  rt_fn_range(q->gradient, b->n, &begin, &end);
+  for (int64_t s = begin - AHEAD; s < end; s++) {
+    const char *from = s >= begin ? row[s % AHEAD] : NULL;
+    if (s + AHEAD < end) {
       const char *next = row[(s + AHEAD) % AHEAD] = row_of(g, q, first + s + AHEAD);
       for (size_t k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
     }

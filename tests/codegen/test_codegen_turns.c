@@ -111,7 +111,7 @@ static bool turned(const Fn *f) {
   Cg *cg = cg_create(&(CgOptions){.cpu = "skylake-avx512", .form = CG_SINGLE}, err, sizeof err);
   CU_ASSERT_FATAL(cg != NULL);
   cg_add(cg, f, "f");
-  cg_print_kernels(cg, out, NULL);
+  cg_print_kernels(cg, out, NULL, NULL);
   cg_destroy(cg);
   fclose(out);
   const bool found = strstr(text, "turns are lanes") != NULL;
