@@ -11,13 +11,14 @@ copyright = "the hnnc authors, Apache License 2.0"           # pylint: disable=r
 extensions = ["myst_parser", "hnn_site"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
-exclude_patterns = ["site", "notebooks", "pictures"]
+exclude_patterns = ["site", "notebooks", "pictures", "results-notes.md"]    # results.md has the notes
 html_theme = "furo"
 html_title = "hnnc"
 html_static_path = ["site/static"]
 html_css_files = ["hnnc.css"]
 html_show_sphinx = False
 html_copy_source = False
+smartquotes = False                                          # `--seed` stays two dashes
 myst_heading_anchors = 4
 pygments_style = "tango"
 pygments_dark_style = "monokai"

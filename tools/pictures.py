@@ -45,6 +45,8 @@ PICTURES = {
     "harmonic_chain": ("harmonic_chain", "spectrum"),
     "quartic_path": ("quartic_path", "slice"),
     "lattice_after": ("lattice_flow", "field_after"),
+    "pixel_pendulum": ("pixel_pendulum", "hnn_film"),
+    "pixel_energy": ("pixel_pendulum", "energy"),
     "hgn": ("hgn", "rollout"),
     "port_hamiltonian": ("port_hamiltonian", "energies"),
     "spiral_ode": ("spiral_ode", "spiral"),

@@ -83,15 +83,6 @@ static bool long_orbit(const CgTuning *t, const Fn *f) {
   return false;
 }
 
-/* Whether any operation of f, or of its bodies, is of this kind. */
-static bool has_op(const Fn *f, Op op) {
-  for (uint32_t v = 1; v < f->inst.n; v++)
-    if (f->inst.at[v].op == op) return true;
-  for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_op(f->sub.at[k], op)) return true;
-  return false;
-}
-
 /* A batch of an odd number of vectors whose last is a tile of its own: more of them, and as long as it is padded. */
 static bool odd(const CgTuning *t, unsigned vl, int64_t samples) {
   const int64_t vectors = (samples + vl - 1) / vl;
@@ -133,8 +124,7 @@ static bool orbits_in_pairs(const CgTarget *t, const Fn *f, int64_t samples) {
 PlanForm plan_tiles(const Fn *f, const CgTarget *t, int64_t samples) {
   const CgTuning *tune = t->tune;
   const bool product = has_product(tune, f, false), chain = strides(tune, f, t->regs / 2),
-             long_code = plan_length(f) > tune->one_vector_from && !chain,
-             one = product || long_code || long_orbit(tune, f);
+             long_code = plan_length(f) > tune->one_vector_from && !chain, one = product || long_code || long_orbit(tune, f);
   unsigned vl = cg_lanes(t, f->f64),
            nv = cg_many_regs(t) && one && !(product && !long_code && orbits_in_pairs(t, f, samples)) ? 1 : 2;
   unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && (chain || waits(tune, f, t->regs / most)) ? HNN_AT_ONCE : 1;

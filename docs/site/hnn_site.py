@@ -34,7 +34,7 @@ class SessionLexer(RegexLexer):
     """What one types behind `$`, and what comes back."""
     name = "hnn-session"
     aliases = ["hnn-session"]
-    tokens = {"root": [(r"^\$ .*\n", Generic.Heading), (r"^error\[.*?\]", Generic.Error), (r"^.*\n", Generic.Output), (r".+", Generic.Output)]}
+    tokens = {"root": [(r"^\$ .*\n", Generic.Heading), (r"^error\[.*?\]", Generic.Error), (r"^.*\n", Text), (r".+", Text)]}
 
 
 def outside(app, docname, source):                            # pylint: disable=unused-argument

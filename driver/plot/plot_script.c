@@ -10,10 +10,13 @@ enum {
   COLOURS = 7,
   CELLS = 2500,
   STRIP = 10,
-  MARKS = 20000
+  MARKS = 20000,
+  DASHES = 4
 }; /* a matrix of more cells is an image, not cells; of more points every k-th is drawn */
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
+/* A few curves differ without colours, too, and one shows between the dashes of another that lies on it. */
+static const char *const dashes[DASHES] = {"", " dt (12,5)", " dt (3,4)", " dt (12,4,3,4)"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
@@ -293,7 +296,12 @@ static void lines(Drawing *g) {
     next(g, NULL, c);
     if (p->ncurve == 1 && p->kind == PLOT_LINE)
       fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
-    else fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
+    else
+      fprintf(g->out, " using 2:3 with lines lw %s lt %u%s",
+              !many                   ? "2"
+              : p->kind == PLOT_PHASE ? "1.6"
+                                      : "1.2",
+              c % COLOURS + 1, p->kind == PLOT_LINE && p->ncurve <= DASHES && !many ? dashes[c] : "");
     title(g, p->curve[c].label);
   }
 }

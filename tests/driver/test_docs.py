@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The pages, as they lie in the tree: test_docs.py [HNNC]. Links and anchors lead somewhere (anchors are made as GitHub makes them); every page is in the site's
-navigation; a fence `hnn from FILE` is word for word in that file; pictures are shown, and are small."""
+navigation; a fence `hnn from FILE` is word for word in that file, and programs that commands name are there; pictures are shown, and are small."""
 import glob
 import os
 import re
@@ -8,6 +8,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = sorted(glob.glob(os.path.join(ROOT, "docs/**/*.md"), recursive=True) + glob.glob(os.path.join(ROOT, "*.md")) + [os.path.join(ROOT, "bench/README.md")])
+PARTS = {"results-notes.md"}                                  # text that tools/results.py puts into a page
 PICTURES = 1500 << 10                                         # bytes that all pictures may have
 failures, passed = [], 0
 
@@ -62,6 +63,13 @@ def excerpts(page):
                 yield "not in %s as it stands there:\n%s" % (name, piece)
 
 
+def commands(page):
+    """What a command on a page names lies in the tree."""
+    for name in re.findall(r"^\$ hnnc [^\n]*?\b((?:models|docs/examples)/\S+\.hnn)", read(page), re.M):
+        if not os.path.exists(os.path.join(ROOT, name)):
+            yield "a command reads %s, which is not there" % name
+
+
 def navigation():
     shown = set()
     for page in PAGES:
@@ -75,7 +83,7 @@ def navigation():
                         yield "%s has an entry %s: there is no such page" % (os.path.relpath(page, ROOT), line.strip())
     for page in PAGES:
         inside = os.path.relpath(page, os.path.join(ROOT, "docs"))
-        if not inside.startswith("..") and inside != "index.md" and page not in shown:
+        if not inside.startswith("..") and inside != "index.md" and inside not in PARTS and page not in shown:
             yield "docs/%s is in no list of docs/index.md" % inside
 
 
@@ -89,6 +97,14 @@ def pictures():
         yield "the pictures have %d bytes, more than %d" % (sum(map(os.path.getsize, found)), PICTURES)
 
 
+def functions():
+    """Every function of the language has an example that runs."""
+    page = read(os.path.join(ROOT, "docs/functions.md"))
+    for name in re.findall(r'^\s*\{"(\w+)",', read(os.path.join(ROOT, "frontend/builtin/builtin.c")), re.M):
+        if not re.search(r"\b%s\b" % name, page):
+            yield "docs/functions.md has no example of `%s`" % name
+
+
 def versions():
     """One version everywhere, and it is the changelog's."""
     said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
@@ -100,9 +116,10 @@ def versions():
 
 assert anchors("# A, b-c: `d`\n## A\n## A\n```\n# no\n```\n") == {"a-b-c-d", "a", "a-1"}
 for p in PAGES:
-    test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)))
+    test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)))
 test("navigation", list(navigation()))
 test("pictures", list(pictures()))
+test("functions", list(functions()))
 test("versions", list(versions()))
 for failure in failures:
     print(failure)

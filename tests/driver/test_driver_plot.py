@@ -271,6 +271,7 @@ plot listed = { kind = line, xy = [a, b] }
 plot paired = { kind = line, xy = (a, b) }
 """)
     check([[row[1:] for row in part[1][0]] for part in sets("r/plots/listed.dat")] == [[[0, 1], [2, 3], [4, 6]], [[0, -1], [5, -3], [7, 8]]], "paths")
+    check(b" lt 1 title" in read("r/plots/listed.gp") and b" lt 2 dt (12,5) title" in read("r/plots/listed.gp"), "the second one is dashed")
     check([[row[1:] for row in part[1][0]] for part in sets("r/plots/paired.dat")] == [[[0, 0], [2, 5], [4, 7]], [[1, -1], [3, -3], [6, 8]]], "columns")
 
 
