@@ -169,6 +169,7 @@ typedef struct DotShape {
 DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
+bool ir_holds(const Fn *f, unsigned traits, Op op); /* it or a body of it has the operator, or one with a trait of these (OPF_) */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
   return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) ||
          (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
@@ -452,8 +453,8 @@ bool *ir_live(const Fn *f);
  * parse(print(f)) equals f. With src, places are comments `# kepler.hnn:50:11, adjoint of mul`. */
 void ir_print(FILE *out, const Fn *f, const Source *src);
 void ir_print_inst(FILE *out, const Fn *f, uint32_t id); /* the line of one instruction, without its place */
-char *ir_text(const Fn *f);                           /* the same without places, for base_free: the cache key */
-Fn *ir_parse(Source *src, uint32_t file, Diag *diag); /* NULL after an error */
+char *ir_text(const Fn *f);                              /* the same without places, for base_free: the cache key */
+Fn *ir_parse(Source *src, uint32_t file, Diag *diag);    /* NULL after an error */
 Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag); /* one of several; NULL at the end */
 void ir_dot_graph(FILE *out, const Fn *f);                                   /* graphviz */
 

@@ -29,9 +29,9 @@ typedef struct TraceFn {
   uint32_t first, stage; /* a number; an index */
 } TraceFn;
 typedef struct TraceStage {
-  const char *pass; /* "simplify", ...; "" of what passes were given */
-  const char *same; /* those behind it that changed nothing: "derive, overlap"; NULL: none */
-  Fn *fn;           /* a copy, with its places */
+  const char *pass;  /* "simplify", ...; "" of what passes were given */
+  const char *same;  /* those behind it that changed nothing: "derive, overlap"; NULL: none */
+  Fn *fn;            /* a copy, with its places */
   uint32_t top, nfn; /* its functions in `fn`: itself at `top`, its bodies behind it */
 } TraceStage;
 typedef struct TraceFrom {
@@ -70,7 +70,7 @@ typedef struct PassRun {
   FILE *out;  /* NULL: stderr */
   const Source *src;
   void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
-  PassTrace *trace; /* NULL: nobody asks where instructions come from */
+  PassTrace *trace;                                        /* NULL: nobody asks where instructions come from */
   VEC(PassTime) times;
   VEC(PassSwept) swept; /* Jacobians expanded by their structure */
 } PassRun;
@@ -271,7 +271,7 @@ typedef struct Flops {
 } Flops;
 Flops pass_flops(const Fn *f);
 int64_t pass_inst_flops(const Fn *f, const Inst *i); /* of one instruction, once, of one sample; what its body does is not in it */
-void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
+void pass_flops_print(FILE *out, const Fn *f);       /* a line per op with its share */
 
 /* pipeline.c: the table of passes by name, for `hnnc opt --passes=derive,simplify FILE.hir`. */
 typedef VEC(Fn *) FnList;

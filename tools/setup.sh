@@ -2,7 +2,7 @@
 # and says plainly what it could not do.
 
 packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev libpolly-19-dev libz3-dev libzstd-dev
-libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
+libxml2-dev libjansson-dev libxxhash-dev libzip-dev zlib1g-dev libcunit1-dev"
 plotting="gnuplot-nox"                      # draws plots; without it hnnc writes their numbers and scripts
 package="python3-dev python3-numpy"         # for the Python package, and for its tests
 site="python3-sphinx python3-myst-parser furo"                # for the pages as a site, which a test builds

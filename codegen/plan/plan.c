@@ -485,6 +485,8 @@ static void plan_release(Plan *p) {
 void plan_destroy(Plan *p) {
   if (!p) return;
   Arena *mem = p->mem;
+  Fn *own = p->own;
   plan_release(p);
+  if (own) ir_fn_destroy(own);
   arena_destroy(mem);
 }

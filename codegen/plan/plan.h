@@ -143,6 +143,7 @@ struct Plan {
   bool *carry_regs;             /* stays in vector registers from turn to turn, and goes to its buffer after the last */
   int64_t *in_buf, *out_buf;    /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
+  Fn *own; /* f, if it is not the caller's: plan_pairs.c */
 };
 
 /* The number of samples that code is made for, if it is to run over so many: of the larger ones few differ. */
@@ -233,6 +234,11 @@ PlanForm plan_turn_form(const Plan *p); /* of its body */
 Fn *plan_turn_body(const Fn *f, const Inst *scan);
 bool plan_turned(const Group *g);
 double plan_turn_cycles(const Plan *p, const Inst *scan);
+/* Of a body, or -1 if its turns cannot be lanes; of a map, in the cheaper way. */
+double plan_turn_body_cycles(const CgTarget *target, const Fn *body);
+double plan_map_cycles(const CgTarget *target, unsigned wide, const Fn *f, const Inst *map);
+/* f with sums over pairs as matrices, where that is less work for one sample; NULL: there are none. plan_pairs.c */
+Fn *plan_pairs(const Fn *f, const CgTarget *target, unsigned lanes);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

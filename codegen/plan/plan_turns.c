@@ -44,9 +44,9 @@ static bool may_be_lanes(const Fn *f, const Inst *i) {
   }
 }
 
-/* Cycles of a turn: of one, or of as many as a vector has lanes. -1: no such body. */
-static double turn_cycles(const Plan *p, const Fn *body) {
-  const CgTuning *t = p->target->tune;
+/* Cycles of a turn: of one, or of as many as a vector has lanes. */
+double plan_turn_body_cycles(const CgTarget *target, const Fn *body) {
+  const CgTuning *t = target->tune;
   double c = 0;
   for (uint32_t v = 1; v < body->inst.n; v++) {
     const Inst *i = &body->inst.at[v];
@@ -63,41 +63,43 @@ static double turn_cycles(const Plan *p, const Fn *body) {
   return c;
 }
 
-/* Numbers of a row, of what is mapped over, stacked, summed; the largest row in *most. */
-static double numbers(const Fn *body, ScanShape s, bool in, bool sums, uint32_t most) {
-  double n = 0;
-  const uint32_t from = in ? 0 : sums ? s.ys : 0, to = in ? s.xs : sums ? s.ys + s.zs : s.ys;
-  for (uint32_t k = from; k < to; k++) {
-    const Type t = in ? body->in.at[k].type : ir_type(body, body->out.at[k]);
-    if (t.dt != DT_REAL || type_count(t) > most) return -1;
-    n += (double)type_count(t);
-  }
-  return n;
+/* Rows of a map: numbers of one, and cycles to turn as many as a vector has lanes. */
+typedef struct Rows {
+  double numbers, cycles;
+  bool ok;
+} Rows;
+
+static void row(Rows *r, const CgTuning *t, Type type) {
+  const double n = (double)type_count(type);
+  r->ok &= type.dt == DT_REAL && n <= t->turn_row;
+  r->numbers += n, r->cycles += n > 1 ? n * t->turn_move : n;
 }
 
 /* Of all turns, as lanes and one after the other. False: they cannot be lanes. */
-static bool costs(const Plan *p, const Inst *i, double *lanes, double *turns) {
-  const CgTuning *t = p->target->tune;
-  const ScanShape s = ir_scan_shape(p->f, i);
-  const Fn *body = ir_body(p->f, i);
+static bool costs(const CgTarget *target, unsigned wide, const Fn *f, const Inst *i, double *lanes, double *turns) {
+  const CgTuning *t = target->tune;
+  const ScanShape s = ir_scan_shape(f, i);
+  const Fn *body = ir_body(f, i);
   if (s.carry || s.converge || !s.xs || s.n < 2) return false;
-  const double x = numbers(body, s, true, false, t->turn_row), y = numbers(body, s, false, false, t->turn_row),
-               z = numbers(body, s, false, true, t->turn_row), c = turn_cycles(p, body);
-  if (x < 0 || y < 0 || z < 0 || c < 0) return false;
-  const double tiles = (s.n + p->form.wide - 1) / p->form.wide;
-  *lanes = tiles * (c + t->turn_move * (x + y)) + t->turn_sum * z;
-  *turns = s.n * (c + x + y);
-  return true;
+  Rows rows = {.ok = true}, sums = rows;
+  for (uint32_t k = 0; k < s.xs; k++) row(&rows, t, body->in.at[k].type);
+  for (uint32_t k = 0; k < s.ys + s.zs; k++) row(k < s.ys ? &rows : &sums, t, ir_type(body, body->out.at[k]));
+  const double c = plan_turn_body_cycles(target, body), vectors = (s.n + wide - 1) / wide;
+  *lanes = vectors * (c + rows.cycles) + t->turn_sum * sums.numbers + t->start;
+  *turns = s.n * (c + s.ys + s.zs);
+  return c >= 0 && rows.ok && sums.ok;
 }
 
 bool plan_by_turns(const Plan *p, const Inst *i) {
   double lanes, turns;
   const bool single = p->form.single && p->lane && p->form.vl == 1 && p->form.wide > 1;
-  return i->op == OP_scan && single && costs(p, i, &lanes, &turns) && lanes < turns;
+  return i->op == OP_scan && single && costs(p->target, p->form.wide, p->f, i, &lanes, &turns) && lanes < turns;
 }
 
-double plan_turn_cycles(const Plan *p, const Inst *scan) {
-  double lanes = 0, turns;
-  costs(p, scan, &lanes, &turns);
-  return lanes;
+double plan_map_cycles(const CgTarget *target, unsigned wide, const Fn *f, const Inst *map) {
+  double lanes = 0, turns = 0;
+  costs(target, wide, f, map, &lanes, &turns);
+  return lanes < turns ? lanes : turns;
 }
+
+double plan_turn_cycles(const Plan *p, const Inst *scan) { return plan_map_cycles(p->target, p->form.wide, p->f, scan); }

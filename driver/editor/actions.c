@@ -25,7 +25,8 @@ static bool mends(Server *s, Doc *d, const Analysis *a, const Edit *e) {
   size_t len;
   char *text = edited(d, e, &len);
   Analysis *b = analysis_make(s, d, text, len);
-  const bool ok = b && !b->broken && diag_errors(b->s.diag) + diag_warnings(b->s.diag) < diag_errors(a->s.diag) + diag_warnings(a->s.diag) &&
+  const bool ok = b && !b->broken &&
+                  diag_errors(b->s.diag) + diag_warnings(b->s.diag) < diag_errors(a->s.diag) + diag_warnings(a->s.diag) &&
                   diag_errors(b->s.diag) <= diag_errors(a->s.diag);
   analysis_drop(b);
   base_free(text);
@@ -67,7 +68,8 @@ static bool way(const Doc *d, Span at, const char *text, size_t n, int k, Edit *
 
 static json_t *action(const Doc *d, const DiagNote *help, const Edit *e) {
   json_t *edit = json_pack("{s:o, s:s}", "range", text_range(d->text, d->len, e->begin, e->end), "newText", e->with);
-  return json_pack("{s:s, s:s, s:b, s:{s:{s:[o]}}}", "title", help->text, "kind", "quickfix", "isPreferred", 1, "edit", "changes", d->uri, edit);
+  return json_pack("{s:s, s:s, s:b, s:{s:{s:[o]}}}", "title", help->text, "kind", "quickfix", "isPreferred", 1, "edit", "changes",
+                   d->uri, edit);
 }
 
 static bool propose(Server *s, Doc *d, const Analysis *a, const DiagMsg *m, const DiagNote *help, json_t *list) {
@@ -89,7 +91,8 @@ json_t *ask_actions(Server *s, Doc *d, const json_t *params) {
   Analysis *a = analysis_of(s, d);
   if (!a) return NULL;
   const json_t *range = json_object_get(params, "range");
-  const uint32_t from = text_offset(d->text, d->len, json_object_get(range, "start")), to = text_offset(d->text, d->len, json_object_get(range, "end"));
+  const uint32_t from = text_offset(d->text, d->len, json_object_get(range, "start")),
+                 to = text_offset(d->text, d->len, json_object_get(range, "end"));
   json_t *list = json_array();
   uint32_t n = 0, done = 0;
   int more;

@@ -2,7 +2,8 @@
  * base_try, so that neither a fault nor a text that is never finished costs more than itself.
  *
  * Deciding claims can take longer than a key stroke. Answers are kept in the compiler's cache; what is not there is decided while there
- * is time, and again when nobody types. */
+ * is time, and again when nobody types. Steps of flows are read by the same means, so messages of a text with open questions are not told
+ * before these are answered. */
 #include "driver/editor/server_priv.h"
 #include "driver/session/proofs.h"
 #include "ir/base/diag.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_MEMORY = 1 << 30 };
+#define MOST_MEMORY ((size_t)4 << 30)
 #define TYPING_SECONDS 0.03  /* for claims, while keys may come */
 #define PATIENT_SECONDS 20.0 /* when none do */
 
@@ -27,9 +28,17 @@ typedef struct Making {
 static bool may_decide(void *ctx) {
   Making *m = ctx;
   const double seconds = pass_now() - m->s->began;
-  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && !rpc_waiting() : seconds < TYPING_SECONDS;
+  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && (m->s->must || !rpc_waiting()) : seconds < TYPING_SECONDS;
   m->a->unsure |= !may;
   return may;
+}
+
+/* Whoever types on does not wait for what is out of date. */
+static void at_item(void *ctx) {
+  const Making *m = ctx;
+  if (!m->s->hurried || !rpc_waiting()) return;
+  m->s->stopped = true;
+  base_fault("stopped");
 }
 
 /* Imports that are open are read as they are there. */
@@ -62,8 +71,16 @@ static void make(void *ctx) {
   Making *m = ctx;
   Analysis *a = m->a;
   a->mem = arena_create();
-  a->opt = (Options){.command = "library", .file = arena_strdup(a->mem, m->d->path), .quiet = true, .library = true, .opt = 1, .tree = &a->tree,
-                     .text = open_text, .may_decide = may_decide, .text_ctx = m};
+  a->opt = (Options){.command = "library",
+                     .file = arena_strdup(a->mem, m->d->path),
+                     .quiet = true,
+                     .library = true,
+                     .opt = 1,
+                     .tree = &a->tree,
+                     .text = open_text,
+                     .may_decide = may_decide,
+                     .at_item = at_item,
+                     .text_ctx = m};
   session_look(&a->s, &a->opt, m->text, m->len);
   if (a->s.model && session_means_fit(&a->s)) proofs_refuted(&a->s);
   model_destroy(a->s.model);
@@ -73,8 +90,8 @@ static void make(void *ctx) {
 }
 
 Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
-  Analysis *a = calloc(1, sizeof *a);
-  if (!a || !(a->heap = base_heap_create(MOST_MEMORY))) return free(a), NULL;
+  Analysis *a = base_zeroed(1, sizeof *a);
+  if (!(a->heap = base_heap_create(MOST_MEMORY))) return base_free(a), NULL;
   Making m = {s, d, a, text, len};
   BaseHeap *outer = base_heap_enter(a->heap);
   s->began = pass_now();
@@ -86,13 +103,26 @@ Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
 void analysis_drop(Analysis *a) {
   if (!a) return;
   base_heap_destroy(a->heap);
-  free(a);
+  base_free(a);
+}
+
+static bool in_doubt(const Analysis *a) {
+  return a && !a->broken && a->unsure && (diag_errors(a->s.diag) || diag_warnings(a->s.diag));
 }
 
 Analysis *analysis_of(Server *s, Doc *d) {
   if (d->dirty || !d->a) {
+    Analysis *a = analysis_make(s, d, d->text, d->len);
+    if (in_doubt(a) && !s->stopped) {
+      const bool patient = s->patient;
+      analysis_drop(a);
+      s->patient = s->must = true;
+      a = analysis_make(s, d, d->text, d->len);
+      s->patient = patient, s->must = false;
+    }
+    if (s->stopped) return analysis_drop(a), s->stopped = false, NULL;
     analysis_drop(d->a);
-    d->a = analysis_make(s, d, d->text, d->len);
+    d->a = a;
     d->dirty = false;
     analysis_publish(s, d);
   }
@@ -134,8 +164,9 @@ static json_t *message(const Analysis *a, const Doc *d, const DiagMsg *m) {
   }
   for (const DiagNote *h = m->helps; h; h = h->next) fprintf(out, "\nhelp: %s", h->text);
   fclose(out);
-  json_t *j = json_pack("{s:o, s:i, s:s, s:s, s:o}", "range", range_of(a, m->at), "severity", diag_shown_level(a->s.diag, m) == DIAG_ERROR ? 1 : 2,
-                        "code", diag_code_name(m->code), "source", "hnnc", "message", string(text ? text : ""));
+  json_t *j = json_pack("{s:o, s:i, s:s, s:s, s:o}", "range", range_of(a, m->at), "severity",
+                        diag_shown_level(a->s.diag, m) == DIAG_ERROR ? 1 : 2, "code", diag_code_name(m->code), "source", "hnnc",
+                        "message", string(text ? text : ""));
   if (json_array_size(related)) json_object_set(j, "relatedInformation", related);
   json_decref(related);
   free(text);
@@ -148,7 +179,8 @@ void analysis_publish(Server *s, Doc *d) {
   int more;
   (void)s;
   if (d->a && d->a->broken)
-    json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o}", "range", text_range("", 0, 0, 0), "severity", 1, "source", "hnnc", "message", string(d->a->fault)));
+    json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o}", "range", text_range("", 0, 0, 0), "severity", 1, "source", "hnnc",
+                                          "message", string(d->a->fault)));
   DiagMsg **m = d->a && !d->a->broken ? diag_sorted(d->a->s.diag, &n, &more) : NULL;
   for (uint32_t k = 0; k < n; k++) {
     json_t *one = message(d->a, d, m[k]);

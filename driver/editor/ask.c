@@ -4,9 +4,13 @@
 
 #include <string.h>
 
-static uint32_t byte_at(const Doc *d, const json_t *params) { return text_offset(d->text, d->len, json_object_get(params, "position")); }
+static uint32_t byte_at(const Doc *d, const json_t *params) {
+  return text_offset(d->text, d->len, json_object_get(params, "position"));
+}
 
-static json_t *range_of(const Doc *d, const FileNames *f, uint32_t lex) { return text_range(d->text, d->len, f->lex[lex].begin, f->lex[lex].end); }
+static json_t *range_of(const Doc *d, const FileNames *f, uint32_t lex) {
+  return text_range(d->text, d->len, f->lex[lex].begin, f->lex[lex].end);
+}
 
 static const Def *def_of(const Analysis *a, uint32_t lex, const FileNames **in) {
   const Name *n = &a->file[0].name[lex];
@@ -41,16 +45,19 @@ static const char *described(const Analysis *a, uint32_t lex, Arena *mem) {
   const char *head = what.head, *shape = called ? arena_printf(mem, "\n\nHere it gives `%s`.", given) : "";
   if (type && !function && !called) shape = arena_printf(mem, "\n\n`%s`", type);
   const bool claims = d && d->kind == DEF_FLOW && d->end > d->begin;
-  return arena_printf(mem, "```hnn\n%s\n```%s%s%s%s", head, shape, *what.doc ? "\n\n" : "", what.doc, claims ? claims_at(a, in, d, mem) : "");
+  return arena_printf(mem, "```hnn\n%s\n```%s%s%s%s", head, shape, *what.doc ? "\n\n" : "", what.doc,
+                      claims ? claims_at(a, in, d, mem) : "");
 }
 
 json_t *ask_hover(Server *s, Doc *d, const json_t *params) {
   Analysis *a = analysis_of(s, d);
-  const int32_t lex = a ? names_at(&a->file[0], byte_at(d, params)) : -1;
+  const int32_t lex = a ? lexeme_at(&a->file[0], byte_at(d, params)) : -1;
   if (lex < 0 || a->file[0].lex[lex].kind != LEX_NAME) return NULL;
   Arena *mem = arena_create();
   const char *text = described(a, (uint32_t)lex, mem);
-  json_t *j = text ? json_pack("{s:{s:s, s:s}, s:o}", "contents", "kind", "markdown", "value", text, "range", range_of(d, &a->file[0], (uint32_t)lex)) : NULL;
+  json_t *j = text ? json_pack("{s:{s:s, s:s}, s:o}", "contents", "kind", "markdown", "value", text, "range",
+                               range_of(d, &a->file[0], (uint32_t)lex))
+                   : NULL;
   arena_destroy(mem);
   return j;
 }
@@ -98,8 +105,8 @@ static json_t *signature(const Analysis *a, uint32_t callee, uint32_t list, uint
     if (named >= 0 && begins(what.head + place[k][0], f, (uint32_t)named)) active = k;
   }
   if (n && active >= n && strstr(what.head, "...")) active = n - 1;
-  return json_pack("{s:[{s:s, s:s, s:o}], s:i, s:i}", "signatures", "label", what.head, "documentation", what.doc, "parameters", list_of, "activeSignature", 0,
-                   "activeParameter", (int)active);
+  return json_pack("{s:[{s:s, s:s, s:o}], s:i, s:i}", "signatures", "label", what.head, "documentation", what.doc, "parameters",
+                   list_of, "activeSignature", 0, "activeParameter", (int)active);
 }
 
 json_t *ask_signature(Server *s, Doc *d, const json_t *params) {
@@ -121,7 +128,8 @@ json_t *ask_signature(Server *s, Doc *d, const json_t *params) {
 enum { ITEM_FUNCTION = 3, ITEM_FIELD = 5, ITEM_VARIABLE = 6, ITEM_KEYWORD = 14, ITEM_CONSTANT = 21 };
 
 static int item_of(DefKind k) {
-  if (k == DEF_FN || k == DEF_HAMILTONIAN || k == DEF_NET || k == DEF_FLOW || k == DEF_LOSS || k == DEF_LOCAL_FN || k == DEF_USE || k == DEF_LOCAL_USE)
+  if (k == DEF_FN || k == DEF_HAMILTONIAN || k == DEF_NET || k == DEF_FLOW || k == DEF_LOSS || k == DEF_LOCAL_FN || k == DEF_USE ||
+      k == DEF_LOCAL_USE)
     return ITEM_FUNCTION;
   return k == DEF_CONST ? ITEM_CONSTANT : k == DEF_FIELD ? ITEM_FIELD : ITEM_VARIABLE;
 }
@@ -146,7 +154,10 @@ static void offer_defs(json_t *list, json_t *seen, const Analysis *a, uint32_t h
       const bool local = d->kind > DEF_SAVE, near = d->kind == DEF_FIELD || (m == 0 && d->at >= begin && d->at < here);
       if ((local && !near) || d->kind == DEF_PLOT || d->kind == DEF_SAVE || (m && d->kind > DEF_LOSS)) continue;
       const Described what = describe_def(&a->file[m], d, mem);
-      offer(list, seen, lexeme_text(&a->file[m], d->at, mem), item_of(d->kind), what.head, what.doc, local ? "0" : m == 0 ? "1" : "2");
+      offer(list, seen, lexeme_text(&a->file[m], d->at, mem), item_of(d->kind), what.head, what.doc,
+            local    ? "0"
+            : m == 0 ? "1"
+                     : "2");
     }
 }
 
@@ -164,7 +175,9 @@ static void offer_options(json_t *list, json_t *seen, const Analysis *a, uint32_
   for (uint32_t k = 0; k < n; k++) {
     const size_t len = strcspn(what.head + place[k][0], " :=,)");
     const char *name = arena_strndup(mem, what.head + place[k][0], len);
-    if (*name != '.') offer(list, seen, arena_printf(mem, "%s = ", name), ITEM_FIELD, arena_strndup(mem, what.head + place[k][0], place[k][1] - place[k][0]), "", "0");
+    if (*name != '.')
+      offer(list, seen, arena_printf(mem, "%s = ", name), ITEM_FIELD,
+            arena_strndup(mem, what.head + place[k][0], place[k][1] - place[k][0]), "", "0");
   }
 }
 
@@ -175,7 +188,9 @@ json_t *ask_completion(Server *s, Doc *d, const json_t *params) {
   const FileNames *f = &a->file[0];
   uint32_t here = 0, n;
   while (here < f->n && f->lex[here].end < byte) here++;
-  if (here < f->n && f->lex[here].begin < byte && (f->lex[here].kind == LEX_COMMENT || f->lex[here].kind == LEX_STRING || f->lex[here].kind == LEX_NUMBER)) return NULL;
+  if (here < f->n && f->lex[here].begin < byte &&
+      (f->lex[here].kind == LEX_COMMENT || f->lex[here].kind == LEX_STRING || f->lex[here].kind == LEX_NUMBER))
+    return NULL;
   json_t *list = json_array(), *seen = json_object();
   Arena *mem = arena_create();
   const char *names[512], *word;

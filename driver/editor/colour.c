@@ -4,8 +4,21 @@
 
 #include <string.h>
 
-static const char *const token_types[] = {"comment", "keyword", "number", "string", "operator", "function", "parameter", "variable", "property", "type"};
-typedef enum TokenType { TOK_COMMENT, TOK_KEYWORD, TOK_NUMBER, TOK_STRING, TOK_OPERATOR, TOK_FUNCTION, TOK_PARAMETER, TOK_VARIABLE, TOK_PROPERTY, TOK_TYPE, TOK_NONE } TokenType;
+static const char *const token_types[] = {"comment",  "keyword",   "number",   "string",   "operator",
+                                          "function", "parameter", "variable", "property", "type"};
+typedef enum TokenType {
+  TOK_COMMENT,
+  TOK_KEYWORD,
+  TOK_NUMBER,
+  TOK_STRING,
+  TOK_OPERATOR,
+  TOK_FUNCTION,
+  TOK_PARAMETER,
+  TOK_VARIABLE,
+  TOK_PROPERTY,
+  TOK_TYPE,
+  TOK_NONE
+} TokenType;
 enum { MOD_DEFINITION = 1, MOD_READONLY = 2, MOD_LIBRARY = 4 };
 
 json_t *tokens_legend(void) {
@@ -40,7 +53,8 @@ static TokenType type_of_name(const Analysis *a, const FileNames *f, uint32_t i,
   case ROLE_DEF:
   case ROLE_USE:
     if (!in || n->def >= in->ndef) return TOK_VARIABLE;
-    *modifiers = (n->role == ROLE_DEF ? MOD_DEFINITION : 0) | (in->def[n->def].kind == DEF_CONST ? MOD_READONLY : 0) | (*in->path == '<' ? MOD_LIBRARY : 0);
+    *modifiers = (n->role == ROLE_DEF ? MOD_DEFINITION : 0) | (in->def[n->def].kind == DEF_CONST ? MOD_READONLY : 0) |
+                 (*in->path == '<' ? MOD_LIBRARY : 0);
     return type_of_def(in->def[n->def].kind);
   default: return TOK_VARIABLE;
   }
@@ -88,7 +102,8 @@ json_t *ask_tokens(Server *s, Doc *d, const json_t *params) {
     move_to(&at, d->text, (uint32_t)d->len, f->lex[i].begin);
     Units end = at;
     move_to(&end, d->text, (uint32_t)d->len, f->lex[i].end);
-    const json_int_t row[] = {at.line - last.line, at.line == last.line ? at.unit - last.unit : at.unit, end.unit - at.unit, type, modifiers};
+    const json_int_t row[] = {at.line - last.line, at.line == last.line ? at.unit - last.unit : at.unit, end.unit - at.unit, type,
+                              modifiers};
     for (int k = 0; k < 5; k++) json_array_append_new(data, json_integer(row[k]));
     last = at;
   }
@@ -107,12 +122,16 @@ json_t *ask_hints(Server *s, Doc *d, const json_t *params) {
   for (uint32_t k = 0; k < f->ndef; k++) {
     const Def *x = &f->def[k];
     const Lexeme *l = &f->lex[x->at];
-    if ((x->kind != DEF_LET && x->kind != DEF_VAR && x->kind != DEF_FORMAL && x->kind != DEF_CONST) || l->begin < from || l->end > to) continue;
-    const bool typed = x->at + 1 < f->n && names_text(f, x->at + 1, ":"), given = x->at + 2 < f->n && f->lex[x->at + 2].kind == LEX_NUMBER;
+    if ((x->kind != DEF_LET && x->kind != DEF_VAR && x->kind != DEF_FORMAL && x->kind != DEF_CONST) || l->begin < from ||
+        l->end > to)
+      continue;
+    const bool typed = x->at + 1 < f->n && names_text(f, x->at + 1, ":"),
+               given = x->at + 2 < f->n && f->lex[x->at + 2].kind == LEX_NUMBER;
     const char *type = typed || given ? NULL : analysis_type(a, x->at, false);
     if (!type || !strncmp(type, "a ", 2)) continue;
     json_t *label = json_sprintf(": %s", type);
-    json_array_append_new(list, json_pack("{s:o, s:o, s:i}", "position", text_position(d->text, d->len, l->end), "label", label, "kind", 1));
+    json_array_append_new(
+        list, json_pack("{s:o, s:o, s:i}", "position", text_position(d->text, d->len, l->end), "label", label, "kind", 1));
   }
   return list;
 }
@@ -142,7 +161,8 @@ static json_t *difference(const Doc *d, const char *text, size_t len) {
   while (end < len - begin && end < d->len - begin && text[len - 1 - end] == d->text[d->len - 1 - end]) end++;
   while (end && (text[len - end] & 0xC0) == 0x80) end--;
   json_t *with = json_stringn(text + begin, len - end - begin);
-  return json_pack("{s:o, s:o}", "range", text_range(d->text, d->len, (uint32_t)begin, (uint32_t)(d->len - end)), "newText", with ? with : json_string(""));
+  return json_pack("{s:o, s:o}", "range", text_range(d->text, d->len, (uint32_t)begin, (uint32_t)(d->len - end)), "newText",
+                   with ? with : json_string(""));
 }
 
 json_t *ask_format(Server *s, Doc *d, const json_t *params) {

@@ -45,8 +45,8 @@ static const char *comment(const FileNames *f, uint32_t begin, uint32_t end, Are
 Described describe_def(const FileNames *f, const Def *d, Arena *mem) {
   enum { MOST = 60 }; /* lexemes of a head that has no body */
   uint32_t end = d->begin, depth = 0;
-  const bool whole = d->kind == DEF_CONST || d->kind == DEF_USE || d->kind == DEF_LET || d->kind == DEF_VAR || d->kind == DEF_PARAM ||
-                     d->kind == DEF_LOCAL_USE || d->kind == DEF_RUNNING || d->kind == DEF_REPORT;
+  const bool whole = d->kind == DEF_CONST || d->kind == DEF_USE || d->kind == DEF_LET || d->kind == DEF_VAR ||
+                     d->kind == DEF_PARAM || d->kind == DEF_LOCAL_USE || d->kind == DEF_RUNNING || d->kind == DEF_REPORT;
   const bool piece = d->kind == DEF_FORMAL || d->kind == DEF_SIZE || d->kind == DEF_TURN || d->kind == DEF_FIELD;
   if (piece) {
     const char *doc = arena_printf(mem, "%s%s%s", d->kind == DEF_FORMAL ? "a parameter of `" : def_word[d->kind],
@@ -82,7 +82,9 @@ bool describe_language(const char *name, Arena *mem, Described *out) {
   if (b) return *out = (Described){arena_printf(mem, "%s(%s)", name, as_called(b->params, mem)), b->doc}, true;
   for (int m = 0; m < M_count; m++)
     if (!strcmp(ir_method[m].name, name))
-      return *out = (Described){name, ir_method[m].adaptive ? "an integrator that chooses its steps" : "an integrator of given steps"}, true;
+      return *out =
+                 (Described){name, ir_method[m].adaptive ? "an integrator that chooses its steps" : "an integrator of given steps"},
+             true;
   if (!strcmp(name, "pi")) return *out = (Described){"pi", "3.14159265358979"}, true;
   return false;
 }

@@ -7,7 +7,8 @@
 /* ---- places -------------------------------------------------------------------------------------------- */
 
 uint32_t text_offset(const char *text, size_t len, const json_t *position) {
-  json_int_t line = json_integer_value(json_object_get(position, "line")), units = json_integer_value(json_object_get(position, "character"));
+  json_int_t line = json_integer_value(json_object_get(position, "line")),
+             units = json_integer_value(json_object_get(position, "character"));
   size_t at = 0;
   for (; line > 0; line--) {
     const char *end = memchr(text + at, '\n', len - at);
@@ -28,7 +29,8 @@ json_t *text_position(const char *text, size_t len, uint32_t offset) {
   json_int_t line = 0, units = 0;
   size_t begin = 0;
   if (offset > len) offset = (uint32_t)len;
-  for (const char *end; begin < offset && (end = memchr(text + begin, '\n', offset - begin)); line++) begin = (size_t)(end - text) + 1;
+  for (const char *end; begin < offset && (end = memchr(text + begin, '\n', offset - begin)); line++)
+    begin = (size_t)(end - text) + 1;
   while (begin < offset) {
     int32_t code;
     begin += source_char(text, (uint32_t)len, (uint32_t)begin, &code);
@@ -38,7 +40,8 @@ json_t *text_position(const char *text, size_t len, uint32_t offset) {
 }
 
 json_t *text_range(const char *text, size_t len, uint32_t begin, uint32_t end) {
-  return json_pack("{s:o, s:o}", "start", text_position(text, len, begin), "end", text_position(text, len, end < begin ? begin : end));
+  return json_pack("{s:o, s:o}", "start", text_position(text, len, begin), "end",
+                   text_position(text, len, end < begin ? begin : end));
 }
 
 /* ---- names of files ---------------------------------------------------------------------------------------- */
@@ -50,7 +53,7 @@ char *doc_path(const char *uri) {
   char *path = base_strdup(from), *to = path;
   for (const char *c = from; *c; c++) {
     const bool coded = *c == '%' && hex(c[1]) >= 0 && hex(c[2]) >= 0 && hex(c[1]) + hex(c[2]);
-    *to++ = coded ? (char)(hex(c[1])*16 + hex(c[2])) : *c;
+    *to++ = coded ? (char)(hex(c[1]) * 16 + hex(c[2])) : *c;
     if (coded) c += 2;
   }
   *to = 0;
@@ -59,7 +62,7 @@ char *doc_path(const char *uri) {
 
 char *doc_uri(const char *path) {
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-  char *uri = base_realloc(NULL, 3*strlen(path) + 8), *to = uri + sprintf(uri, "file://");
+  char *uri = base_realloc(NULL, 3 * strlen(path) + 8), *to = uri + sprintf(uri, "file://");
   for (const char *c = path; *c; c++) to += strchr(plain, *c) ? (*to = *c, 1) : sprintf(to, "%%%02X", (unsigned char)*c);
   *to = 0;
   return uri;

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-const char *const def_word[] = {"const", "fn", "hamiltonian", "net", "flow", "use", "data", "loss", "report", "plot", "save", "parameter", "size of an axis",
-                                "let", "var", "param", "use", "running", "turn of a loop", "fn", "field"};
+const char *const def_word[] = {
+  "const", "fn",        "hamiltonian",     "net", "flow", "use",   "data", "loss",    "report",         "plot",
+  "save",  "parameter", "size of an axis", "let", "var",  "param", "use",  "running", "turn of a loop", "fn",
+  "field"};
 
 typedef enum ScopeKind { SCOPE_CALL, SCOPE_FORMALS, SCOPE_TARGETS, SCOPE_SIZES, SCOPE_LIST, SCOPE_BLOCK, SCOPE_OPTIONS } ScopeKind;
 
@@ -27,15 +29,16 @@ typedef struct Walk {
   VEC(Def) def;
   VEC(uint32_t) active;
   VEC(Pending) pending;
-  VEC(Scope) scope;      /* the first is that of the item */
-  bool sizes;            /* names that are not known there are sizes: in the types of parameters */
-  int32_t header;        /* the name of the definition whose parameter lists come next; -1: none */
-  uint32_t list, last;   /* lists so far; the closer of the last */
+  VEC(Scope) scope;    /* the first is that of the item */
+  bool sizes;          /* names that are not known there are sizes: in the types of parameters */
+  int32_t header;      /* the name of the definition whose parameter lists come next; -1: none */
+  uint32_t list, last; /* lists so far; the closer of the last */
 } Walk;
 
 bool names_text(const FileNames *f, uint32_t lex, const char *word) {
   const Lexeme *l = &f->lex[lex];
-  return lex < f->n && l->kind != LEX_STRING && l->end - l->begin == strlen(word) && !memcmp(f->text + l->begin, word, l->end - l->begin);
+  return lex < f->n && l->kind != LEX_STRING && l->end - l->begin == strlen(word) &&
+         !memcmp(f->text + l->begin, word, l->end - l->begin);
 }
 
 bool names_same(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k) {
@@ -43,7 +46,9 @@ bool names_same(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k) 
   return n == b->lex[k].end - b->lex[k].begin && !memcmp(a->text + a->lex[i].begin, b->text + b->lex[k].begin, n);
 }
 
-static bool is_key(const FileNames *f, uint32_t i, const char *word) { return i < f->n && f->lex[i].kind == LEX_KEYWORD && names_text(f, i, word); }
+static bool is_key(const FileNames *f, uint32_t i, const char *word) {
+  return i < f->n && f->lex[i].kind == LEX_KEYWORD && names_text(f, i, word);
+}
 
 static bool is_name(const FileNames *f, uint32_t i) { return i < f->n && f->lex[i].kind == LEX_NAME; }
 
@@ -59,7 +64,7 @@ static uint32_t previous(const FileNames *f, uint32_t i) {
   return k ? k - 1 : i;
 }
 
-int32_t names_at(const FileNames *f, uint32_t byte) {
+int32_t lexeme_at(const FileNames *f, uint32_t byte) {
   int32_t found = -1;
   for (uint32_t i = 0; i < f->n && f->lex[i].begin <= byte; i++)
     if (f->lex[i].end > byte || (f->lex[i].end == byte && f->lex[i].kind == LEX_NAME)) found = (int32_t)i;
@@ -209,7 +214,9 @@ static int stmt_kind(const FileNames *f, uint32_t i) {
 
 /* ---- brackets -------------------------------------------------------------------------------------------------- */
 
-static bool has_options(const FileNames *f, uint32_t begin) { return is_key(f, begin, "train") || is_key(f, begin, "plot") || is_key(f, begin, "save"); }
+static bool has_options(const FileNames *f, uint32_t begin) {
+  return is_key(f, begin, "train") || is_key(f, begin, "plot") || is_key(f, begin, "save");
+}
 
 static ScopeKind kind_of(Walk *w, uint32_t i) {
   const FileNames *f = w->f;
@@ -256,10 +263,28 @@ static void close_scope(Walk *w, uint32_t i) {
 
 /* ---- names -------------------------------------------------------------------------------------------------------- */
 
+static void field(Walk *w, uint32_t i) {
+  const uint32_t d = define(w, DEF_FIELD, i, top(w)->begin);
+  for (uint32_t k = 0; k < w->f->ndef; k++)
+    if (w->f->def[k].begin <= i && i < w->f->def[k].end) w->def.at[d].owner = w->f->def[k].at;
+}
+
+/* `data d = read("file", x, y = 1)`: what stands right in these parentheses. */
+static bool is_read(const Walk *w) {
+  uint32_t list;
+  const Scope *s = &w->scope.at[w->scope.n - 1];
+  const int32_t callee = w->scope.n == 2 && is_key(w->f, w->scope.at[0].begin, "data") ? names_callee(w->f, s->opener, &list) : -1;
+  return callee >= 0 && names_text(w->f, (uint32_t)callee, "read");
+}
+
 static void option(Walk *w, uint32_t i) {
   uint32_t list;
-  w->f->name[i].role = ROLE_OPTION;
   const int32_t callee = names_callee(w->f, top(w)->opener, &list);
+  if (is_read(w)) {
+    field(w, i);
+    return;
+  }
+  w->f->name[i].role = ROLE_OPTION;
   if (callee < 0 || w->f->name[callee].file != w->f->file) return;
   const uint32_t of = w->def.at[w->f->name[callee].def].at;
   for (uint32_t k = 0; k < w->def.n; k++)
@@ -280,9 +305,7 @@ static bool is_type(const Walk *w, uint32_t i) {
 static void yielded(Walk *w, uint32_t i) {
   const bool given = names_text(w->f, next(w->f, i), "=");
   if (!given && !find_known(w, i)) w->f->name[i].role = ROLE_UNKNOWN;
-  const uint32_t d = define(w, DEF_FIELD, i, top(w)->begin);
-  for (uint32_t k = 0; k < w->f->ndef; k++)
-    if (w->f->def[k].begin <= i && i < w->f->def[k].end) w->def.at[d].owner = w->f->def[k].at;
+  field(w, i);
 }
 
 /* Where a statement names something. False: lexeme i does not stand there. */
@@ -320,9 +343,11 @@ static void name(Walk *w, uint32_t i) {
   else if (defines(w, i)) return;
   else if (s->kind == SCOPE_CALL && named && (p == s->opener || names_text(f, p, ","))) option(w, i);
   else if (s->kind == SCOPE_OPTIONS && named) w->f->name[i].role = ROLE_OPTION;
-  else if (s->kind == SCOPE_BLOCK && is_key(f, s->begin, "yield") && (f->lex[p].kind == LEX_KEYWORD || names_text(f, p, ",") || (names_text(f, p, ")") && !named)))
+  else if (s->kind == SCOPE_BLOCK && is_key(f, s->begin, "yield") &&
+           (f->lex[p].kind == LEX_KEYWORD || names_text(f, p, ",") || (names_text(f, p, ")") && !named)))
     yielded(w, i);
   else if (find_known(w, i)) return;
+  else if (s->kind == SCOPE_CALL && is_read(w)) field(w, i);
   else if (s->kind == SCOPE_SIZES && w->sizes) define_now(w, DEF_SIZE, i, i);
   else if (is_language(f, i)) w->f->name[i].role = ROLE_BUILTIN;
   else if (!find_report(w, i) && !find_field(w, i)) w->f->name[i].role = ROLE_UNKNOWN;

@@ -31,10 +31,10 @@ extern const char *const def_word[]; /* "const", ..., "a parameter of it", ... *
 
 typedef struct Def {
   DefKind kind;
-  uint32_t at;          /* lexeme: its name */
-  uint32_t begin, end;  /* lexemes of the statement or item, the last one behind it */
-  uint32_t owner;       /* DEF_FORMAL: lexeme of the function's name; DEF_FIELD: of the data set's */
-  uint32_t list;        /* DEF_FORMAL: 0 or 1, the parameter list */
+  uint32_t at;         /* lexeme: its name */
+  uint32_t begin, end; /* lexemes of the statement or item, the last one behind it */
+  uint32_t owner;      /* DEF_FORMAL: lexeme of the function's name; DEF_FIELD: of the data set's */
+  uint32_t list;       /* DEF_FORMAL: 0 or 1, the parameter list */
 } Def;
 
 typedef enum NameRole { ROLE_NONE, ROLE_DEF, ROLE_USE, ROLE_OPTION, ROLE_TYPE, ROLE_MEMBER, ROLE_BUILTIN, ROLE_UNKNOWN } NameRole;
@@ -62,7 +62,7 @@ void names_resolve(FileNames *all, uint32_t n, uint32_t which, Arena *mem);
 bool names_text(const FileNames *f, uint32_t lex, const char *word); /* whether a lexeme is this text */
 bool names_same(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k);
 /* The lexeme at a byte, or that ends there; -1: none. */
-int32_t names_at(const FileNames *f, uint32_t byte);
+int32_t lexeme_at(const FileNames *f, uint32_t byte);
 /* The function that is called by the parentheses that open at a lexeme, and which list of arguments they are; -1: none. */
 int32_t names_callee(const FileNames *f, uint32_t opener, uint32_t *list);
 

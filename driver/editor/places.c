@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static int32_t name_here(const Analysis *a, const Doc *d, const json_t *params) {
-  const int32_t lex = names_at(&a->file[0], text_offset(d->text, d->len, json_object_get(params, "position")));
+  const int32_t lex = lexeme_at(&a->file[0], text_offset(d->text, d->len, json_object_get(params, "position")));
   return lex >= 0 && a->file[0].lex[lex].kind == LEX_NAME && a->file[0].name[lex].file ? lex : -1;
 }
 
@@ -37,7 +37,9 @@ static char *written_out(const FileNames *f) {
 
 static json_t *location(const Doc *d, const FileNames *f, uint32_t lex) {
   char *uri = f->file == 1 ? base_strdup(d->uri) : *f->path == '<' ? written_out(f) : doc_uri(f->path);
-  json_t *j = uri ? json_pack("{s:s, s:o}", "uri", uri, "range", text_range(f->text, strlen(f->text), f->lex[lex].begin, f->lex[lex].end)) : NULL;
+  json_t *j =
+      uri ? json_pack("{s:s, s:o}", "uri", uri, "range", text_range(f->text, strlen(f->text), f->lex[lex].begin, f->lex[lex].end))
+          : NULL;
   base_free(uri);
   return j;
 }
@@ -71,7 +73,9 @@ static const char *not_renamed(const Analysis *a, int32_t lex) {
   if (lex < 0) return "there is no name of this file here";
   const Name *n = &a->file[0].name[lex];
   if (n->file != 1) return "this is defined in another file";
-  return a->file[0].def[n->def].kind == DEF_FIELD ? "a field has the name that its data set gives it: rename it there by `name = value`" : NULL;
+  return a->file[0].def[n->def].kind == DEF_FIELD
+             ? "a field has the name that its data set gives it: rename it there by `name = value`"
+             : NULL;
 }
 
 json_t *ask_prepare_rename(Server *s, Doc *d, const json_t *params) {
@@ -104,7 +108,8 @@ static json_t *edit(const Doc *d, const FileNames *f, uint32_t k, const char *wi
   const char *old = lexeme_text(f, k, mem);
   bool field = false;
   for (uint32_t i = 0; i < f->ndef; i++) field |= f->def[i].kind == DEF_FIELD && f->def[i].at == k;
-  return json_pack("{s:o, s:s}", "range", text_range(d->text, d->len, f->lex[k].begin, f->lex[k].end), "newText", field ? arena_printf(mem, "%s = %s", old, with) : with);
+  return json_pack("{s:o, s:s}", "range", text_range(d->text, d->len, f->lex[k].begin, f->lex[k].end), "newText",
+                   field ? arena_printf(mem, "%s = %s", old, with) : with);
 }
 
 static json_t *edits(const Doc *d, const FileNames *f, uint32_t lex, const char *with, Arena *mem) {
@@ -166,8 +171,9 @@ json_t *ask_rename(Server *s, Doc *d, const json_t *params) {
 /* ---- what a file defines -------------------------------------------------------------------------------------- */
 
 static int symbol_kind(DefKind k) {
-  static const int kinds[] = {[DEF_CONST] = 14, [DEF_FN] = 12, [DEF_HAMILTONIAN] = 12, [DEF_NET] = 5, [DEF_FLOW] = 12, [DEF_USE] = 13, [DEF_DATA] = 18, [DEF_LOSS] = 12,
-                              [DEF_REPORT] = 13, [DEF_PLOT] = 19, [DEF_SAVE] = 19};
+  static const int kinds[] = {
+    [DEF_CONST] = 14, [DEF_FN] = 12,   [DEF_HAMILTONIAN] = 12, [DEF_NET] = 5,   [DEF_FLOW] = 12, [DEF_USE] = 13,
+    [DEF_DATA] = 18,  [DEF_LOSS] = 12, [DEF_REPORT] = 13,      [DEF_PLOT] = 19, [DEF_SAVE] = 19};
   return kinds[k];
 }
 
@@ -182,8 +188,9 @@ json_t *ask_symbols(Server *s, Doc *d, const json_t *params) {
     const Def *x = &f->def[k];
     uint32_t last = x->end - 1;
     while (last > x->at && f->lex[last].kind == LEX_COMMENT) last--;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:o, s:o}", "name", lexeme_text(f, x->at, mem), "detail", def_word[x->kind], "kind", symbol_kind(x->kind),
-                                          "range", text_range(d->text, d->len, f->lex[x->begin].begin, f->lex[last].end), "selectionRange",
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:o, s:o}", "name", lexeme_text(f, x->at, mem), "detail",
+                                          def_word[x->kind], "kind", symbol_kind(x->kind), "range",
+                                          text_range(d->text, d->len, f->lex[x->begin].begin, f->lex[last].end), "selectionRange",
                                           text_range(d->text, d->len, f->lex[x->at].begin, f->lex[x->at].end)));
   }
   arena_destroy(mem);

@@ -1,13 +1,21 @@
 /* `hnnc lsp`: the loop of the language server, and which method is whose.
  *
  * A change makes a document dirty; it is analysed when nothing more has come, or when something is asked of it, so that fast typing does
- * not queue up. Claims that took too long are decided when nothing comes for a while. */
+ * not queue up; an analysis that something comes in the way of is given up, but one that is asked for. Claims that took too long are decided when nothing comes for a while. */
 #include "driver/editor/editor.h"
 #include "driver/editor/server_priv.h"
 
+#include <malloc.h>
 #include <string.h>
 
-enum { PARSE_ERROR = -32700, INVALID_REQUEST = -32600, METHOD_NOT_FOUND = -32601, INVALID_PARAMS = -32602, NOT_INITIALIZED = -32002, REFUSED = -32803 };
+enum {
+  PARSE_ERROR = -32700,
+  INVALID_REQUEST = -32600,
+  METHOD_NOT_FOUND = -32601,
+  INVALID_PARAMS = -32602,
+  NOT_INITIALIZED = -32002,
+  REFUSED = -32803
+};
 enum { IDLE_MS = 300 };
 
 typedef json_t *Handler(Server *s, Doc *d, const json_t *params);
@@ -31,11 +39,13 @@ static const struct {
 };
 
 static json_t *capabilities(void) {
-  return json_pack("{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:{s:[s, s]}, s:{s:[s, s]}, s:{s:o, s:b}}, s:{s:s, s:s}}", "capabilities",
-                   "positionEncoding", "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "hoverProvider", 1, "definitionProvider", 1, "referencesProvider", 1,
-                   "documentSymbolProvider", 1, "documentFormattingProvider", 1, "inlayHintProvider", 1, "codeActionProvider", 1, "renameProvider", "prepareProvider",
-                   1, "completionProvider", "triggerCharacters", "(", ",", "signatureHelpProvider", "triggerCharacters", "(", ",", "semanticTokensProvider", "legend",
-                   tokens_legend(), "full", 1, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
+  return json_pack(
+      "{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:{s:[s, s]}, s:{s:[s, s]}, s:{s:o, s:b}}, s:{s:s, s:s}}",
+      "capabilities", "positionEncoding", "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "hoverProvider", 1,
+      "definitionProvider", 1, "referencesProvider", 1, "documentSymbolProvider", 1, "documentFormattingProvider", 1,
+      "inlayHintProvider", 1, "codeActionProvider", 1, "renameProvider", "prepareProvider", 1, "completionProvider",
+      "triggerCharacters", "(", ",", "signatureHelpProvider", "triggerCharacters", "(", ",", "semanticTokensProvider", "legend",
+      tokens_legend(), "full", 1, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
 }
 
 /* ---- documents --------------------------------------------------------------------------------------------- */
@@ -47,14 +57,16 @@ static Doc *doc_of(const Server *s, const json_t *params) {
 /* Documents that import a changed one are to be looked at again. */
 static void touch_others(Server *s, const Doc *changed) {
   for (Doc *d = s->docs; d; d = d->next)
-    for (uint32_t k = 0; d != changed && d->a && !d->a->broken && k < d->a->asked.n; k++) d->dirty |= !strcmp(d->a->asked.at[k], changed->path);
+    for (uint32_t k = 0; d != changed && d->a && !d->a->broken && k < d->a->asked.n; k++)
+      d->dirty |= !strcmp(d->a->asked.at[k], changed->path);
 }
 
 static void did_open(Server *s, const json_t *params) {
   const json_t *t = json_object_get(params, "textDocument"), *text = json_object_get(t, "text");
   const char *uri = json_string_value(json_object_get(t, "uri"));
   if (!uri || !json_is_string(text) || json_string_length(text) > SOURCE_MOST) return;
-  touch_others(s, doc_open(s, uri, json_string_value(text), json_string_length(text), json_integer_value(json_object_get(t, "version"))));
+  touch_others(
+      s, doc_open(s, uri, json_string_value(text), json_string_length(text), json_integer_value(json_object_get(t, "version"))));
 }
 
 static void did_change(Server *s, const json_t *params) {
@@ -80,8 +92,9 @@ static bool analyse_one(Server *s, bool unsure) {
     if (!d->dirty && !(unsure && d->a && d->a->unsure)) continue;
     s->patient = unsure && !d->dirty;
     d->dirty = true;
+    s->hurried = true;
     analysis_of(s, d);
-    s->patient = false;
+    s->patient = s->hurried = false;
     return true;
   }
   return false;
@@ -145,6 +158,7 @@ int command_lsp(const Options *o) {
   (void)o;
   while (!s.leaving && !over) {
     const int wait = any(&s, false) ? 0 : any(&s, true) ? IDLE_MS : -1;
+    if (wait) malloc_trim(0); /* what analyses took, and few keep */
     json_t *m = rpc_read(wait, &over);
     if (m) handle(&s, m), json_decref(m);
     else if (!over) analyse_one(&s, wait == IDLE_MS);

@@ -29,7 +29,7 @@ typedef struct Doc {
   char *text;
   size_t len;
   int64_t version;
-  bool dirty; /* `a` is of an older text, or of older imports */
+  bool dirty;  /* `a` is of an older text, or of older imports */
   Analysis *a; /* NULL before the first */
 } Doc;
 
@@ -37,6 +37,9 @@ typedef struct Server {
   Doc *docs;
   bool asked_down, leaving;
   bool patient; /* claims may take their time: nobody is typing */
+  bool hurried; /* an analysis may be stopped when something comes */
+  bool stopped; /* and this one was */
+  bool must;    /* and they are decided even if somebody is */
   double began; /* of the analysis at hand: pass_now() */
   Doc *at;
 } Server;
@@ -46,7 +49,7 @@ typedef struct Server {
 /* The next message, parsed: a new reference. NULL: none within the milliseconds (-1: wait), or *over: there will be none. What is no JSON
  * gives an object without members. */
 json_t *rpc_read(int milliseconds, bool *over);
-bool rpc_waiting(void); /* there is something to read */
+bool rpc_waiting(void);          /* there is something to read */
 void rpc_write(json_t *message); /* takes the reference */
 void rpc_reply(const json_t *id, json_t *result);
 void rpc_fail(const json_t *id, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

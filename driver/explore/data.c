@@ -33,7 +33,8 @@ static json_t *proofs(Explore *x) {
   for (uint32_t k = 0; k < x->tree->proof.n; k++) {
     const Proof *p = &x->tree->proof.at[k];
     json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:b, s:b, s:i}", "text", p->text, "detail", p->detail, "answer",
-                                         answer_text[p->answer], "stated", p->stated, "own", p->own, "place", (int)explore_place(x, p->at)));
+                                         answer_text[p->answer], "stated", p->stated, "own", p->own, "place",
+                                         (int)explore_place(x, p->at)));
   }
   return out;
 }
@@ -56,7 +57,8 @@ static json_t *places(const Explore *x) {
   json_t *out = json_array();
   json_array_append_new(out, json_pack("[i, i, i]", 0, 0, 0));
   for (uint32_t k = 0; k < x->place.n; k++)
-    json_array_append_new(out, json_pack("[i, i, i]", (int)x->place.at[k].file, (int)x->place.at[k].begin, (int)x->place.at[k].end));
+    json_array_append_new(out,
+                          json_pack("[i, i, i]", (int)x->place.at[k].file, (int)x->place.at[k].begin, (int)x->place.at[k].end));
   return out;
 }
 
@@ -80,9 +82,9 @@ static json_t *pattern(Explore *x, const TracePattern *t) {
   }
   for (uint32_t k = 0; t->ncolour && k < (t->rows ? p->rows : p->cols); k++)
     json_array_append_new(colour, json_integer(t->colour[k] == UINT32_MAX ? -1 : (json_int_t)t->colour[k]));
-  return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o}", "place", (int)explore_place(x, t->at), "way", t->way, "rows", (int)p->rows,
-                   "cols", (int)p->cols, "nonzeros", (int)pattern_count(p), "colours", (int)t->ncolour, "byRows", t->rows, "at", rows, "colour",
-                   colour);
+  return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o}", "place", (int)explore_place(x, t->at), "way", t->way, "rows",
+                   (int)p->rows, "cols", (int)p->cols, "nonzeros", (int)pattern_count(p), "colours", (int)t->ncolour, "byRows",
+                   t->rows, "at", rows, "colour", colour);
 }
 
 static json_t *patterns(Explore *x, const PassTrace *t) {
@@ -104,8 +106,9 @@ static json_t *inputs(const Piece *p) {
 static json_t *piece(Explore *x, const Piece *p, bool code) {
   bool *wanted = explore_wanted(p);
   const Flops flops = pass_flops(p->low.fn);
-  json_t *out = json_pack("{s:s, s:s, s:i, s:s, s:I, s:I}", "kind", p->kind, "name", p->name, "place", (int)explore_place(x, p->at), "data",
-                          p->data ? p->data->name : "", "flops", (json_int_t)flops.per_sample, "once", (json_int_t)flops.once);
+  json_t *out =
+      json_pack("{s:s, s:s, s:i, s:s, s:I, s:I}", "kind", p->kind, "name", p->name, "place", (int)explore_place(x, p->at), "data",
+                p->data ? p->data->name : "", "flops", (json_int_t)flops.per_sample, "once", (json_int_t)flops.once);
   json_object_set_new(out, "inputs", inputs(p));
   json_object_set_new(out, "stages", explore_stages(x, p, wanted));
   json_object_set_new(out, "made", explore_made(x, p));
@@ -134,8 +137,8 @@ json_t *explore_data(Session *s, const Tree *tree, bool code) {
     for (uint32_t k = 0; k < x.piece.n; k++)
       if (x.piece.at[k].trace) json_array_append_new(pieces, piece(&x, &x.piece.at[k], code));
     out = json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o}", "format", "hnnc explore 1", "hnnc", HNNC_VERSION, "model",
-                    s->model->path, "samples", (int)POINTS, "f64", s->model->f64, "files", files(s->src), "ops", operators(), "tree", nodes(&x),
-                    "proofs", proofs(&x), "pieces", pieces);
+                    s->model->path, "samples", (int)POINTS, "f64", s->model->f64, "files", files(s->src), "ops", operators(),
+                    "tree", nodes(&x), "proofs", proofs(&x), "pieces", pieces);
     json_object_set_new(out, "places", places(&x));
   }
   explore_pieces_finish(&x);

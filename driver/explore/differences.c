@@ -102,14 +102,13 @@ static Fn *with_cotangents(const Fn *f) {
 
 /* The error of <cotangent, direction>, the least of steps that get shorter where it is large: a kink is stepped over by the long ones. */
 static double error_of(const Fn *f, const Tensor *in, Moved *m, const Tensor *cot) {
-  double d = 0, scale = 0, least = INFINITY, h = STEP;
-  total_at(f, in, m, 0);
+  double d = 0, least = INFINITY, h = STEP, scale = 1e-6 * fabs(total_at(f, in, m, 0)) + 1e-12; /* rounding is less */
   for (int64_t e = 0; e < elements(cot->type); e++) {
     d += cot->v[e] * m->size * direction(m->id, e);
     scale += fabs(cot->v[e]) * m->size;
   }
   for (int k = 0; k < 3 && !(least <= GOOD); k++, h /= 8) {
-    const double fd = slope(f, in, m, h), error = fabs(d - fd) / fmax(fmax(scale, fabs(fd)), 1e-9);
+    const double fd = slope(f, in, m, h), error = fabs(d - fd) / fmax(scale, fabs(fd));
     if (!(error >= least)) least = error;
   }
   return least;
@@ -151,7 +150,7 @@ static json_t *flow_json(Explore *x, const Fn *f, uint32_t index, const Tensor *
 json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted) {
   const TraceStage *st = p->job.gradient ? NULL : first_plain(p, wanted);
   const Type t = st ? ir_type(st->fn, st->fn->out.at[0]) : (Type){0};
-  if (!st || st->fn->out.n != 1 || t.rank || t.dt != DT_REAL ) return json_null();
+  if (!st || st->fn->out.n != 1 || t.rank || t.dt != DT_REAL) return json_null();
   char err[256];
   EvalEnv env = points_environment();
   Diag *unheard = diag_create(x->s->src);
@@ -184,7 +183,8 @@ static Fn *with_move(const Fn *f, uint32_t op) {
   ir_build_init(&b, g);
   b.number = b.fold = false;
   Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
   const Val by = ir_input(&b, "moved", IN_OTHER, f->in.n, ir_type(f, (Val){x}));
   for (uint32_t id = 1; id <= op; id++) {
     const Inst *i = &f->inst.at[id];
@@ -200,8 +200,8 @@ static Fn *with_move(const Fn *f, uint32_t op) {
 }
 
 typedef struct Operator {
-  const Fn *f;  /* derived, of with_move */
-  Tensor *in;   /* the last one is the move */
+  const Fn *f;   /* derived, of with_move */
+  Tensor *in;    /* the last one is the move */
   Tensor out[2]; /* at the point */
   Type e, x;
   uint32_t id;

@@ -39,7 +39,8 @@ static void list(Explore *x) {
     p->job = (PassJob){.gradient = true, .moved = l->moved, .nmoved = l->nmoved};
     add(x, l->fn, "loss", l->name, NULL, l->at);
   }
-  for (uint32_t i = 0; i < m->nexport; i++) add(x, m->export_[i].fn, m->export_[i].kind, m->export_[i].name, NULL, m->export_[i].at);
+  for (uint32_t i = 0; i < m->nexport; i++)
+    add(x, m->export_[i].fn, m->export_[i].kind, m->export_[i].name, NULL, m->export_[i].at);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
     if (a->kind == DO_REPORT) add(x, a->report->fn, "report", a->report->name, a->report->data, a->at);

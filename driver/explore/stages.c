@@ -39,7 +39,6 @@ bool *explore_wanted(const Piece *p) {
 
 /* ---- an instruction ---------------------------------------------------------------------------------- */
 
-
 /* The text of instruction id behind `%id = `. */
 static char *inst_text(const Fn *f, uint32_t id) {
   char *text = NULL, *own;
@@ -56,6 +55,17 @@ static char *inst_text(const Fn *f, uint32_t id) {
 }
 
 static void push(json_t *to, json_int_t v) { json_array_append_new(to, json_integer(v)); }
+
+/* Whether what has this number is shown. */
+static bool shown(const PassTrace *t, const bool *wanted, uint32_t number) {
+  uint32_t lo = 0, hi = t->fn.n;
+  while (hi - lo > 1) {
+    const uint32_t mid = lo + (hi - lo) / 2;
+    if (t->fn.at[mid].first <= number) lo = mid;
+    else hi = mid;
+  }
+  return number && wanted[t->fn.at[lo].stage];
+}
 
 static uint32_t body_index(const PassTrace *t, uint32_t fn, const Inst *i) {
   const Fn *body = ir_body(t->fn.at[fn].fn, i);
@@ -78,12 +88,12 @@ static json_t *outputs_of(const Fn *f) {
 }
 
 /* Role and what it is of: 0 primal, 1 adjoint, 2 tangent; the operator. */
-static json_t *function(Explore *x, const Piece *p, uint32_t k) {
+static json_t *function(Explore *x, const Piece *p, uint32_t k, const bool *wanted) {
   const PassTrace *t = p->trace;
   const TraceFn *tf = &t->fn.at[k];
   const Fn *f = tf->fn;
-  json_t *text = json_array(), *place = json_array(), *from = json_array(), *role = json_array(), *of = json_array(), *flop = json_array(),
-         *body = json_array();
+  json_t *text = json_array(), *place = json_array(), *from = json_array(), *role = json_array(), *of = json_array(),
+         *flop = json_array(), *body = json_array();
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     const TraceFrom *came = &t->from.at[tf->first + id - 2];
@@ -91,15 +101,16 @@ static json_t *function(Explore *x, const Piece *p, uint32_t k) {
     json_array_append_new(text, json_string(line));
     base_free(line);
     push(place, explore_place(x, t->at.at[tf->first + id - 2]));
-    push(from, came->derived ? -(json_int_t)came->from : (json_int_t)came->from);
+    const json_int_t number = shown(t, wanted, came->from) ? came->from : 0;
+    push(from, came->derived ? -number : number);
     push(role, i->role);
     push(of, i->role ? i->of : 0);
     push(flop, ir_has(i->op, OPF_DERIV) || i->op == OP_integrate ? 0 : pass_inst_flops(f, i));
     push(body, body_index(t, k, i));
   }
-  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", f->name ? f->name : "", "index", (int)k, "first",
-                   (int)tf->first, "in", names_of(f), "out", outputs_of(f), "text", text, "place", place, "from", from, "role", role, "of", of,
-                   "flop", flop, "body", body);
+  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", f->name ? f->name : "", "index", (int)k,
+                   "first", (int)tf->first, "in", names_of(f), "out", outputs_of(f), "text", text, "place", place, "from", from,
+                   "role", role, "of", of, "flop", flop, "body", body);
 }
 
 json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted) {
@@ -109,9 +120,9 @@ json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted) {
     if (!wanted[s]) continue;
     const TraceStage *st = &t->stage.at[s];
     json_t *fns = json_array();
-    for (uint32_t k = st->top; k < st->top + st->nfn; k++) json_array_append_new(fns, function(x, p, k));
-    json_array_append_new(stages, json_pack("{s:s, s:s, s:i, s:o}", "pass", st->pass, "same", st->same ? st->same : "", "stage", (int)s,
-                                            "fns", fns));
+    for (uint32_t k = st->top; k < st->top + st->nfn; k++) json_array_append_new(fns, function(x, p, k, wanted));
+    json_array_append_new(
+        stages, json_pack("{s:s, s:s, s:i, s:o}", "pass", st->pass, "same", st->same ? st->same : "", "stage", (int)s, "fns", fns));
   }
   return stages;
 }

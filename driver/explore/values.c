@@ -11,9 +11,7 @@
 
 enum { SHOWN = 3 }; /* elements of each sample */
 
-json_t *explore_number(double v) {
-  return isfinite(v) ? json_real(v) : json_string(isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-}
+json_t *explore_number(double v) { return isfinite(v) ? json_real(v) : json_string(isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"); }
 
 Tensor *explore_inputs(Explore *x, const Piece *p, const Fn *f) {
   Tensor *in = base_zeroed(f->in.n, sizeof *in);

@@ -90,6 +90,7 @@ static int curves(Session *s, PlotNumbers *d) {
   d->sample = plot_take((size_t)d->nsample, sizeof *d->sample, p);
   for (int64_t i = 0; i < d->nsample; i++) d->sample[i] = (int64_t)((double)i * (double)d->total / (double)d->nsample);
   c.sample = d->sample;
+  if (c.set) rt_set_bring((RtSet *)c.set, d->sample, d->nsample);
   return p->fn ? evaluate(s, p, p->fn, d->stats, d->nsample, chosen, &c, &d->out) : 0;
 }
 

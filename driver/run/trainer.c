@@ -204,6 +204,7 @@ static void set_loss(Session *s, Trainer *t, uint32_t k) {
                           .nrunning = (int)l->gradient.running.n,
                           .data = spec->data ? data_native(s, spec->data) : NULL,
                           .test = spec->test ? data_native(s, spec->test) : NULL,
+                          .rank = s->ranks ? s->ranks->rank : 0,
                           .batch = batch_of(s, spec),
                           .tests = !spec->draws                   ? 1
                                    : spec->tests == TESTS_AS_DATA ? test_samples(s, t->spec)

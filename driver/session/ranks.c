@@ -269,6 +269,7 @@ RtRanks *ranks_begin(bool *ok, RtError *err) {
   own.begun = true;
   if (!launched(&l) || (wanted && !strcmp(wanted, "none"))) return NULL;
   *ok = own.there = connect(&l, &own.ranks, err);
+  rt_ranks_init(&own.ranks);
   own.ranks.lost = on_lost, own.ranks.stalled = on_stalled;
   own.failed = !*ok;
   if (!*ok && l.rank) *err->text = 0; /* the first rank says it */

@@ -91,7 +91,8 @@ static const char *imported(void *ctx, const char *path, size_t *len) {
 }
 
 static void at(void *ctx, const char *what, const char *name, Span place) {
-  (void)ctx;
+  const Session *s = ctx;
+  if (s->opt->at_item) s->opt->at_item(s->opt->text_ctx);
   waiting_at(what, name, place);
 }
 
@@ -178,6 +179,7 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .at = at,
                      .text = s->opt->text ? imported : NULL,
                      .tree = s->opt->tree,
+                     .made = s->opt->made,
                      .ctx = s,
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);

@@ -172,7 +172,7 @@ bool elab_spend(Elab *E, uint64_t n);
 void elab_tell(const Elab *E, const char *what, const char *name, Span at); /* what is at hand, to who waits */
 
 const char *elab_type_of(const Elab *E, const void *node); /* as it was noted of a node of the tree; NULL: it was not */
-typedef struct NoteMade { /* by one evaluation of a node: instructions [first, end) of fn */
+typedef struct NoteMade {                                  /* by one evaluation of a node: instructions [first, end) of fn */
   const void *node;
   const Fn *fn;
   uint32_t first, end;

@@ -1,7 +1,6 @@
 /* The types of the nodes of the syntax tree, noted where a tree is wanted (model/tree.c). The first type says most: in a function it
  * is that of its first call. And, where that is asked for, which instructions were made by each evaluation of an expression. */
 #include "frontend/elab/elab_priv.h"
-#include "frontend/model/tree.h"
 
 #include <stdlib.h>
 
@@ -31,7 +30,7 @@ const char *elab_type_of(const Elab *E, const void *node) {
 }
 
 void elab_note_made(Elab *E, const void *node, const Fn *fn, uint32_t first) {
-  if (!E->o->tree || !E->o->tree->asks_made || E->now->level->fn != fn || fn->inst.n == first) return;
+  if (!E->o->tree || !E->o->made || E->now->level->fn != fn || fn->inst.n == first) return;
   begin(E);
   *vec_push(&E->notes->made) = (NoteMade){node, fn, first, fn->inst.n};
 }

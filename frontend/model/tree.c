@@ -119,7 +119,7 @@ static void made(const Walk *w) {
 
 void tree_make(Elab *E, Tree *t) {
   Walk w = {E, t, {0}};
-  *t = (Tree){.mem = arena_create(), .asks_made = t->asks_made};
+  *t = (Tree){.mem = arena_create()};
   for (uint32_t file = 1; file <= E->src->files.n; file++)
     for (const Module *m = E->modules; m; m = m->next)
       for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, -1, it);

@@ -23,10 +23,9 @@ typedef struct TreeMade {
 
 struct Tree {
   Arena *mem;
-  bool asks_made; /* by the caller, before: `made` is wanted */
   VEC(TreeNode) node;
-  VEC(TreeMade) made;
-  VEC(Proof) proof; /* what was decided before the errors, too */
+  VEC(TreeMade) made; /* if FrontOptions asked for it */
+  VEC(Proof) proof;   /* what was decided before the errors, too */
 };
 
 void tree_finish(Tree *t);

@@ -12,11 +12,10 @@ enum {
   FEW_NUMBERS = 64,
   MANY_NUMBERS = 512 /* of a state, of which a chunk keeps a whole path */
 };
-/* Of the largest value: what the last two terms may be; of that, where the next windows are twice as long. Least and most length, in units of the
+/* Of the largest value: what the last two terms may be; the part of that at which the next windows aim. Least and most length, in units of the
  * first: so what never crosses ends after as many windows as there may be, and what is lost is left alone. */
 #define TAIL_F64 1e-6
 #define TAIL_F32 1e-3
-#define TAIL_LONGER 0x1p-8
 #define TAIL_AIM 0x1p-5
 #define LEAST 0x1p-20
 #define MOST 0x1p10

@@ -19,7 +19,8 @@ enum { SECANT = 7 + MAX_STATES, LOCATE_TURNS = 32 };
 /* Where to go on from `next`: halfway to the point that it must not pass. */
 static Val held(Build *b, Val next, Val t, Val low, Val high) {
   Val half = ir_const(b, 0.5), down = ir_mul(b, ir_add(b, t, low), half), up = ir_mul(b, ir_add(b, t, high), half);
-  return ir_select(b, ir_lt(b, low, next), ir_select(b, ir_lt(b, next, high), next, up), down);
+  Val below = ir_lt(b, next, high), most = ir_select(b, below, next, up);
+  return ir_select(b, ir_lt(b, low, next), most, down);
 }
 
 static bool secant_turn(Elab *E, Events *s, void *state) {
@@ -33,7 +34,7 @@ static bool secant_turn(Elab *E, Events *s, void *state) {
   events_before(E, s, &k->w, k->t, &from, &part);
   Build *b = events_at(E, s);
   if (s->p.adaptive) {
-    Val again = ir_lt(b, ir_abs(b, k->g), ir_const(b, 1e30));
+    Val known = ir_abs(b, k->g), again = ir_lt(b, known, ir_const(b, 1e30));
     for (uint32_t i = 0; i < s->p.n; i++) from.x[i] = ir_select(b, again, k->x.x[i], from.x[i]);
     from.t = ir_select(b, again, k->x.t, from.t), part = ir_select(b, again, k->best, part);
   }
@@ -54,7 +55,8 @@ static bool secant_turn(Elab *E, Events *s, void *state) {
   for (uint32_t i = 0; i < s->p.n; i++) k->x.x[i] = ir_select(b, better, x.x[i], k->x.x[i]);
   k->x.t = ir_select(b, better, x.t, k->x.t);
   k->g = ir_select(b, better, g, k->g);
-  Val next = ir_sub(b, now, ir_div(b, g, k->slope)), inside = ir_and(b, ir_le(b, k->low, next), ir_le(b, next, k->high));
+  Val next = ir_sub(b, now, ir_div(b, g, k->slope)), above = ir_le(b, k->low, next),
+      inside = ir_and(b, above, ir_le(b, next, k->high));
   next = held(b, next, now, k->low, k->high);
   Val far = ir_lt(b, tol, ir_abs(b, ir_sub(b, next, now))), goes = ir_or(b, better, ir_not(b, inside));
   Val on = ir_and(b, busy, ir_and(b, goes, ir_and(b, far, ir_ne(b, g, zero))));
@@ -96,7 +98,7 @@ static bool surface_turn(Elab *E, Events *s, First *f, const Value *kept, Val ta
   for (uint32_t i = 0; i < s->p.n; i++) at[n++] = &k->x.x[i];
   if (!events_run(E, s, "locate", at, n, LOCATE_TURNS, secant_turn, k)) return false;
   b = events_at(E, s);
-  Val met = ir_lt(b, ir_abs(b, k->g), ir_const(b, 1e30)), sooner = ir_lt(b, k->best, f->tau);
+  Val off = ir_abs(b, k->g), met = ir_lt(b, off, ir_const(b, 1e30)), sooner = ir_lt(b, k->best, f->tau);
   Val mine = ir_and(b, here, ir_and(b, met, sooner));
   f->tau = ir_select(b, mine, k->best, f->tau), f->which = ir_select(b, mine, number, f->which);
   for (uint32_t i = 0; i < s->p.n; i++) f->at.x[i] = ir_select(b, mine, k->x.x[i], f->at.x[i]);

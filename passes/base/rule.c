@@ -36,13 +36,13 @@ static Part binary(Arena *mem, char letter, Part x, Part y) {
   }
 }
 
-static const char *const named[128] = {['e'] = "exp", ['l'] = "log", ['s'] = "sin", ['c'] = "cos", ['h'] = "sinh", ['H'] = "cosh",
-                                       ['g'] = "sigmoid", ['S'] = "sign", ['o'] = "round"};
+static const char *const named[128] = {['e'] = "exp",  ['l'] = "log",     ['s'] = "sin",  ['c'] = "cos",  ['h'] = "sinh",
+                                       ['H'] = "cosh", ['g'] = "sigmoid", ['S'] = "sign", ['o'] = "round"};
 
 static Part unary(Arena *mem, char letter, Part x) {
   switch (letter) {
   case 'n': return part(mem, PRODUCT, "−%s", inside(mem, x, PRODUCT), "", "");
-  case 'a': return part(mem, NAME, "|%s|", x.text, "", "");
+  case 'a': return part(mem, NAME, strchr(x.text, '|') ? "abs(%s)" : "|%s|", x.text, "", "");
   case 'r': return part(mem, PRODUCT, "1/√%s", inside(mem, x, NAME), "", "");
   case 'R': return part(mem, PRODUCT, "1/√(%s)³", x.text, "", "");
   default: return part(mem, NAME, "%s(%s)", named[(unsigned char)letter & 127], x.text, "");

@@ -1,6 +1,6 @@
 /* Where what passes make comes from. All passes keep the places of instructions: of what is copied, of what something becomes, and of
  * the primal in what is derived of it. So where it is asked for, a place is not in the source but is the number of an instruction, of what
- * the pass was given; when the pass is done it is read off, and the next numbers are given. Who derives sets `end` (trace_derived). No pass
+ * the pass was given; when the pass is done it is read off, and the next numbers are given. Who derives sets `end` (pass_trace_derived). No pass
  * knows of it, and none does anything for it where nobody asks. */
 #include "passes/base/pass.h"
 
@@ -30,7 +30,7 @@ void pass_trace_destroy(PassTrace *t) {
 
 static bool marked(Span at) { return at.file == MARKED; }
 
-Span trace_derived(Span at) { return marked(at) ? (Span){at.file, at.begin, DERIVED} : at; }
+Span pass_trace_derived(Span at) { return marked(at) ? (Span){at.file, at.begin, DERIVED} : at; }
 
 uint32_t pass_trace_number(const PassTrace *t, const Inst *i) {
   return t && marked(i->at) && i->at.begin <= t->from.n ? i->at.begin : 0;
@@ -73,7 +73,8 @@ static void mark(PassTrace *t, Fn *f, Fn *kept, uint32_t stage) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     Span *at = &f->inst.at[id].at;
     const Span place = pass_trace_at(t, *at);
-    *vec_push(&t->from) = (TraceFrom){marked(*at) ? at->begin : 0, marked(*at) && at->end == DERIVED};
+    *vec_push(&t->from) =
+        (TraceFrom){marked(*at) ? at->begin : 0, marked(*at) && at->end == DERIVED && f->inst.at[id].role != ROLE_PRIMAL};
     *vec_push(&t->at) = place;
     kept->inst.at[id].at = place;
     *at = (Span){MARKED, first + id - 1, 0};
@@ -81,7 +82,7 @@ static void mark(PassTrace *t, Fn *f, Fn *kept, uint32_t stage) {
   for (uint32_t s = 0; s < f->sub.n; s++) mark(t, f->sub.at[s], kept->sub.at[s], stage);
 }
 
-void trace_stage(PassTrace *t, const char *pass, Fn *out) {
+void pass_trace_stage(PassTrace *t, const char *pass, Fn *out) {
   TraceStage *same = unchanged(t, out);
   if (same) {
     same->same = same->same ? arena_printf(t->mem, "%s, %s", same->same, pass) : arena_strdup(t->mem, pass);
@@ -95,13 +96,15 @@ void trace_stage(PassTrace *t, const char *pass, Fn *out) {
   s->nfn = t->fn.n - s->top;
 }
 
-void pass_trace_begin(PassTrace *t, Fn *f) { trace_stage(t, "", f); }
+void pass_trace_begin(PassTrace *t, Fn *f) { pass_trace_stage(t, "", f); }
 
-void trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uint32_t ncolour, const uint32_t *colour, bool rows) {
+void pass_trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uint32_t ncolour, const uint32_t *colour,
+                        bool rows) {
   if (!t) return;
   TracePattern *out = vec_push(&t->pattern);
   const uint32_t n = rows ? p->rows : p->cols, count = pattern_count(p);
-  *out = (TracePattern){.at = pass_trace_at(t, at), .way = way, .ncolour = ncolour, .rows = rows, .colour = ARENA_ARRAY(t->mem, uint32_t, n + 1)};
+  *out = (TracePattern){
+    .at = pass_trace_at(t, at), .way = way, .ncolour = ncolour, .rows = rows, .colour = ARENA_ARRAY(t->mem, uint32_t, n + 1)};
   if (colour) memcpy(out->colour, colour, n * sizeof *colour);
   pattern_init(&out->pattern, p->rows, p->cols, count);
   memcpy(out->pattern.start, p->start, (p->rows + 1) * sizeof *p->start);

@@ -38,11 +38,11 @@ typedef struct Jac {
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
 static const char *const way_text[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
-                                   "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
+                                       "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
 
 static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
   if (j->way == BY_UNITS || !run) return;
-  trace_pattern(run->trace, at, way_text[j->way], &j->pattern, j->colours.n, j->colours.of, j->way == BY_ROWS);
+  pass_trace_pattern(run->trace, at, way_text[j->way], &j->pattern, j->colours.n, j->colours.of, j->way == BY_ROWS);
   *vec_push(&run->swept) = (PassSwept){.at = at,
                                        .way = j->way,
                                        .rows = j->pattern.rows,

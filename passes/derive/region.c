@@ -40,7 +40,7 @@ Val region_value(Region *r, Val v) {
 void region_stamp(Region *r, const Inst *i, Role role) {
   r->b->role = role;
   r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op; /* as the source has it */
-  r->b->at = trace_derived(i->at);
+  r->b->at = pass_trace_derived(i->at);
 }
 
 void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message) {

@@ -133,6 +133,8 @@ static void end(Step *t, Val scan) {
   base_free(in), base_free(map);
 }
 
+static Val inverse(Build *b, uint32_t n) { return ir_const_exact(b, 1.0 / n, 1, n); }
+
 /* ---- the step ---------------------------------------------------------------------------------------------------------------------- */
 
 static Fn *whole(Step *t) {
@@ -153,13 +155,13 @@ static Fn *whole(Step *t) {
   for (uint32_t v = 0; v < t->n; v++) {
     t->term[v] = arg[t->n + 1 + v];
     Val top = ir_index(b, t->term[v], 0, t->p);
-    arg[t->n + 1 + v] = dual(b, s->h, ir_const(b, 1.0 / t->p), top, VAL_NONE, state_type(t, t->n + v));
+    arg[t->n + 1 + v] = dual(b, s->h, inverse(b, t->p), top, VAL_NONE, state_type(t, t->n + v));
   }
   copy_emit(b, f, arg, NULL, NULL, NULL, s->map);
   for (uint32_t v = 0; v < t->n; v++) {
     Val rate = s->map[f->out.at[v].id], through = s->map[f->out.at[t->n + v].id], term = ir_index(b, t->term[v], 0, t->p - 1);
     t->x[v] = pass_with_lane(b, ir_mul(b, rate, s->h), state_type(t, v).lane);
-    t->x[t->n + v] = dual(b, s->h, ir_const(b, 1.0 / (t->p - 1)), term, through, state_type(t, t->n + v));
+    t->x[t->n + v] = dual(b, s->h, inverse(b, t->p - 1), term, through, state_type(t, t->n + v));
   }
   end(t, loop(t));
   ir_build_finish(b);

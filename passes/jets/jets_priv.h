@@ -71,6 +71,7 @@ Val jets_exponential(Jets *j, Val v, Val exponent); /* v' = v exponent' */
 Val jets_below(Jets *j, Val x, Val y, bool weighted, const int *lx, const int *ly, int nout, const int *lo);
 
 /* jets_values.c */
+enum { JETS_UNROLLED_MOST = 4000 }; /* operations of a loop that is written out, turn by turn */
 
 void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals, Diag *diag);
 void jets_values_end(Values *w);

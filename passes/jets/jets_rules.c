@@ -216,7 +216,13 @@ static Val einsum(Jets *j, const Inst *i) {
 }
 
 static Val no_series(Jets *j, const Inst *i) {
-  if (!j->failed)
+  if (!j->failed && i->op == OP_scan)
+    diag_help(
+        diag_add(j->diag, CODE_no_series, i->at,
+                 "`taylor` has no series of this loop of %u turns, which has more than %d operations in all and is not written out",
+                 ir_scan_shape(j->f, i).n, JETS_UNROLLED_MOST),
+        "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
+  else if (!j->failed)
     diag_help(diag_add(j->diag, CODE_no_series, i->at, "`taylor` knows no series of %s", ir_op[i->op].name),
               "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
   j->failed = true;
@@ -256,8 +262,6 @@ Val jets_rule(Jets *j, Val v, const Inst *i) {
   case OP_spread:
   case OP_barrier:
   case OP_id: break;
-  case OP_powlog:
-  case OP_powlog2:
   case OP_scan: return no_series(j, i);
   case OP_batch_sum: {
     Val c = coefficient(j, i, 0);

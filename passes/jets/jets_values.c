@@ -70,7 +70,7 @@ static void beside(Values *w, uint32_t id) {
     w->extra[id][0] = by;
     return;
   }
-  if (ir_op[i.op].cls > OPC_EW2 || i.op == OP_powlog || i.op == OP_powlog2) return;
+  if (ir_op[i.op].cls > OPC_EW2) return;
   Of o = {w->b.f, ir_arg(w->b.f, &i, 0), i.nargs > 1 ? ir_arg(w->b.f, &i, 1) : VAL_NONE, {id}};
   Val extra[2] = {{0}};
   w->b.at = i.at;
@@ -130,14 +130,20 @@ static void unroll(Copy *c, uint32_t id, const Inst *i) {
   base_free(arg), base_free(out), base_free(stack), base_free(map), base_free(turn_arg);
 }
 
-enum { WHOLE_MOST = 64, UNROLLED_MOST = 4000 };
+enum { WHOLE_MOST = 64 };
 
 static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
   double n;
   if (i->op == OP_scan && c->from->sub.n) {
     const ScanShape s = ir_scan_shape(c->from, i);
     const Fn *body = ir_body(c->from, i);
-    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= UNROLLED_MOST) unroll(c, id, i);
+    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= JETS_UNROLLED_MOST) unroll(c, id, i);
+  }
+  if (i->op == OP_powlog || i->op == OP_powlog2) { /* where it has a series log x is finite */
+    const Val x = c->map[ir_arg(c->from, i, 0).id], z = c->map[ir_arg(c->from, i, 1).id], log = ir_log(c->b, x);
+    by_logarithm(c->b, x, z);
+    Val y = ir_mul(c->b, ir_pow(c->b, x, z), log);
+    return i->op == OP_powlog ? y : ir_mul(c->b, y, log);
   }
   if (i->op != OP_pow) return jets_linear_value(c, i);
   if (!ir_is_const(c->from, ir_arg(c->from, i, 1), &n)) {

@@ -9,5 +9,7 @@ Fn *simplify_powers(PassRun *run, const Fn *f);
 
 /* All maps that can be are plain operations with one axis more (unmap.c); NULL: there are none. */
 Fn *simplify_maps(const Fn *f);
+/* The results of one map of this shape, in that way; false: its body has what has no such form. */
+bool simplify_map(Build *b, const Fn *body, ScanShape shape, const Val *args, Val *out);
 
 #endif

@@ -24,7 +24,7 @@ typedef struct Turns { /* a body on its way out of the map */
 /* ---- which maps ---------------------------------------------------------------------------------------- */
 
 /* Has a rule below, whatever its operands are. */
-static bool has_rule(const Fn *f, const Inst *i) {
+static bool has_rule(const Fn *f, const Inst *i, bool sums) {
   switch (i->op) {
   case OP_in:
   case OP_const:
@@ -45,7 +45,8 @@ static bool has_rule(const Fn *f, const Inst *i) {
   case OP_take:
   case OP_put:
   case OP_tri: return true;
-  case OP_dot: return !ir_dot_attr(f, i).lanes;
+  case OP_batch_sum: return sums;
+  case OP_dot: return sums || !ir_dot_attr(f, i).lanes;
   default: return ir_elementwise(i->op);
   }
 }
@@ -73,14 +74,17 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
   return found;
 }
 
+static bool can(const Fn *body, bool all) {
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (!has_rule(body, &body->inst.at[id], all) || body->inst.at[id].type.rank == IR_MAX_RANK) return false;
+  return true;
+}
+
 static bool is_wanted(const Fn *f, const Inst *i, const Fn *body, bool all) {
   if (i->op != OP_scan) return false;
   ScanShape sh = ir_scan_shape(f, i);
   if (sh.carry || !sh.n) return false;
-  if (!all && (sh.zs || !sh.xs || !multiplies(f, i, body, sh))) return false;
-  for (uint32_t id = 1; id < body->inst.n; id++)
-    if (!has_rule(body, &body->inst.at[id]) || body->inst.at[id].type.rank == IR_MAX_RANK) return false;
-  return true;
+  return (all || (!sh.zs && sh.xs && multiplies(f, i, body, sh))) && can(body, all);
 }
 
 /* ---- one instruction of all turns ------------------------------------------------------------------------ */
@@ -114,7 +118,7 @@ static Val product(Turns *t, const Inst *i) {
     label[side][0] = turn;
     memcpy(label[side] + with[side], d.label[side], sizeof label[0][0] * (size_t)d.rank[side]);
   }
-  return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], false, label[0], label[1], d.rank[2] + 1, label[2]);
+  return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], d.lanes, label[0], label[1], d.rank[2] + 1, label[2]);
 }
 
 static Val joined(Turns *t, const Inst *i) {
@@ -151,6 +155,7 @@ static Val all_turns(Turns *t, const Inst *i) {
   switch (i->op) {
   case OP_id: return ir_id(t->b, t->map[x.id]);
   case OP_spread: return ir_spread(t->b, t->map[x.id]);
+  case OP_batch_sum: return ir_batch_sum(t->b, t->map[x.id]);
   case OP_reshape: return reshaped(t, i);
   case OP_transpose: return turned(t, i);
   case OP_concat: return joined(t, i);
@@ -220,6 +225,15 @@ Fn *simplify_maps(const Fn *f) {
   if (g && asked.changed) return g;
   ir_fn_destroy(g);
   return NULL;
+}
+
+bool simplify_map(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out) {
+  Fn *plain = simplify_maps(body);
+  const Fn *f = plain ? plain : body;
+  const bool good = !sh.carry && can(f, true);
+  if (good) emit(b, f, sh, args, out);
+  ir_fn_destroy(plain);
+  return good;
 }
 
 Fn *pass_unmap(PassRun *run, const Fn *f) {

@@ -90,6 +90,7 @@ int64_t rt_fn_at_once(const RtFn *f) { return at_once(f, f->samples); }
  * gives the same result, and long chunks are faster: kernels may do several tiles at once. */
 static int chunks_for(const RtFn *f, int64_t n) {
   const HnnKernelInfo *k = &f->spec.info;
+  if (n >= RT_SHARD) return RT_LEAVES; /* where the samples are, if there are several ranks */
   double least = CHUNK_FLOP;
   if (least < (double)CHUNK_FLOP_PER_SUM * (double)f->sums) least = (double)CHUNK_FLOP_PER_SUM * (double)f->sums;
   if (least < 16 * (double)k->flop_once) least = 16 * (double)k->flop_once;
@@ -184,6 +185,10 @@ static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
 }
 
 int64_t rt_fn_chunk_start(const RtFn *f, int c) {
+  if (f->samples >= RT_SHARD) {
+    const int64_t first = rt_leaf(f->samples, c), tile = rt_fn_tile(f, f->samples);
+    return c < f->chunks ? first / tile : f->tiles; /* a leaf is of whole tiles; one that is empty begins where the samples end */
+  }
   const int64_t tile = f->units * c / f->chunks * at_once(f, f->samples);
   return tile < f->tiles ? tile : f->tiles;
 }
@@ -236,18 +241,24 @@ void rt_fn_shape(RtFn *f, int64_t n) {
   f->chunks = chunks_for(f, n);
 }
 
-void rt_fn_range(RtFn *f, int64_t n, int64_t *from, int64_t *to) {
+void rt_fn_range(RtFn *f, int rank, int64_t n, int64_t *from, int64_t *to) {
   *from = 0, *to = n;
+  if (!f) return;
   if (f->split) {
-    rt_split_range(f->split, n, from, to);
+    rt_split_range(f->split, rank, n, from, to);
   } else if (f->across && n > 0 && f->spec.info.tile) {
     rt_fn_shape(f, n);
     if (!f->across->worth(f)) return;
-    f->across->range(f, f->ranks->rank, from, to);
+    f->across->range(f, rank, from, to);
     *from *= rt_fn_tile(f, n), *to *= rt_fn_tile(f, n);
     if (*from > n) *from = n;
     if (*to > n) *to = n;
   }
+}
+
+void rt_fn_only(RtFn *f, int64_t from, int64_t to) {
+  if (f->split) rt_split_only(f->split, from, to);
+  f->only_from = from, f->only_to = to;
 }
 
 void rt_fn_set_across(RtFn *f, RtRanks *r, const RtFnAcross *across) {

@@ -12,6 +12,8 @@ typedef struct RtFnAcross {
   bool (*worth)(const RtFn *f);                                     /* the same answer on all ranks */
   bool (*run)(RtFn *f);                                             /* false: no memory */
   void (*range)(const RtFn *f, int rank, int64_t *t0, int64_t *t1); /* tiles */
+  void (*spread)(RtRanks *r, const HnnArg *lanes, int64_t elems, size_t real,
+                 int64_t n); /* what each has of RT_SHARD and more samples */
   void (*finish)(RtFn *f);
 } RtFnAcross;
 
@@ -40,7 +42,8 @@ struct RtFn {
   const RtWatch *watch;
   RtRanks *ranks; /* NULL: this process runs all of it */
   const RtFnAcross *across;
-  void *mine; /* of across: buffers that are kept */
+  int64_t only_from, only_to; /* samples of rt_fn_only */
+  void *mine;                 /* of across: buffers that are kept */
 };
 
 enum { RT_FN_OUTPUTS = -1 }; /* for a number of a buffer: where the sums belong in the end */

@@ -79,6 +79,8 @@ static bool has_lanes(const RtFn *f) {
 /* By n, the work and the number of ranks. What it takes to gather outputs per sample counts: about a number in the time of 32
  * operations. */
 static bool worth(const RtFn *f) {
+  if (f->only_to) return true;
+  if (f->samples >= RT_SHARD) return f->ranks->size > 1;
   if (f->ranks->size < 2 || (f->sums ? f->chunks < 2 : f->units < 2)) return false;
   double numbers = 0;
   for (int k = 0; k < f->spec.nout; k++) numbers += f->out_lane[k] ? (double)f->out_elems[k] : 0;
@@ -89,9 +91,14 @@ static bool worth(const RtFn *f) {
 static int first_chunk(const RtFn *f, int rank) { return (int)((int64_t)f->chunks * rank / f->ranks->size); }
 
 static void range(const RtFn *f, int rank, int64_t *t0, int64_t *t1) {
-  const int64_t end = f->tiles, size = f->ranks->size, unit = rt_fn_at_once(f);
-  *t0 = f->sums ? rt_fn_chunk_start(f, first_chunk(f, rank)) : f->units * rank / size * unit;
-  *t1 = f->sums ? rt_fn_chunk_start(f, first_chunk(f, rank + 1)) : f->units * (rank + 1) / size * unit;
+  const int64_t end = f->tiles, size = f->ranks->size, unit = rt_fn_at_once(f), tile = rt_fn_tile(f, f->samples);
+  const bool tree = f->sums || f->samples >= RT_SHARD;
+  if (f->only_to) {
+    *t0 = f->only_from / tile, *t1 = (f->only_to + tile - 1) / tile;
+    return;
+  }
+  *t0 = tree ? rt_fn_chunk_start(f, first_chunk(f, rank)) : f->units * rank / size * unit;
+  *t1 = tree ? rt_fn_chunk_start(f, first_chunk(f, rank + 1)) : f->units * (rank + 1) / size * unit;
   if (*t1 > end) *t1 = end;
   if (*t0 > end) *t0 = end;
 }
@@ -383,7 +390,25 @@ static Row move_rows(RtFn *f, Row r, int64_t rows, int rank, char *p, bool in) {
   return r;
 }
 
+/* A row of so many samples is gathered where it lies. */
+static void spread(RtRanks *r, const HnnArg *lanes, int64_t elems, size_t real, int64_t n) {
+  size_t *at = calloc((size_t)r->size + 1, sizeof *at);
+  if (!at) r->lost(r, r->rank, 4, "not enough memory");
+  for (int k = 0; k < r->size; k++) {
+    int64_t from, to;
+    rt_leaves(k, r->size, n, &from, &to);
+    at[k] = (size_t)from * real, at[k + 1] = (size_t)to * real;
+  }
+  for (int64_t e = 0; e < elems; e++) rt_ranks_gather(r, (char *)lanes->p + (size_t)(e * lanes->ld) * real, at);
+  free(at);
+}
+
 static bool gather_lanes(RtFn *f, Across *a) {
+  if (f->samples >= RT_SHARD) {
+    for (int k = 0; k < f->spec.nout; k++)
+      if (f->out_lane[k]) spread(f->ranks, &f->out[k], f->out_elems[k], rt_fn_real(f), f->samples);
+    return true;
+  }
   const int64_t tile = rt_fn_tile(f, f->samples);
   const size_t real = rt_fn_real(f), row = (size_t)(f->tiles * tile) * real;
   int64_t left = 0, most = (int64_t)(LANES_AT_ONCE / row) + 1;
@@ -433,14 +458,14 @@ static bool run(RtFn *f) {
   if (!a) return false;
   if (!f->sums) {
     rt_pool_run(f->pool, PIECES_A_THREAD * rt_pool_threads(f->pool), run_piece, f);
-    return tell(f, a) && gather_lanes(f, a);
+    return tell(f, a) && (f->only_to || gather_lanes(f, a));
   }
   if (!make_tree(f, a) || !run_sums(f, a)) return false;
   const bool few = f->ranks->size == 2 || (double)a->nodes * (double)f->sums * (double)rt_fn_real(f) <= SWAP_BYTES;
   return (few ? swap(f, a) : reduce_scatter(f, a)) && (!has_lanes(f) || gather_lanes(f, a));
 }
 
-static const RtFnAcross across = {worth, run, range, finish};
+static const RtFnAcross across = {worth, run, range, spread, finish};
 
 void rt_fn_share(RtFn *f, RtRanks *r) {
   if (f && r && r->size > 1) rt_fn_set_across(f, r, &across);

@@ -320,7 +320,7 @@ static RtStatus run(Loop *l) {
   int64_t reported_step = t->step;
   for (bool last = rt_train_over(t); !last;) {
     for (int k = 0; k < t->nsum; k++)
-      if (l->term[k].gather.perm) rt_gather(&l->term[k].gather, &t->sum[k], &l->term[k].batch, t->step * l->term[k].batch.n);
+      if (l->term[k].gather.reads) rt_gather(&l->term[k].gather, &t->sum[k], &l->term[k].batch, t->step * l->term[k].batch.n);
     if (!one_step(l)) return l->status;
     move_averages(l);
     t->step++;

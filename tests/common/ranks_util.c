@@ -85,6 +85,7 @@ bool ranks_run(int size, int (*body)(RtRanks *r, void *ctx), void *ctx, int *cod
         if (a == k && b != k) w.fd[b] = fd[a][b];
         else if (a != b) close(fd[a][b]);
     RtRanks r = {.rank = k, .size = size, .trade = trade, .lost = on_lost, .ctx = &w};
+    rt_ranks_init(&r);
     _exit(body(&r, ctx));
   }
   for (int a = 0; a < size; a++)

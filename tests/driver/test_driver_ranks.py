@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Several ranks under mpirun make the bits of one: test_driver_ranks.py HNNC [TEST...]. Where no MPI is installed, or hnnc was built without
 it, nothing is tested but that it says so."""
+import array
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -68,6 +70,13 @@ def same_run(a, b):
     for key in ("status", "adaptive_steps", "proofs"):
         x, y = (load(run + "/manifest.json").get(key) for run in (a, b))
         check(x == y, "%s of %s and %s differ" % (key, a, b), x, y)
+
+
+def npy(n):
+    """A column of n numbers in f64."""
+    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }" % n
+    head += " " * ((-len(head) - 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + array.array("d", (0.25*(i % 977) for i in range(n))).tobytes()
 
 
 # ---- the same bits ---------------------------------------------------------------------------------------------------
@@ -137,6 +146,65 @@ def test_kinds():
         same_run("one", out)
         done = load(out + "/manifest.json")["exchanges"]
         check(done["count"] > 30 and done["bytes"] > 100000, "the work was not shared", done)
+
+
+# Sets of so many samples that each rank has a part: programs, on other sets and with several rows a draw, files, parts, orders.
+LARGE = """\
+precision f32
+import "std/nets"
+data points {
+  let x = normal(0, 1, [3])
+  yield x, y = sin(x[0]) + x[1]^2
+}
+use a = points(count = 530000, seed = 3)
+use s = shuffle(a, seed = 5)
+use most = first(s, 526000)
+use few = last(a, 3000)
+data pairs {
+  let x = normal(0, 1, [2])
+  yield each u = [x[0], x[1], x[0]*x[1]]
+}
+use t = pairs(count = 180001, seed = 9)
+data moved on a {
+  let e = normal(0, 1)
+  yield v = x[0]*e + y, x
+}
+use m = moved(seed = 4)
+data doubled on a {
+  let e = normal(0, 1, 2)
+  yield each v = [x[0]*e[0] + y, e[1]]
+}
+use d = doubled(seed = 6)
+data file = read("FILE", z = 0)
+net f(x: real[3]) = mlp([16], 1)(x)[0]
+net g(u: real) = mlp([8], 1)([u])[0]
+loss fit(x, y) = (f(x) - y)^2
+loss square(u) = (g(u) - u^2)^2
+train fit on s { optimizer = adam(lr = 1e-2), batch = 3000, steps = 6, every = 3, test = most, keep = best }
+train fit on most { optimizer = lbfgs(max_iter = 2), batch = all, steps = 1 }
+train square on t { optimizer = sgd(lr = 1e-2), batch = 1000, steps = 3 }
+report error = (f(x) - y)^2 on most
+report few_y = y on few
+report mean_x = x on s
+report mean_u = u on t
+report mean_v = v on m
+report mean_w = v on d
+report mean_z = z on file
+save some = { x = x, none = log(y - 2) } on few
+plot p = { kind = scatter, x = x[0], y = y } on s
+"""
+
+
+def test_large():
+    if not LAUNCHERS:
+        return
+    write("z.npy", npy(530000))
+    write("large.hnn", LARGE.replace("FILE", "z.npy"))
+    hnnc("run", "-q", "--threads", "2", "--out", "one", "large.hnn")
+    for k, ranks in enumerate((2, 3)):
+        out = "run-%d" % ranks
+        under(LAUNCHERS[k % len(LAUNCHERS)], ranks, "run", "-q", "--threads", "1", "--out", out, "large.hnn")
+        same_run("one", out)
 
 
 def test_eval():

@@ -194,7 +194,7 @@ static int read_range(RtRanks *r, void *ctx) {
     int64_t own[2 * MOST_RANKS] = {0}, end = 0;
     size_t at[MOST_RANKS + 1];
     for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * 2 * sizeof *own;
-    rt_fn_range(f, n, &own[2 * r->rank], &own[2 * r->rank + 1]);
+    rt_fn_range(f, r->rank, n, &own[2 * r->rank], &own[2 * r->rank + 1]);
     const bool whole = own[2 * r->rank] == 0 && own[2 * r->rank + 1] == n;
     rt_ranks_gather(r, own, at);
     for (int k = 0; !whole && k < r->size; end = own[2 * k++ + 1])
@@ -209,6 +209,87 @@ static int read_range(RtRanks *r, void *ctx) {
 
 static void test_range(void) {
   for (int size = 1; size <= 5; size++) CU_ASSERT(all_zero(size, read_range, NULL));
+}
+
+/* ---- samples that lie with several --------------------------------------------------------------------------------------- */
+
+enum { LARGE = RT_SHARD + 1000 };
+
+static float value_of(int64_t sample, int64_t e) { return (float)(sample % 100003) + (float)e / 8; }
+
+/* A set of which each rank has its leaves alone; nothing else has been written. */
+static bool large_set(RtRanks *r, RtArray *a, RtSet *set) {
+  const uint32_t three = 3;
+  if (!rt_array_init_sparse(a, "x", false, 1, &three, LARGE)) return false;
+  int64_t from, to;
+  rt_leaves(r->rank, r->size, LARGE, &from, &to);
+  for (int64_t e = 0; e < 3; e++)
+    for (int64_t s = from; s < to; s++) ((float *)a->v)[e * a->ld + s] = value_of(s, e);
+  *set = (RtSet){a, 1, LARGE, r};
+  return true;
+}
+
+static int bring_some(RtRanks *r, void *ctx) {
+  enum { WANTED = 40000 };
+  RtArray a;
+  RtSet set;
+  (void)ctx;
+  if (!large_set(r, &a, &set)) return 1;
+  int64_t *sample = calloc(WANTED, sizeof *sample), begin[MOST_RANKS], end[MOST_RANKS];
+  for (int k = 0; k < WANTED; k++) sample[k] = rt_permuted(3, 0, LARGE, k);
+  rt_set_bring(&set, sample, WANTED);
+  for (int k = 0; k < WANTED; k++)
+    for (int64_t e = 0; e < 3; e++)
+      if (((float *)a.v)[e * a.ld + sample[k]] != value_of(sample[k], e)) return 2;
+  for (int k = 0; k < r->size; k++) begin[k] = 100 * k, end[k] = 100000 - 7000 * k;
+  rt_set_bring_ranges(&set, begin, end);
+  for (int64_t s = begin[r->rank]; s < end[r->rank]; s++)
+    if (((float *)a.v)[2 * a.ld + s] != value_of(s, 2)) return 3;
+  rt_array_finish(&a);
+  free(sample);
+  return 0;
+}
+
+static void test_bring(void) {
+  for (int size = 1; size <= 5; size++) CU_ASSERT(all_zero(size, bring_some, NULL));
+}
+
+/* A function over all of it: what a rank reads is what it has. */
+static void sum_kernel(const HnnCall *c) {
+  const float *x = c->in[0].p;
+  float *sum = c->out[0].p, *y = c->out[1].p;
+  *sum = 0;
+  for (int64_t s = c->tile0 * T; s < c->tile1 * T; s++) *sum += y[s] = x[s] + x[2 * c->in[0].ld + s];
+}
+
+static int run_large(RtRanks *r, void *ctx) {
+  static const int64_t elems[] = {1, 1};
+  static const bool lane[] = {false, true};
+  float sum[2] = {0, 1};
+  RtArray a, y;
+  RtSet set;
+  (void)ctx;
+  for (int alone = 1; alone >= 0; alone--) {
+    RtPool *pool = rt_pool_create(1 + alone);
+    RtRanks one = {.size = 1};
+    if (!large_set(alone ? &one : r, &a, &set) || !rt_array_init(&y, "y", false, 0, NULL, LARGE)) return 1;
+    const RtFnSpec spec = {
+      .kernel = sum_kernel, .info = {.tile = T, .flop_per_sample = 1}, .nin = 1, .nout = 2, .out_elems = elems, .out_lane = lane};
+    RtFn *f = rt_fn_create(&spec, pool);
+    if (!alone) rt_fn_share(f, r);
+    const HnnArg out[] = {{&sum[alone], 0}, {y.v, y.ld}};
+    if (!rt_fn_run(f, &(HnnArg){a.v, a.ld}, out, LARGE, 0, 0)) return 2;
+    for (int64_t s = 0; s < LARGE; s++)
+      if (((float *)y.v)[s] != value_of(s, 0) + value_of(s, 2)) return 3;
+    rt_array_finish(&a), rt_array_finish(&y);
+    rt_fn_destroy(f);
+    rt_pool_destroy(pool);
+  }
+  return memcmp(&sum[0], &sum[1], sizeof *sum) ? 4 : 0;
+}
+
+static void test_large(void) {
+  for (int size = 1; size <= 5; size += 2) CU_ASSERT(all_zero(size, run_large, NULL));
 }
 
 /* ---- phases ------------------------------------------------------------------------------------------------------------ */
@@ -306,6 +387,8 @@ const Suite suite = {"ranks", (CU_TestInfo[]){{"exchange", test_exchange},
                                               {"stop", test_stop},
                                               {"functions", test_functions},
                                               {"range", test_range},
+                                              {"samples of others", test_bring},
+                                              {"many samples", test_large},
                                               {"phases", test_phases},
                                               {"one that is lost", test_lost},
                                               CU_TEST_INFO_NULL}};

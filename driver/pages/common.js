@@ -10,7 +10,7 @@ function h(what, attrs, ...children) {
     if (k.startsWith('on')) e.addEventListener(k.slice(2), v);
     else if (v !== undefined && v !== null && v !== false) e.setAttribute(k, v === true ? '' : v);
   }
-  for (const c of children.flat()) if (c !== null && c !== undefined) e.append(c);
+  for (const c of children.flat(Infinity)) if (c !== null && c !== undefined) e.append(c);
   return e;
 }
 
@@ -39,4 +39,10 @@ function themed(button) {
   const set = dark => document.documentElement.classList.toggle('dark', dark);
   set(matchMedia('(prefers-color-scheme: dark)').matches);
   button.addEventListener('click', () => set(!document.documentElement.classList.contains('dark')));
+}
+
+/* The data of the page, which lie in it as gzip in base64. */
+async function pageData() {
+  const text = atob(document.getElementById('data').textContent), bytes = Uint8Array.from(text, c => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
 }

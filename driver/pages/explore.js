@@ -6,7 +6,7 @@
  * Instruction id of a function has the number first + id - 1 in its piece. from: the number that it is a copy of or was made of; negative: that it
  * is an adjoint or tangent of. made: triples, node of the tree, first number, number behind the last, of the first stage. */
 
-const D = JSON.parse(document.getElementById('data').textContent);
+let D, PLACE, NODE, OPS;   // data; places in characters; nodes of the tree; operators by name
 const $ = id => document.getElementById(id);
 const TRAIT = {linear: 1024, view: 256, deriv: 16};
 const EPS = 1e-5;   // from here on a derivative differs from differences
@@ -27,13 +27,18 @@ function toCharacters(text) {
   return at;
 }
 
-for (const f of D.files) {
-  const map = toCharacters(f.text);
-  f.char = map ? b => map[Math.min(b, map.length - 1)] : b => b;
-  f.start = [0];
-  for (let k = 0; k < f.text.length; k++) if (f.text[k] === '\n') f.start.push(k + 1);
+function read(data) {
+  D = data;
+  for (const f of D.files) {
+    const map = toCharacters(f.text);
+    f.char = map ? b => map[Math.min(b, map.length - 1)] : b => b;
+    f.start = [0];
+    for (let k = 0; k < f.text.length; k++) if (f.text[k] === '\n') f.start.push(k + 1);
+  }
+  PLACE = D.places.map(([file, a, b]) => file ? {file, begin: D.files[file - 1].char(a), end: D.files[file - 1].char(b)} : null);
+  NODE = D.tree.map(([kind, name, type, place, parent], k) => ({k, kind, name, type, place: PLACE[place], parent}));
+  OPS = new Map(D.ops.map(o => [o[0], o]));
 }
-const PLACE = D.places.map(([file, a, b]) => file ? {file, begin: D.files[file - 1].char(a), end: D.files[file - 1].char(b)} : null);
 
 function lineOf(place) {
   const s = D.files[place.file - 1].start;
@@ -43,7 +48,6 @@ function lineOf(place) {
 }
 const shortName = f => D.files[f - 1].name.replace(/^.*\//, '').replace(/[<>]/g, '');
 const whereText = p => p ? `${shortName(p.file)}:${lineOf(p) + 1}` : '';
-const NODE = D.tree.map(([kind, name, type, place, parent], k) => ({k, kind, name, type, place: PLACE[place], parent}));
 
 /* ---- a piece, with what the page asks of it ------------------------------------------------------------------------ */
 
@@ -82,7 +86,6 @@ const opOf = text => text.match(/^\S+/)[0];
 const typeOf = text => text.slice(text.lastIndexOf(' : ') + 3);
 const argsOf = text => (text.replace(/\{.*/, '').match(/%\d+/g) || []).map(a => +a.slice(1));
 const placeOf = i => PLACE[i.f.place[i.k]];
-const OPS = new Map(D.ops.map(o => [o[0], o]));
 
 function ownValue(p, n) { const f = p.of[n], v = f && p.values[f.index]; return v ? v[n - f.first] : null; }
 
@@ -173,6 +176,7 @@ function refresh(scroll) {
 
 function choosePiece(k) {
   const node = S.node;
+  document.activeElement.blur();   // keys are the page's again
   S.piece = prepare(D.pieces[k]);
   $('piece').value = k;
   Object.assign(S, {node: null, n: 0, hot: new Map(), spans: []});
@@ -197,6 +201,7 @@ class List {
   }
   set(rows) { this.rows = rows; this.box.style.height = rows.length * ROW + 'px'; this.paint(); }
   paint() {
+    if (!this.body.isConnected) return;   // its pane shows something else
     const first = Math.max(0, Math.floor(this.body.scrollTop / ROW) - 5), count = Math.ceil((this.body.clientHeight || 600) / ROW) + 10;
     const shown = [];
     for (let k = first; k < Math.min(this.rows.length, first + count); k++) {
@@ -721,7 +726,7 @@ function findings() {
     const f = p.fn.get(p.flow.fn), readers = new Map();
     f.text.forEach((t, k) => argsOf(t).forEach(a => (readers.get(f.first + a - 1) || readers.set(f.first + a - 1, []).get(f.first + a - 1)).push(f.first + k)));
     const last = [...wrong].filter(n => !(readers.get(n) || []).some(r => wrong.has(r)));
-    out.push(h('span.bad', null, `✗ ${wrong.size} derivatives of ${p.kind} ${p.name} differ from differences; the last right ones are those of what reads `,
+    out.push(h('span.bad', null, `✗ ${wrong.size} derivatives of ${p.kind} ${p.name} differ from differences: the rule that is wrong is one by `,
       last.slice(0, 5).map(n => [link(n, `%${inst(p, n).id} ${opOf(inst(p, n).text)}`), ` (${whereText(placeOf(inst(p, n)))}) `])));
   }
   for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
@@ -780,5 +785,9 @@ function begin() {
   details();
 }
 
-if (D.pieces.length) begin();
-else $('findings').textContent = 'There is no function in this model.';
+pageData().then(data => {
+  read(data);
+  if (D.pieces.length) begin();
+  else $('findings').textContent = 'There is no function in this model.';
+  document.documentElement.dataset.ready = Math.round(performance.now());
+});

@@ -1,19 +1,38 @@
 /* Pages that stand alone: a text of the build with its style, its program and the data in the places of @STYLE@, @PROGRAM@, @DATA@.
- * Data are JSON in a <script> that is not run; `<` is written as \u003c there, so that no text of a model ends it. */
-#include "driver/explore/explore.h"
+ * Data are JSON, packed, in a <script> that is not run. */
+#include "driver/pages/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 const char *pages_text(const char *name, size_t *len); /* made by tools/embed.c */
 
-static void write_safe(FILE *out, const char *text) {
-  for (const char *at = text; *at;) {
-    const size_t n = strcspn(at, "<");
-    fwrite(at, 1, n, out);
-    if (at[n]) fputs("\\u003c", out), at++;
-    at += n;
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void write_base64(FILE *out, const unsigned char *p, size_t n) {
+  for (size_t k = 0; k < n; k += 3) {
+    const uint32_t v = (uint32_t)p[k] << 16 | (k + 1 < n ? (uint32_t)p[k + 1] << 8 : 0) | (k + 2 < n ? p[k + 2] : 0);
+    char four[4] = {digits[v >> 18], digits[v >> 12 & 63], digits[v >> 6 & 63], digits[v & 63]};
+    if (k + 1 >= n) four[2] = '=';
+    if (k + 2 >= n) four[3] = '=';
+    fwrite(four, 1, 4, out);
   }
+}
+
+/* As gzip, in base64: what common.js unpacks. */
+static void write_packed(FILE *out, const char *text) {
+  enum { GZIP = 16 + MAX_WBITS };
+  z_stream z = {0};
+  const size_t n = strlen(text);
+  if (deflateInit2(&z, 6, Z_DEFLATED, GZIP, 9, Z_DEFAULT_STRATEGY) != Z_OK) base_fault("out of memory");
+  const size_t most = deflateBound(&z, n);
+  unsigned char *to = base_realloc(NULL, most);
+  z.next_in = (unsigned char *)(uintptr_t)text, z.avail_in = (uInt)n, z.next_out = to, z.avail_out = (uInt)most;
+  if (deflate(&z, Z_FINISH) != Z_STREAM_END) base_fault("the data of a page cannot be packed");
+  write_base64(out, to, z.total_out);
+  deflateEnd(&z);
+  base_free(to);
 }
 
 static void write_title(FILE *out, const char *title) {
@@ -37,10 +56,10 @@ static void write_place(FILE *out, const char *what, size_t n, const char *name,
   if (n == 5 && !memcmp(what, "STYLE", n)) write_named(out, "common", "css"), write_named(out, name, "css");
   else if (n == 7 && !memcmp(what, "PROGRAM", n)) write_named(out, "common", "js"), write_named(out, name, "js");
   else if (n == 5 && !memcmp(what, "TITLE", n)) write_title(out, title);
-  else if (n == 4 && !memcmp(what, "DATA", n)) write_safe(out, data);
+  else if (n == 4 && !memcmp(what, "DATA", n)) write_packed(out, data);
 }
 
-bool explore_write_page(FILE *out, const char *name, const char *title, const json_t *data) {
+bool pages_write(FILE *out, const char *name, const char *title, const json_t *data) {
   char key[64];
   size_t len;
   snprintf(key, sizeof key, "%s.html", name);
