@@ -50,6 +50,7 @@ static int measure(Session *s, Trainer *t, Figures *f) {
   double once = time_steps(s, t, 3), seconds[ROUNDS], peak = 0;
   if (once < 0) return EXIT_NUMBERS;
   int64_t steps = (int64_t)(0.06 / (once / 3 + 1e-9)) + 1;
+  if (s->ranks) rt_ranks_broadcast(s->ranks, &steps, sizeof steps);
   for (int r = 0; r < ROUNDS; r++) {
     double p = cg_measure_peak(cg, s->model->f64);
     if (p > peak) peak = p;

@@ -61,6 +61,17 @@ static bool shared(const Options *o) {
   return false;
 }
 
+/* Many runs are processes of their own. */
+static bool several(const Options *o) {
+  return (!strcmp(o->command, "run") && (o->sweep.n || o->seeds)) || (!strcmp(o->command, "resume") && sweep_is(o->file));
+}
+
+static int refuse_several(void) {
+  fprintf(stderr, "error[%s]: a sweep under a launcher of MPI: start it by itself, or set HNNC_MPI=none\n",
+          diag_code_name(CODE_ranks));
+  return EXIT_USAGE;
+}
+
 static int run(Options *o) {
   RtError err = {{0}};
   bool ok;
@@ -70,8 +81,10 @@ static int run(Options *o) {
   if (!ranks) return o->run(o);
   const int threads = ranks_threads(ranks);
   ranks_quiet(ranks);
-  int code = 0;
-  if (shared(o)) {
+  int code = several(o) ? refuse_several() : 0;
+  if (code) {
+    /* nothing is begun */
+  } else if (shared(o)) {
     o->ranks = ranks;
     o->quiet |= ranks->rank > 0;
     if (!o->threads) o->threads = threads;
