@@ -369,6 +369,7 @@ def test_once():
         check(text.count("error[") == 1, "it is said more than once", text)
         text = under(launcher, 2, "run", model(), "--seeds", "1:3", code=2, says="a sweep under a launcher")
         check(text.count("error[") == 1 and not os.path.exists("runs"), "a sweep has begun", text)
+        under(launcher, 2, "run", "-", code=2, says="name a file")
         text = under(launcher, 3, "compile", "--emit=ir", model())
         check(text.count("fn error") <= 1, "it is printed more than once", text)
 
