@@ -62,6 +62,9 @@ def consistent(d):
                 f, q = numbers.get(n, (None, 0))
                 check(f and f["text"][q].split()[0] == t.split()[2], "a line is about its instruction", t)
             check(lines or not p["flops"], "there are such lines")
+            a = p["code"]["asm"]
+            check(len(a["text"]) == len(a["number"]) and all(not n or n in numbers for n in a["number"]), "lines of assembly")
+            check(not lines or sum(map(bool, a["number"])) > 0, "some are of instructions", p["name"])
 
 
 def piece(d, kind, name):
@@ -125,6 +128,14 @@ prove (q: real[1], p: real[1]) poisson(H, H)(q, p) == 0
     for i, row in enumerate(q[0]["at"]):
         check(row == sorted({i, (i + 1) % 8}) and len({q[0]["colour"][j] for j in row}) == 2, "columns of a row have other colours")
     check([p["answer"] for p in d["proofs"]] == ["proved"], "the proof is there", d["proofs"])
+
+
+def test_assembly():
+    """Marks change no instruction: the assembly is that of --emit=asm, whose functions are the same ones."""
+    write("one.hnn", "precision f64\nfn f(x: real[3]) = tanh(x)*exp(x)\n")
+    code = lambda lines: [t for t in lines if re.match(r"\t[a-z]", t)]
+    page = code(piece(explored("one.hnn"), "fn", "f")["code"]["asm"]["text"])
+    check(page and page == code(hnnc("compile", "one.hnn", "--emit=asm").out.split("\n")), "the same instructions")
 
 
 def test_models():
