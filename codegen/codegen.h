@@ -10,6 +10,11 @@
 /* How lanes are used: for the samples of a tile, or for the elements of one sample (docs/codegen.md). */
 typedef enum { CG_AUTO, CG_TILES, CG_SINGLE } CgForm;
 
+typedef struct CgObject {
+  char *p;
+  size_t n;
+} CgObject; /* bytes, malloc'ed; p NULL: none */
+
 typedef struct CgOptions {
   const char *cpu;       /* NULL: the host; "x86-64", "haswell", "znver4", ... */
   const char *features;  /* NULL: the host's, or none when cpu is given */
@@ -19,19 +24,19 @@ typedef struct CgOptions {
   const char *cache_dir; /* NULL: no cache. Never fatal when unwritable or corrupt */
   bool time;             /* report to cg_timed below */
   void (*timed)(void *ctx, const char *what, double seconds);
-  void *ctx;                         /* of timed */
-  void (*at)(const char *symbol);    /* hears whose code is being made, from several threads; NULL: nobody */
+  void *ctx;                      /* of timed */
+  void (*at)(const char *symbol); /* hears whose code is being made, from several threads; NULL: nobody */
+  /* Of processes that run one program, one compiles, in whose order all others get what it makes (`follows`). Called by the thread that
+   * calls cg_compile; what a follower gets is the heap's (ir/base/base.h), p NULL: it could not be made. NULL: this process is alone. */
+  void (*pass_on)(void *ctx, CgObject *object);
+  void *pass_ctx;
+  bool follows;
   void (*refused)(const char *path); /* hears of files of the cache that others can write to, from several threads; NULL: nobody */
 } CgOptions;
 
 typedef struct CgName {
   char text[64];
 } CgName;
-
-typedef struct CgObject {
-  char *p;
-  size_t n;
-} CgObject; /* bytes, malloc'ed; p NULL: none */
 
 /* The number of an instruction, for who looks which code is of it; 0: none. */
 typedef struct CgNumber {

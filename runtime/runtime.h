@@ -24,6 +24,17 @@ void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uin
                double *out, int64_t ld);
 uint64_t rt_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
 void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out); /* keyed Fisher-Yates */
+/* Where a permutation of many puts i, by arithmetic alone: a Feistel network of six rounds over the least power of 4 that holds n, walked
+ * until it falls below n (Black & Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). */
+int64_t rt_permuted(uint64_t seed, uint64_t epoch, int64_t n, int64_t i);
+/* An order of n samples in an epoch: rt_permutation, of RT_SHARD and more rt_permuted; for one that is asked for by its places. */
+typedef struct RtOrder {
+  uint64_t seed;
+  int64_t n, epoch, *perm; /* NULL: by arithmetic */
+} RtOrder;
+bool rt_order_init(RtOrder *o, uint64_t seed, int64_t n); /* false: no memory */
+int64_t rt_order_at(RtOrder *o, int64_t epoch, int64_t i);
+void rt_order_finish(RtOrder *o);
 
 /* ---- ode.c: dopri5, dop853 and tsit5, tiles of trajectories with masks: what the evaluator takes ------- */
 int32_t rt_ode(HnnOde *ode); /* 0, or the number of lanes that failed (their output is NaN) */
@@ -38,9 +49,12 @@ typedef struct RtArray { /* one field of a data set, one parameter, ... */
   int64_t elems;              /* product of dims */
   int64_t n, ld;              /* samples; 0 and elems for shared */
   void *v;                    /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
+  size_t mapped;              /* bytes of an array that is sparse; 0: it is not */
   bool truth;                 /* 0 and 1 are truth values: so they are written, as b1 */
 } RtArray;
 bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
+/* The same, of zeros whose memory comes as they are written: for a rank that has a part of the samples. */
+bool rt_array_init_sparse(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
 void rt_array_finish(RtArray *a);
 void rt_array_pad(RtArray *a);                                   /* refresh the padding */
 bool rt_array_convert(const RtArray *a, bool f64, RtArray *out); /* precision */
@@ -49,9 +63,19 @@ typedef struct RtSet {
   RtArray *field;
   int nfield;
   int64_t n;
+  struct RtRanks *ranks; /* NULL: all samples are here; else those of rt_leaves, and those that were brought */
 } RtSet;
 void rt_set_finish(RtSet *s);
 enum { RT_PAD = 64 }; /* ld is a multiple of this: every tile width divides it */
+/* So many samples lie with the ranks in leaves of about n/64, by n alone, so that nothing depends on the number of ranks. */
+enum { RT_SHARD = 1 << 19, RT_LEAVES = 64, RT_LEAF_PAD = RT_PAD * HNN_AT_ONCE };
+static inline int64_t rt_leaf(int64_t n, int k) { /* the first sample of leaf k */
+  const int64_t at = (n + RT_LEAF_PAD - 1) / RT_LEAF_PAD * k / RT_LEAVES * RT_LEAF_PAD;
+  return at < n ? at : n;
+}
+static inline void rt_leaves(int rank, int ranks, int64_t n, int64_t *from, int64_t *to) { /* the samples of a rank */
+  *from = rt_leaf(n, RT_LEAVES * rank / ranks), *to = rt_leaf(n, RT_LEAVES * (rank + 1) / ranks);
+}
 
 /* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
 
@@ -113,6 +137,60 @@ const RtTensor *rt_checkpoint_at(const RtCheckpoint *c, int k); /* in the order 
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key);
 void rt_checkpoint_finish(RtCheckpoint *c);
 
+/* ---- ranks: several processes that run one program, each a part of the samples ------------------------------------ */
+
+/* Bytes to or from another rank. */
+typedef struct RtPiece {
+  int peer;
+  void *p;
+  size_t n;
+} RtPiece;
+/* What connects them: the first three are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every rank
+ * makes the same calls in the same order. */
+typedef struct RtRanks RtRanks;
+/* Samples that ranks want of a set that lies with all of them: rank p lanes [begin[p], end[p]), lane k the sample of that number. Packed
+ * they have `bytes`. */
+typedef struct RtFetch {
+  int64_t n; /* samples of the set */
+  size_t bytes;
+  const int64_t *begin, *end;
+  int64_t (*sample)(void *ctx, int64_t lane);
+  void (*pack)(void *ctx, int64_t sample, char *to);
+  void (*put)(void *ctx, int64_t lane, const char *from);
+  void *ctx;
+} RtFetch;
+struct RtRanks {
+  int rank, size;
+  /* Sends and receives all of these; between two ranks pieces arrive in their order. All are done on return. A rank that is lost
+   * ends this process, by way of `lost`. */
+  void (*trade)(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin);
+  /* The last call: every rank ends with this code, 0 or what it failed with and why. Where the others do not come to an end too, their
+   * processes are ended. */
+  void (*end)(RtRanks *r, int code, const char *why);
+  void (*abandon)(RtRanks *r, int code); /* ends every rank, now: does not return */
+  void *ctx;
+  void (*fetch)(RtRanks *r, const RtFetch *f); /* rt_ranks_init */
+  /* Of rank 0: rank `from` has ended with an error, or nobody knows with what (why ""); must not return. */
+  void (*lost)(RtRanks *r, int from, int code, const char *why);
+  /* NULL, or told once when this process was asked to stop and waits for another rank: the launcher may be about to end both. */
+  void (*stalled)(RtRanks *r);
+  const volatile int *asked; /* NULL, or this process was asked to stop */
+  bool stopping;             /* some rank was, and every rank knows: it is in what they exchange (rt_ranks_word) */
+  int64_t heard;             /* exchanges so far that had it */
+  double waited, sent;       /* seconds in exchanges, bytes */
+};
+void rt_ranks_init(RtRanks *r); /* what is not given */
+/* Samples of a set that lies with all: these are then here, too; every rank names the same. */
+void rt_set_bring(RtSet *s, const int64_t *sample, int64_t n);
+void rt_set_bring_ranges(RtSet *s, const int64_t *begin, const int64_t *end); /* those of each rank to that rank */
+size_t rt_set_sample_bytes(const RtSet *s);
+void rt_fetch(RtRanks *r, const RtFetch *f); /* any number, in pieces */
+/* ranks.c. at[k] .. at[k + 1]: the part of rank k in buf; each has its own, and gets the others'. */
+void rt_ranks_gather(RtRanks *r, void *buf, const size_t *at);
+void rt_ranks_broadcast(RtRanks *r, void *p, size_t n); /* from rank 0 */
+bool rt_ranks_agree(RtRanks *r);                        /* whether to stop */
+void rt_ranks_wait(RtRanks *r);                         /* until all are here */
+
 /* ---- pool.c: threads that take chunks of tiles; results do not depend on their number --------------------- */
 
 typedef struct RtPool RtPool;
@@ -141,6 +219,14 @@ int64_t rt_fn_tile(const RtFn *f, int64_t n);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. False: there is no memory for
  * buffers, which only the first call with so many samples asks for. */
 bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+
+/* Every rank runs its share of the samples in what follows, and all have all outputs then, with the bits that one rank makes; see
+ * fn_ranks.c. Borrowed. */
+void rt_fn_share(RtFn *f, RtRanks *r);
+/* The samples whose inputs a rank reads in a run of n: [*from, *to). */
+void rt_fn_range(RtFn *f, int rank, int64_t n, int64_t *from, int64_t *to);
+/* In the runs that follow a function without sums runs these samples alone on this rank, and what it gives stays here; to 0: no more. */
+void rt_fn_only(RtFn *f, int64_t from, int64_t to);
 
 /* Who looks on while a run goes on by tiles: `progress` is called by the thread that called. Functions with shared outputs are not
  * watched. */
@@ -215,6 +301,7 @@ typedef struct RtLoss {
   const int32_t *running; /* parameters whose means over the batch it gives behind them */
   int nrunning;
   const RtSet *data, *test; /* precision of the model; NULL: it takes no fields */
+  int rank;                 /* this one, of those that share its work */
   int64_t batch, tests;     /* samples a step, 0: all of data; of a test without data */
   uint64_t seed;            /* of its order and its draws */
 } RtLoss;
@@ -257,6 +344,8 @@ typedef struct RtTrain {
   void *ctx;
   double checkpoint_seconds; /* 0: after each progress */
   const volatile int *stop;  /* NULL, or set by a signal handler: stop after this step */
+  /* NULL, or asked after each step in the stead of `stop`. */
+  bool (*stopped)(void *ctx, int64_t step);
   /* resumable state, the caller's: with `flat` and `step` the training continues bit for bit. */
   int64_t step; /* steps done */
   void **state; /* nstates arrays of flat_n, zero at the start, 64-byte aligned;

@@ -128,10 +128,22 @@ static bool scaled(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
   return true;
 }
 
+static bool of_this_group(const Gen *g, const Frame *fr, Val v) {
+  return g->group_frame == fr && fr->p->val[v.id].group == g->group;
+}
+
+/* Of a sum or a product, which operand is the first is chance: numbers of values. Here it is the one that this group computes, so that groups
+ * that are alike are the same text (gen_outline.c). */
+static bool turned(const Gen *g, const Frame *fr, const Inst *i) {
+  return (i->op == OP_add || i->op == OP_mul) && !of_this_group(g, fr, ir_arg(fr->p->f, i, 0)) &&
+         of_this_group(g, fr, ir_arg(fr->p->f, i, 1));
+}
+
 static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   CgVec arg[3];
   if (fused(g, fr, i, at, arg) || scaled(g, fr, i, at, arg)) return arg[0];
-  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k), at);
+  const uint32_t first = turned(g, fr, i);
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k ^ first), at);
   return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
 }
 

@@ -19,35 +19,6 @@
 #define HNNC_WITHOUT_OBJECTS 0 /* 1: bench/narrow asks what it brings */
 #endif
 
-typedef struct CgFn {
-  const Fn *f;
-  Fn *own; /* f, if it is a copy */
-  char *symbol;
-  GenShare share;
-  int64_t samples; /* it is compiled for; 0: unknown */
-  bool compiled, cached;
-  char *key;
-  size_t keylen;
-  CgObject object; /* between compiling and linking */
-  CgImage *image;
-  double seconds; /* of the processor: others may be at work on the machine */
-  HnnKernel kernel;
-  HnnKernelInfo info;
-} CgFn;
-
-typedef struct Work Work;
-
-struct Cg {
-  CgMachine machine;
-  CgOptions opt;
-  char *cache_dir;
-  VEC(CgFn) fn;
-  bool cached;
-  Work *work;           /* objects that are being made, or NULL */
-  CgImage *peak[2];     /* the loop of cg_measure_peak, once it is there */
-  int64_t peak_flop[2]; /* of one turn of it */
-};
-
 static double now(clockid_t clock) {
   struct timespec t;
   clock_gettime(clock, &t);
@@ -299,7 +270,7 @@ static void end_work(Cg *cg, bool drop) {
 }
 
 /* Objects for all that are not compiled: from the cache, or made. */
-static bool make_objects(Cg *cg, char *err, size_t errsize) {
+static bool make_own_objects(Cg *cg, char *err, size_t errsize) {
   if (!cg->work) begin_work(cg, true);
   Work *w = cg->work;
   for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &cg->machine, &cg->fn.at[w->order[k]]);
@@ -317,6 +288,22 @@ static bool make_objects(Cg *cg, char *err, size_t errsize) {
   return !failed;
 }
 
+/* Those of a process that follows, or what others get. */
+static bool pass_objects(Cg *cg, bool ok, char *err, size_t errsize) {
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    CgObject none = {0}, *o = ok || cg->opt.follows ? &cg->fn.at[k].object : &none;
+    if (cg->fn.at[k].compiled) continue;
+    cg->opt.pass_on(cg->opt.pass_ctx, o);
+    if (ok && !o->p) ok = false, snprintf(err, errsize, "the process that compiles could not");
+  }
+  return ok;
+}
+
+static bool make_objects(Cg *cg, char *err, size_t errsize) {
+  const bool ok = cg->opt.follows || make_own_objects(cg, err, errsize);
+  return cg->opt.pass_on ? pass_objects(cg, ok, err, errsize) : ok;
+}
+
 void cg_abandon(Cg *cg) {
   Work *w = cg->work;
   if (w) atomic_store(&w->next, w->n);
@@ -327,7 +314,7 @@ void cg_abandon(Cg *cg) {
 }
 
 void cg_begin(Cg *cg) {
-  if (!cg->work) begin_work(cg, false);
+  if (!cg->work && !cg->opt.follows) begin_work(cg, false);
 }
 
 /* ---- linking ---------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,38 @@
-/* What codegen.c makes for shared.c. */
+/* What codegen.c holds, and makes for shared.c. */
 #ifndef HNNC_CODEGEN_OBJECT_CODEGEN_PRIV_H
 #define HNNC_CODEGEN_OBJECT_CODEGEN_PRIV_H
 
-#include "codegen/codegen.h"
+#include "codegen/gen/gen.h"
+#include "codegen/object/image_priv.h"
+
+typedef struct CgFn {
+  const Fn *f;
+  Fn *own; /* f, if it is a copy */
+  char *symbol;
+  GenShare share;
+  int64_t samples; /* it is compiled for; 0: unknown */
+  bool compiled, cached;
+  char *key;
+  size_t keylen;
+  CgObject object; /* between compiling and linking */
+  CgImage *image;
+  double seconds; /* of the processor: others may be at work on the machine */
+  HnnKernel kernel;
+  HnnKernelInfo info;
+} CgFn;
+
+typedef struct Work Work;
+
+struct Cg {
+  CgMachine machine;
+  CgOptions opt;
+  char *cache_dir;
+  VEC(CgFn) fn;
+  bool cached;
+  Work *work;           /* objects that are being made, or NULL */
+  CgImage *peak[2];     /* the loop of cg_measure_peak, once it is there */
+  int64_t peak_flop[2]; /* of one turn of it */
+};
 
 /* An object of the wrappers, and one of each function that was added and not yet compiled; made on several threads, and taken from the
  * cache where it has them. How many, base_free'd by the caller; 0 after a message. */

@@ -64,12 +64,14 @@ static void print_group(const Printer *to, const Plan *p, uint32_t k, int indent
   bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
   if (rooted && !g->root.n && !(g->gemv && p->val[g->main.id].cls == PC_SSA)) return;
   fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
+  if (plan_turned(g)) fprintf(out, ", turns are lanes");
   if (g->rank) {
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
     fprintf(out, "]%s", g->lane && !p->form.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
     print_cuts(out, p, k, &cuts);
   }
+  if (g->refill) fprintf(out, ", lanes refilled from %u tiles", g->refill);
   fputc('\n', out);
   if (g->main.id) print_value(to, p, g->main, indent + 2);
   for (uint32_t m = 0; m < g->member.n; m++) print_value(to, p, g->member.at[m], indent + 2);

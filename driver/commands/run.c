@@ -6,6 +6,7 @@
 #include "driver/commands/commands_priv.h"
 #include "driver/run/recorded.h"
 #include "driver/session/process.h"
+#include "driver/session/ranks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +17,7 @@
 
 static volatile int interrupted;
 static volatile sig_atomic_t training; /* stops after its step when asked to */
-static const RtRun *volatile open_now;
+static RtRun *volatile open_now;
 
 /* Training ends with a checkpoint. Everything else, and a second signal, ends at once, with the manifest saying so. */
 static void on_signal(int number) {
@@ -159,9 +160,19 @@ static bool has_checkpoint(const Runner *r) {
   return has;
 }
 
+/* Another rank has failed: the run can be resumed. */
+static void on_lost(const char *why) {
+  RtRun *run = open_now;
+  RtError err;
+  if (!run) return;
+  rt_run_set(run, "why", json_string(why));
+  (void)rt_run_status(run, "stopped", &err);
+}
+
 void terminal_open(RtRun *run) {
   open_now = run;
   catch_signals();
+  ranks_on_lost(on_lost);
 }
 
 int terminal_run(Runner *r) {
@@ -210,7 +221,7 @@ static int run(Session *s, const Options *o) {
 
 int command_run(const Options *o) {
   Session s;
-  if (o->sweep.n || o->seeds) return sweep_run(o);
+  if (o->sweep.n || o->seeds || o->slurm) return sweep_run(o);
   int code = session_open(&s, o);
   if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = run(&s, o);

@@ -1,5 +1,6 @@
 /* Opening and closing a model, and the border that faults do not pass. */
 #include "driver/library/calls_priv.h"
+#include "driver/session/ranks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static hnnc_status open_model(hnnc_model *m, void *arg) {
                      .library = true,
                      .cpu = a->o.cpu ? arena_strdup(m->mem, a->o.cpu) : NULL,
                      .cache_dir = a->o.cache_dir ? arena_strdup(m->mem, a->o.cache_dir) : NULL,
-                     .threads = a->o.threads,
+                     .threads = a->o.threads ? a->o.threads : ranks_threads_alone(),
                      .seed = a->o.seed,
                      .opt = 1,
                      .tree = a->o.tree ? &m->tree : NULL,

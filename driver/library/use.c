@@ -1,6 +1,7 @@
 /* Parameters and functions of a model, and running it. */
 #include "driver/library/calls_priv.h"
 #include "driver/session/engine.h"
+#include "driver/session/ranks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -280,6 +281,17 @@ static void on_step(void *ctx, const RunStep *at) {
 /* One that asked has been heard then. */
 static bool asked_to_stop(hnnc_model *m) { return __atomic_exchange_n(&m->stop, 0, __ATOMIC_RELAXED); }
 
+/* A run is shared by the ranks of a launcher; all else a rank does alone. */
+static int join_ranks(hnnc_model *m) {
+  RtError err = {{0}};
+  bool ok;
+  m->s.ranks = ranks_meet(&ok, &err);
+  if (!ok) return session_fail(&m->s, EXIT_IO, CODE_ranks, (Span){0}, "%s", err.text);
+  const int code = m->s.ranks ? ranks_alike(&m->s) : 0;
+  if (code) m->s.ranks = NULL;
+  return code;
+}
+
 static hnnc_status run_model(hnnc_model *m, void *arg) {
   RunCall *c = arg;
   RtError err = {{0}};
@@ -287,14 +299,19 @@ static hnnc_status run_model(hnnc_model *m, void *arg) {
   if (m->runner.s) runner_close(&m->runner);
   m->report = NULL, m->expect = NULL, m->run_dir = NULL;
   if (asked_to_stop(m)) return HNNC_STOPPED;
+  int unlike = join_ranks(m);
+  if (unlike) return library_status(unlike);
   RtRun *run = c->o.dir ? record_open(&m->s, *c->o.dir ? c->o.dir : NULL, &err) : NULL;
-  if (c->o.dir && !run) return library_status(session_fail(&m->s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text));
+  if (c->o.dir && !run)
+    return m->s.ranks = NULL, library_status(session_fail(&m->s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text));
   runner_init(&m->runner, &m->s, run);
   runner_hash(m->s.src, &m->opt, m->runner.hash);
   m->runner.on = (RunEvents){.ctx = c, .step = on_step, .stop = &m->stop};
   const uint32_t kept = m->s.code.n; /* of hnnc_call */
   const int code = runner_run(&m->runner);
   session_drop_code(&m->s, kept);
+  if (m->s.ranks && code != EXIT_IO) rt_ranks_wait(m->s.ranks); /* what is in its directory is there for all */
+  m->s.ranks = NULL;
   asked_to_stop(m);
   if (run) { /* its directory is free for others */
     m->run_dir = arena_strdup(m->mem, rt_run_dir(run));

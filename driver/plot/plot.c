@@ -90,6 +90,7 @@ static int curves(Session *s, PlotNumbers *d) {
   d->sample = plot_take((size_t)d->nsample, sizeof *d->sample, p);
   for (int64_t i = 0; i < d->nsample; i++) d->sample[i] = (int64_t)((double)i * (double)d->total / (double)d->nsample);
   c.sample = d->sample;
+  if (c.set) rt_set_bring((RtSet *)c.set, d->sample, d->nsample);
   return p->fn ? evaluate(s, p, p->fn, d->stats, d->nsample, chosen, &c, &d->out) : 0;
 }
 
@@ -205,6 +206,8 @@ static char *path_of(RtRun *run, const char *name, const char *suffix) {
 }
 
 void plot_draw(RtRun *run, const char *name, PlotResult *out) {
+  out->drawn = true; /* by the rank that writes */
+  if (!rt_run_writes(run)) return;
   char *svg = path_of(run, name, ".svg"), *folder = path_of(run, NULL, ""), *script = NULL;
   if (asprintf(&script, "%s.gp", name) < 0) base_fault("there is not enough memory for a path");
   unlink(svg);

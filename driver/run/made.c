@@ -25,9 +25,21 @@ static RtTensor tensor_of(const RtArray *a) {
   return (RtTensor){a->name, true, 3, {(uint32_t)a->elems, (uint32_t)(a->ld / RT_PAD), RT_PAD}, a->v};
 }
 
+/* Of a set that lies with several ranks: to the one that writes. */
+static void bring_all(RtSet *set) {
+  if (!set->ranks) return;
+  int64_t *begin = base_zeroed(2 * (size_t)set->ranks->size, sizeof *begin), *end = begin + set->ranks->size;
+  end[0] = set->n;
+  rt_set_bring_ranges(set, begin, end);
+  for (int k = 0; k < set->nfield; k++) rt_array_pad(&set->field[k]);
+  base_free(begin);
+}
+
 static int keep(Runner *r, const Data *d, int action) {
   const RtSet *set = data_set(r->s, d);
   RtError err = {{0}};
+  bring_all((RtSet *)set);
+  if (!rt_run_writes(r->run)) return 0;
   char *path = path_of(r, d, action), samples[32];
   RtTensor *t = base_zeroed((size_t)set->nfield, sizeof *t);
   for (int k = 0; k < set->nfield; k++) t[k] = tensor_of(&set->field[k]);

@@ -9,17 +9,18 @@
 static int64_t *step_samples(const RtTrain *rt, const RtLoss *l, int64_t *n) {
   const int64_t total = l->data ? l->data->n : l->batch;
   *n = l->batch ? l->batch : total;
-  int64_t *out = base_zeroed((size_t)*n, sizeof *out), *perm = base_zeroed((size_t)total, sizeof *perm), epoch = -1;
+  int64_t *out = base_zeroed((size_t)*n, sizeof *out);
+  RtOrder order;
+  if (!rt_order_init(&order, l->seed, total)) base_fault("out of memory");
   for (int64_t j = 0; j < *n; j++) {
     int64_t position = rt->step * *n + j;
     if (!l->batch || !l->data) {
       out[j] = j;
       continue;
     }
-    if (position / total != epoch) rt_permutation(l->seed, (uint64_t)(epoch = position / total), total, perm);
-    out[j] = perm[position % total];
+    out[j] = rt_order_at(&order, position / total, position % total);
   }
-  base_free(perm);
+  rt_order_finish(&order);
   return out;
 }
 
@@ -75,7 +76,10 @@ static bool find_in_test(const Trainer *t, uint32_t k, Origin *out) {
   const RtSet *set = l->test;
   RtSet view = {0}; /* of the test, its fields where the loss has them */
   if (set) {
-    view = (RtSet){.field = base_zeroed((size_t)l->data->nfield, sizeof *view.field), .nfield = l->data->nfield, .n = set->n};
+    view = (RtSet){.field = base_zeroed((size_t)l->data->nfield, sizeof *view.field),
+                   .nfield = l->data->nfield,
+                   .n = set->n,
+                   .ranks = set->ranks};
     const uint32_t *field = t->spec->sum[k].test_field;
     for (int i = 0; i < view.nfield; i++) view.field[i] = set->field[field[i] < (uint32_t)set->nfield ? field[i] : 0];
   }

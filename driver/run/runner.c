@@ -12,7 +12,11 @@
 
 int runner_fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
-bool runner_stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->on.stop, __ATOMIC_RELAXED); }
+/* Of several ranks: what all know. */
+bool runner_stopped(const Runner *r) {
+  if (r->s->ranks) return r->s->ranks->stopping;
+  return r->on.stop && __atomic_load_n(r->on.stop, __ATOMIC_RELAXED);
+}
 
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
@@ -205,12 +209,23 @@ void runner_waited(Runner *r) {
   rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
 }
 
+/* Of this rank: how many, how long they took (with waiting for the others), what was sent. */
+static void note_exchanges(Runner *r) {
+  const RtRanks *ranks = r->s->ranks;
+  json_t *o = json_object();
+  json_object_set_new(o, "count", json_integer((json_int_t)ranks->heard));
+  json_object_set_new(o, "seconds", json_real(ranks->waited));
+  json_object_set_new(o, "bytes", json_integer((json_int_t)ranks->sent));
+  rt_run_set(r->run, "exchanges", o);
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == RUN_STOPPED ? "stopped" : code || failed ? "failed" : "done";
   runner_waited(r);
   if (r->run) rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
+  if (r->run && r->s->ranks) note_exchanges(r);
   if (r->run && !rt_run_status(r->run, status, &err) && code <= 0) return runner_fail(r, &err);
   return code ? code : failed ? EXIT_NUMBERS : 0;
 }
@@ -218,7 +233,9 @@ static int finish(Runner *r, int code) {
 int runner_run(Runner *r) {
   const Model *m = r->s->model;
   RtError err = {{0}};
-  if (r->run) record_run(r);
+  RtRanks *ranks = r->s->ranks;
+  if (ranks) ranks->asked = r->on.stop, ranks->stopping = false;
+  if (r->run) rt_run_set(r->run, "why", NULL), record_run(r);
   if (r->run && !rt_run_status(r->run, "running", &err)) return runner_fail(r, &err);
   int code = r->from ? 0 : prove(r);
   double steps[2] = {0, 0};
@@ -226,6 +243,7 @@ int runner_run(Runner *r) {
   for (uint32_t i = 0; !code && i < m->naction; i++) {
     code = run_action(r, i);
     note_action(r, &m->action[i], steps);
+    if (!code && ranks) rt_ranks_agree(ranks);
     if (!code && runner_stopped(r)) code = RUN_STOPPED;
   }
   return finish(r, code);

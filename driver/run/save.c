@@ -36,6 +36,21 @@ static bool whole(const RtSet *set, int64_t sample) {
   return true;
 }
 
+static int64_t odd_numbers(const RtArray *a, int64_t i) {
+  int64_t n = 0;
+  for (int64_t e = 0; e < a->elems; e++) n += !isfinite(rt_real(a->v, a->n ? e * a->ld + i : e, a->f64));
+  return n;
+}
+
+/* What they were computed with, of a set that lies with several ranks. */
+static void bring_odd(const RtArray *a, const RtSet *set) {
+  int64_t *sample = set && set->ranks && a->n ? base_zeroed((size_t)a->n, sizeof *sample) : NULL, n = 0;
+  for (int64_t i = 0; sample && i < a->n; i++)
+    if (odd_numbers(a, i)) sample[n++] = i;
+  if (sample) rt_set_bring((RtSet *)set, sample, n);
+  base_free(sample);
+}
+
 typedef struct Lost {
   int64_t n, first; /* numbers that are not finite, and the first sample that made one; -1: none */
 } Lost;
@@ -43,9 +58,9 @@ typedef struct Lost {
 /* asked: what is not finite in a question is not told of again in its answer. */
 static Lost count(const RtArray *a, const RtSet *set, bool asked) {
   Lost lost = {.first = -1};
+  bring_odd(a, set);
   for (int64_t i = 0; i < (a->n ? a->n : 1); i++) {
-    int64_t n = 0;
-    for (int64_t e = 0; e < a->elems; e++) n += !isfinite(rt_real(a->v, a->n ? e * a->ld + i : e, a->f64));
+    const int64_t n = odd_numbers(a, i);
     const bool made = n && whole(a->n ? set : NULL, i);
     if (made && lost.first < 0) lost.first = i;
     if (made || !asked) lost.n += n;

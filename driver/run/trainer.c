@@ -138,8 +138,9 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
                            .moved = l->moved,
                            .nmoved = l->nmoved};
   }
-  if (update) job[n++] = (NativeJob){.fn = update, .name = t->name[UPDATE], .native = &t->update, .memory = spec->memory};
-  if (norm) job[n++] = (NativeJob){.fn = norm, .name = t->name[NORM], .native = &t->norm, .memory = spec->memory};
+  if (update)
+    job[n++] = (NativeJob){.fn = update, .name = t->name[UPDATE], .native = &t->update, .memory = spec->memory, .alone = true};
+  if (norm) job[n++] = (NativeJob){.fn = norm, .name = t->name[NORM], .native = &t->norm, .memory = spec->memory, .alone = true};
   int code = native_begin(s, job, n, b);
   ir_fn_destroy(update);
   ir_fn_destroy(norm);
@@ -203,6 +204,7 @@ static void set_loss(Session *s, Trainer *t, uint32_t k) {
                           .nrunning = (int)l->gradient.running.n,
                           .data = spec->data ? data_native(s, spec->data) : NULL,
                           .test = spec->test ? data_native(s, spec->test) : NULL,
+                          .rank = s->ranks ? s->ranks->rank : 0,
                           .batch = batch_of(s, spec),
                           .tests = !spec->draws                   ? 1
                                    : spec->tests == TESTS_AS_DATA ? test_samples(s, t->spec)

@@ -1,7 +1,7 @@
 /* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
  * when something first needs it. */
 #include "driver/session/nan.h"
-#include "driver/session/data.h"
+#include "driver/session/data_priv.h"
 #include "driver/session/native.h"
 
 #include <inttypes.h>
@@ -25,16 +25,29 @@ static RtArray *fields(uint32_t n) {
   return f;
 }
 
-static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
-  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = fields(d->nfield)};
+bool data_alloc(RtSet *set, const Data *d, int64_t n, RtRanks *ranks) {
+  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = fields(d->nfield), .ranks = n >= RT_SHARD ? ranks : NULL};
   for (uint32_t k = 0; k < d->nfield; k++)
-    if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n)) return false;
+    if (!(set->ranks ? rt_array_init_sparse : rt_array_init)(&set->field[k], d->field[k].name, true, d->field[k].type.rank,
+                                                             d->field[k].type.dim, n))
+      return false;
   return true;
+}
+
+typedef struct Range {
+  int64_t from, to;
+} Range;
+
+/* The samples that are here. */
+static Range here(const RtSet *set) {
+  Range r = {0, set->n};
+  if (set->ranks) rt_leaves(set->ranks->rank, set->ranks->size, set->n, &r.from, &r.to);
+  return r;
 }
 
 RtSet *data_empty(Session *s, const Data *d, int64_t n) {
   RtSet *set = &s->set[index_of(s, d)];
-  if (alloc_set(set, d, n)) return set;
+  if (data_alloc(set, d, n, NULL)) return set;
   rt_set_finish(set);
   return *set = (RtSet){0}, NULL;
 }
@@ -42,7 +55,7 @@ RtSet *data_empty(Session *s, const Data *d, int64_t n) {
 /* Numbers of rows or samples; NULL without memory. */
 static int64_t *row_numbers(int64_t n) { return (uint64_t)n < SIZE_MAX / 16 ? rt_zeroed((size_t)n * sizeof(int64_t)) : NULL; }
 
-static int no_memory(Session *s, const Data *d, int64_t samples) {
+int data_no_memory(Session *s, const Data *d, int64_t samples) {
   static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
   double numbers = 0;
   int u = 0;
@@ -55,7 +68,7 @@ static int no_memory(Session *s, const Data *d, int64_t samples) {
                       d->name, samples, numbers, size, unit[u]);
 }
 
-static int no_samples(Session *s, const Data *d) {
+int data_no_samples(Session *s, const Data *d) {
   return session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples", d->name);
 }
 
@@ -99,14 +112,14 @@ static void unpack(RtArray *field, const RtArray *out, const Rows *r, int64_t i)
       for (int64_t j = 0; j < r->per_draw; j++) to[j] = from[r->at[j * r->step + k] * row + e * out->ld];
 }
 
-static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, int64_t draws) {
+static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, Range draws) {
   int64_t n = d->yield == YIELD_SHUFFLED ? r->per_draw * r->window : r->n;
   int64_t *order = row_numbers(r->n);
   r->at = row_numbers(n);
   bool ok = order && r->at;
   for (int64_t k = 0; ok && k < n; k++) r->at[k] = k;
   for (int k = 0; ok && k < set->nfield; k++) {
-    for (int64_t i = 0; i < draws; i++) {
+    for (int64_t i = draws.from; i < draws.to; i++) {
       rows_of_draw(s, d, r, i, order);
       unpack(&set->field[k], &out[k], r, i);
     }
@@ -130,43 +143,65 @@ static bool from_gap(const Fn *f, const RtSet *on, uint32_t k, int64_t draw) {
 }
 
 /* `lost`: of the trajectories on the way, by draw; NULL if there are none. */
-static int check_finite(Session *s, const Data *d, const Native *native, const RtSet *set, const RtArray *lost, int64_t draws) {
+static int check_finite(Session *s, const Data *d, const Native *native, const RtSet *set, const RtArray *lost, Range draws) {
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   const int64_t per_draw = rows_of(d).per_draw;
+  const Range own = here(set);
   for (int k = 0; k < set->nfield; k++)
     for (int64_t e = 0; e < set->field[k].elems; e++)
-      for (int64_t i = 0; i < set->n; i++) {
+      for (int64_t i = own.from; i < own.to; i++) {
         const double v = ((double *)set->field[k].v)[e * set->field[k].ld + i];
         if (isfinite(v) || (isnan(v) && from_gap(native->fn, on, (uint32_t)k, i / per_draw))) continue;
         return nan_data(s, d, native->fn, i / per_draw, set->field[k].name, i);
       }
-  for (int64_t i = 0; lost && i < draws; i++)
+  for (int64_t i = draws.from; lost && i < draws.to; i++)
     if (isnan(((double *)lost->v)[i]) && !from_gap(native->fn, on, d->nfield, i)) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
 }
 
 /* Programs compute in f64, whatever the parameters are kept in. */
-static bool input(const Session *s, const Input *in, const RtSet *on, int64_t draws, RtArray *made, HnnArg *out) {
+static bool input(const Session *s, const Input *in, const RtSet *on, int64_t draws, Range own, RtArray *made, HnnArg *out) {
   const RtArray *a = in->kind == IN_FIELD ? &on->field[in->index] : made;
   if (in->kind == IN_PARAM && !rt_array_convert(&s->param[in->index], true, made)) return false;
   if (in->kind == IN_INDEX) {
-    if (!rt_array_init(made, "index", true, 0, NULL, draws)) return false;
-    for (int64_t i = 0; i < draws; i++) ((double *)made->v)[i] = (double)i;
+    if (!rt_array_init_sparse(made, "index", true, 0, NULL, draws)) return false;
+    for (int64_t i = own.from; i < own.to; i++) ((double *)made->v)[i] = (double)i;
     rt_array_pad(made);
   }
   *out = (HnnArg){a->v, a->ld};
   return true;
 }
 
-static bool draw_all(Session *s, const Data *d, const Native *native, const HnnArg *in, const HnnArg *out, int64_t draws) {
+/* own: of many ranks, the draws that this one makes; else all, in which they have parts. */
+static bool draw_all(Session *s, const Data *d, const Native *native, const HnnArg *in, const HnnArg *out, int64_t draws,
+                     const Range *own) {
   const DataEvents *on = &s->on_data;
   const RtWatch watch = {on->progress, on->ctx};
   if (on->begins) on->begins(on->ctx, d, draws);
   rt_fn_watch(native->run, &watch);
+  if (own) rt_fn_only(native->run, own->from, own->to);
   const bool ok = rt_fn_run(native->run, in, out, draws, session_seed(s, d->seed), 0);
   rt_fn_watch(native->run, NULL);
   if (on->ends) on->ends(on->ctx);
   return ok;
+}
+
+/* The draws that rank `rank` makes, whose rows are among its samples; and what they read of another set is here. */
+static Range draws_of(const RtSet *set, int rank, int64_t per_draw) {
+  Range r;
+  rt_leaves(rank, set->ranks->size, set->n, &r.from, &r.to);
+  return (Range){r.from / per_draw, (r.to + per_draw - 1) / per_draw};
+}
+
+static void bring_draws(RtSet *on, const RtSet *set, int64_t per_draw) {
+  if (!on || !on->ranks || per_draw == 1) return;
+  int64_t *begin = base_zeroed(2 * (size_t)set->ranks->size, sizeof *begin), *end = begin + set->ranks->size;
+  for (int k = 0; k < set->ranks->size; k++) {
+    const Range r = draws_of(set, k, per_draw);
+    begin[k] = r.from, end[k] = r.to;
+  }
+  rt_set_bring_ranges(on, begin, end);
+  base_free(begin);
 }
 
 static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
@@ -174,21 +209,25 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   Rows rows = rows_of(d);
   int64_t draws = on ? on->n : d->count, samples;
-  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d, INT64_MAX);
-  if (samples <= 0) return no_samples(s, d);
+  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return data_no_memory(s, d, INT64_MAX);
+  if (samples <= 0) return data_no_samples(s, d);
   RtArray *out = base_zeroed(f->out.n, sizeof *out);
   RtArray *made = base_zeroed(f->in.n, sizeof *made);
   HnnArg *arg = base_zeroed(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
-  bool ok = alloc_set(set, d, samples);
+  bool ok = data_alloc(set, d, samples, s->ranks);
+  Range own = {0, draws};
+  if (ok && set->ranks) own = draws_of(set, s->ranks->rank, rows.per_draw), bring_draws((RtSet *)on, set, rows.per_draw);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = ir_type(f, f->out.at[k]);
-    ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
+    ok = (set->ranks ? rt_array_init_sparse : rt_array_init)(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank,
+                                                             t.dim, draws);
     if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
   }
-  for (uint32_t k = 0; ok && k < f->in.n; k++) ok = input(s, &f->in.at[k], on, draws, &made[k], &in[k]);
-  ok = ok && draw_all(s, d, native, in, arg, draws);
-  ok = ok && unpack_all(s, d, set, out, &rows, draws);
-  int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
+  for (uint32_t k = 0; ok && k < f->in.n; k++) ok = input(s, &f->in.at[k], on, draws, own, &made[k], &in[k]);
+  ok = ok && draw_all(s, d, native, in, arg, draws, set->ranks ? &own : NULL);
+  ok = ok && unpack_all(s, d, set, out, &rows, own);
+  int code =
+      ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, own) : data_no_memory(s, d, samples);
   for (uint32_t k = 0; k < f->out.n; k++) rt_array_finish(&out[k]);
   for (uint32_t k = 0; k < f->in.n; k++) rt_array_finish(&made[k]);
   base_free(out);
@@ -252,14 +291,14 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
       return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another",
                           d->path, d->field[k].name);
   }
-  if (*rows < 0) return no_samples(s, d);
+  if (*rows < 0) return data_no_samples(s, d);
   return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
 }
 
-static void fill_field(RtArray *a, const RtColumn *c, bool mask, int64_t window, const int64_t *start, int64_t n) {
+static void fill_field(RtArray *a, const RtColumn *c, bool mask, int64_t window, const int64_t *start, Range own) {
   const bool same = c->rows == RT_EVERY_ROW;
   const int64_t row = a->elems / window;
-  for (int64_t i = 0; i < n; i++)
+  for (int64_t i = own.from; i < own.to; i++)
     for (int64_t e = 0; e < a->elems; e++) {
       const double v = same ? c->v[0] : c->v[start[i] * row + e];
       ((double *)a->v)[e * a->ld + i] = mask ? !isnan(v) : v;
@@ -272,13 +311,13 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, const in
   const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
   int64_t n = start ? window_starts(d, rows, group, start) : 0;
   int code = 0;
-  if (!start) code = no_memory(s, d, rows);
+  if (!start) code = data_no_memory(s, d, rows);
   else if (n == 0)
     code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at,
                         "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
-  else if (!alloc_set(set, d, n)) code = no_memory(s, d, n);
+  else if (!data_alloc(set, d, n, s->ranks)) code = data_no_memory(s, d, n);
   for (uint32_t k = 0; !code && k < d->nfield; k++)
-    fill_field(&set->field[k], &t->column[column[k]], d->column[k].mask, d->read_window ? d->read_window : 1, start, n);
+    fill_field(&set->field[k], &t->column[column[k]], d->column[k].mask, d->read_window ? d->read_window : 1, start, here(set));
   free(start);
   return code;
 }
@@ -297,33 +336,6 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   return code;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------- */
-
-static int64_t share_count(const Data *d, int64_t n) {
-  int64_t k = d->share >= 1 ? (int64_t)d->share : (int64_t)(d->share * (double)n + 0.5);
-  return k > n ? n : k;
-}
-
-static int make_part(Session *s, const Data *d, RtSet *set) {
-  const RtSet *base = data_set(s, d->base);
-  int64_t n = d->kind == DATA_SHUFFLE ? base->n : share_count(d, base->n);
-  if (n <= 0) return no_samples(s, d);
-  int64_t *from = row_numbers(base->n);
-  if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d, n);
-  if (d->kind == DATA_SHUFFLE) rt_permutation(session_seed(s, d->seed), 0, n, from);
-  else
-    for (int64_t i = 0; i < n; i++) from[i] = d->kind == DATA_FIRST ? i : base->n - n + i;
-  for (int k = 0; k < set->nfield; k++) {
-    RtArray *a = &set->field[k];
-    const RtArray *b = &base->field[k];
-    for (int64_t e = 0; e < a->elems; e++)
-      for (int64_t i = 0; i < n; i++) ((double *)a->v)[e * a->ld + i] = ((double *)b->v)[e * b->ld + from[i]];
-    rt_array_pad(a);
-  }
-  free(from);
-  return 0;
-}
-
 /* ------------------------------------------------------------------------------------------------------- */
 
 static int make(Session *s, const Data *d) {
@@ -336,21 +348,31 @@ static int make(Session *s, const Data *d) {
   switch (d->kind) {
   case DATA_PROGRAM: code = make_program(s, d, set); break;
   case DATA_READ: code = make_read(s, d, set); break;
-  default: code = make_part(s, d, set);
+  default: code = data_part(s, d, set);
   }
   s->making_data += pass_now() - start - (s->compiling - compiling);
   pass_timed(&s->passes, "data", pass_now() - start);
   return code;
 }
 
+static bool convert_part(const RtArray *a, Range own, RtArray *out) {
+  if (!rt_array_init_sparse(out, a->name, false, a->rank, a->dim, a->n)) return false;
+  for (int64_t e = 0; e < a->elems; e++)
+    for (int64_t i = own.from; i < own.to; i++) ((float *)out->v)[e * a->ld + i] = (float)((double *)a->v)[e * a->ld + i];
+  rt_array_pad(out);
+  return true;
+}
+
 /* The set in f32, whose numbers end at 3.4e38. */
 static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
-  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = fields((uint32_t)set->nfield)};
+  const Range own = here(set);
+  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = fields((uint32_t)set->nfield), .ranks = set->ranks};
   for (int k = 0; k < set->nfield; k++) {
     RtArray *to = &native->field[k];
-    if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d, set->n);
+    if (!(set->ranks ? convert_part(&set->field[k], own, to) : rt_array_convert(&set->field[k], false, to)))
+      return data_no_memory(s, d, set->n);
     for (int64_t e = 0; e < to->elems; e++)
-      for (int64_t i = 0; i < to->n; i++) {
+      for (int64_t i = own.from; i < own.to; i++) {
         const double v = ((double *)set->field[k].v)[e * to->ld + i];
         if (isinf(((float *)to->v)[e * to->ld + i]) && isfinite(v))
           return session_fail(s, EXIT_NUMBERS, CODE_not_finite, d->at,

@@ -35,6 +35,7 @@ static bool find(const Fn *f, const RtArray *param, const RtArray *stats, const 
                  uint64_t seed, int64_t first, Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
   Tensor *in = base_zeroed(f->in.n, sizeof *in);
+  if (set) rt_set_bring((RtSet *)set, sample, n);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, stats, set, &f->in.at[k], sample, n);
   bool found = ir_origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
@@ -56,8 +57,18 @@ void nan_advise(const Session *s, DiagMsg *m, const Origin *o) {
 
 bool nan_ended(DiagMsg *m, const Origin *o) {
   if (!ir_origin_ended(o)) return false;
-  diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
-            ORIGIN_MOST);
+  if (o->f) {
+    const Inst *i = ir_inst(o->f, o->v);
+    const ode_attr attr = ir_ode_attr(o->f, i);
+    diag_label(m, i->at, "the search ended here");
+    diag_help(
+        m,
+        "the cause was not looked for beyond the first %d operations, in which `%s` came to t = %g: with fewer steps (of which "
+        "`max_steps` allows %" PRId64 "), or a shorter time, it is named",
+        ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
+  } else
+    diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
+              ORIGIN_MOST);
   return true;
 }
 
@@ -100,10 +111,12 @@ void nan_cause(const Session *s, DiagMsg *m, const char *name, const Fn *f, cons
 
 int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, const char *field, int64_t sample) {
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  RtSet own = on ? *on : (RtSet){0}; /* the rank that has the draw asks by itself */
+  own.ranks = NULL;
   char text[256];
   Origin o = {0};
   nan_begins(d->name);
-  bool found = nan_find(derived, s->param, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  bool found = nan_find(derived, s->param, on ? &own : NULL, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
   nan_ends();
   DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
                                 field, d->name, sample)

@@ -96,25 +96,47 @@ static bool part_create(Session *s, Native *n, uint32_t which, RtPart *out) {
   return (out->fn = rt_fn_create(&spec, s->pool)) != NULL;
 }
 
-static bool make_callable(Session *s, Native *n) {
+static bool share(Session *s, Native *n, bool alone) {
+  if (n->run && !alone) rt_fn_share(n->run, s->ranks);
+  return n->run != NULL;
+}
+
+static bool make_callable(Session *s, Native *n, bool alone) {
   RtPart *part = ARENA_ARRAY(n->mem, RtPart, n->split.n);
   RtSplitSpec spec = {
     .nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n, .nout = (int)n->fn->out.n};
   for (uint32_t k = 0; k < n->split.n; k++)
     if (!part_create(s, n, k, &part[k])) return false;
-  if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, true;
+  if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, share(s, n, alone);
   native_outputs(n->mem, n->fn, &spec.out_elems, &spec.out_lane);
   spec.from = native_refs(n->mem, n->split.from, n->fn->out.n);
-  return (n->run = rt_fn_create_split(&spec)) != NULL;
+  n->run = rt_fn_create_split(&spec);
+  return share(s, n, alone);
 }
 
-static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
+/* The first rank's code is that of all. */
+static void pass_on(void *ctx, CgObject *object) {
+  RtRanks *r = ctx;
+  uint64_t n = object->p ? object->n : 0;
+  rt_ranks_broadcast(r, &n, sizeof n);
+  if (r->rank) *object = (CgObject){n ? base_realloc(NULL, n) : NULL, n};
+  if (object->p) rt_ranks_broadcast(r, object->p, n);
+}
+
+static CgOptions options(const Session *s, bool alone) {
+  CgOptions o = s->cg;
+  if (!alone && s->ranks) o.pass_on = pass_on, o.pass_ctx = s->ranks, o.follows = s->ranks->rank > 0;
+  return o;
+}
+
+static int begin(Session *s, const NativeJob *job, int n, bool alone, NativeBuild *b) {
   char err[512] = "";
   *b = (NativeBuild){.n = n, .job = ARENA_ARRAY(s->model->mem, NativeJob, n + 1)};
   memcpy(b->job, job, sizeof *job * (size_t)n);
   for (int i = 0; i < n; i++)
     if (!lower(s, &b->job[i])) return session_render(s), EXIT_FILE;
-  b->cg = cg_create(&s->cg, err, sizeof err);
+  const CgOptions o = options(s, alone);
+  b->cg = cg_create(&o, err, sizeof err);
   if (!b->cg) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   *vec_push(&s->code) = b->cg;
   for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native, b->job[i].samples);
@@ -126,18 +148,20 @@ static int end(Session *s, NativeBuild *b, bool callable) {
   if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   for (int i = 0; i < b->n; i++) b->job[i].native->cg = b->cg;
   for (int i = 0; callable && i < b->n; i++)
-    if (!make_callable(s, b->job[i].native))
+    if (!make_callable(s, b->job[i].native, b->job[i].alone))
       return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
   return 0;
 }
 
-int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
+static int timed_begin(Session *s, const NativeJob *job, int n, bool alone, NativeBuild *b) {
   double start = pass_now();
-  int code = begin(s, job, n, b);
+  int code = begin(s, job, n, alone, b);
   waiting_at("", NULL, (Span){0});
   s->compiling += pass_now() - start;
   return code;
 }
+
+int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) { return timed_begin(s, job, n, false, b); }
 
 static int timed_end(Session *s, NativeBuild *b, bool callable) {
   double start = pass_now();
@@ -158,7 +182,7 @@ int native_build(Session *s, const NativeJob *job, int n) {
 
 int native_compile(Session *s, const NativeJob *job, int n) {
   NativeBuild b;
-  int code = native_begin(s, job, n, &b);
+  int code = timed_begin(s, job, n, true, &b);
   return code ? code : timed_end(s, &b, false);
 }
 

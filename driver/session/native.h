@@ -26,10 +26,11 @@ typedef struct NativeJob {
   bool gradient;
   const uint32_t *moved;
   uint32_t nmoved;
+  bool alone; /* every rank runs all of it */
 } NativeJob;
 /* "reversible: ...", or "" where nothing could be computed again. */
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size);
-/* Derives and compiles all jobs; 0 or the exit code after messages. */
+/* Derives and compiles all jobs, each rank the same; 0 or the exit code after messages. */
 int native_build(Session *s, const NativeJob *job, int n);
 /* The same in two steps; cg_begin(b->cg) between them has other threads compile meanwhile. */
 typedef struct NativeBuild {
@@ -39,7 +40,7 @@ typedef struct NativeBuild {
 } NativeBuild;
 int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b);
 int native_end(Session *s, NativeBuild *b);
-/* The same without making them callable: `run` stays NULL. */
+/* The same without making them callable, for this rank alone: `run` stays NULL. */
 int native_compile(Session *s, const NativeJob *job, int n);
 /* A part of the split as it was compiled; NULL: there is no such part. */
 HnnKernel native_kernel(const Native *n, uint32_t part, HnnKernelInfo *info);

@@ -33,6 +33,7 @@ FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *
   CgObject got = key ? cg_cache_get(dir, key, n, kept_refused) : (CgObject){0};
   Kept k;
   if (got.p && got.n == sizeof k) memcpy(&k, got.p, sizeof k);
+  else if (!run) k = (Kept){.answer = FIELD_UNDECIDED};
   else {
     memset(&k, 0, sizeof k);
     k.answer = pass_decide(run, a, b, &k.report);

@@ -2,6 +2,7 @@
 #include "driver/session/kept_priv.h"
 #include "driver/session/native.h"
 #include "driver/session/process.h"
+#include "driver/session/ranks.h"
 #include "driver/session/start.h"
 
 #include <errno.h>
@@ -80,7 +81,8 @@ _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   Session *s = ctx;
-  return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
+  const bool may = !s->opt->may_decide || s->opt->may_decide(s->opt->text_ctx);
+  return proved_decide(may ? &s->passes : NULL, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
 static const char *imported(void *ctx, const char *path, size_t *len) {
@@ -89,7 +91,8 @@ static const char *imported(void *ctx, const char *path, size_t *len) {
 }
 
 static void at(void *ctx, const char *what, const char *name, Span place) {
-  (void)ctx;
+  const Session *s = ctx;
+  if (s->opt->at_item) s->opt->at_item(s->opt->text_ctx);
   waiting_at(what, name, place);
 }
 
@@ -181,7 +184,6 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
-  kept_put_model(s);
 }
 
 /* Warnings alone that are errors: without this line it could be missed why the command ended. */
@@ -204,7 +206,7 @@ int session_open(Session *s, const Options *o) { return session_open_text(s, o, 
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
   double begin = pass_now();
-  *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
+  *s = (Session){.opt = o, .ranks = o->ranks, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   if (!o->quiet) waiting_begin(o->command, &s->src);
   set_passes(s, o);
@@ -217,7 +219,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .refused = o->library ? NULL : kept_refused,
                       .cache_dir = cache_dir(s)};
   s->model = kept_model(s, text, len);
-  if (!s->model) make_model(s, text, len);
+  if (!s->model) make_model(s, text, len), kept_put_model(s);
   waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
   pass_timed(&s->passes, "frontend", pass_now() - begin);
@@ -227,12 +229,35 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   }
   session_render(s);
   if (s->errors) return warnings_count(s);
+  const int unlike = s->ranks ? ranks_alike(s) : 0;
+  if (unlike) return unlike;
   s->pool = rt_pool_create(o->threads);
   s->set = base_zeroed(s->model->ndata, sizeof *s->set);
   s->native_set = base_zeroed(s->model->ndata, sizeof *s->native_set);
   if ((strcmp(s->opt->command, "check") != 0 || s->model->nstart) && !make_params(s))
     return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
   return start_params(s);
+}
+
+bool session_means_fit(Session *s) {
+  bool fit = true;
+  for (uint32_t i = 0; i < s->model->naction; i++) {
+    const Train *t = s->model->action[i].kind == DO_TRAIN ? s->model->action[i].train : NULL;
+    for (uint32_t k = 0; t && k < t->nsum; k++) {
+      Fn *mean = pass_step_mean(&s->passes, t->sum[k].loss, s->diag);
+      fit &= mean != NULL;
+      ir_fn_destroy(mean);
+    }
+  }
+  return fit;
+}
+
+void session_look(Session *s, const Options *o, const char *text, size_t len) {
+  *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
+  s->diag = diag_create(s->src);
+  set_passes(s, o);
+  s->cg = (CgOptions){.cache_dir = cache_dir(s)};
+  make_model(s, text, len);
 }
 
 /* What the runtime holds: of a session that is not whole, what there is. */

@@ -33,6 +33,7 @@ Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
 Val pass_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
 Type pass_type_with(Type t, bool lane);
 Val pass_with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val pass_weighted(Build *b, Val w, Val x);       /* w times the stages x: a square matrix gives stages again, a vector one state */
 Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type */
 Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
 Type pass_turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
@@ -41,8 +42,7 @@ bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
  * so that less is asked for; the next one, of lanes that are under way (`on`) and of those that come to rest (`still`). */
 Val pass_status_late(Build *b, Val status);
 Val pass_status_next(Build *b, Val status, Val on, Val still);
-/* f or a body of it holds the operator, or one with a trait of these (OPF_). */
-bool pass_holds(const Fn *f, unsigned traits, Op op);
+static inline bool pass_holds(const Fn *f, unsigned traits, Op op) { return ir_holds(f, traits, op); }
 /* Marks, by id, what the marked values are computed from. */
 void pass_mark_needed(const Fn *f, bool *need);
 /* The same attributes, tables by what they hold; the same function, instruction for instruction, without draws. */

@@ -67,7 +67,17 @@ bool rt_elems(int rank, const uint32_t *dim, int64_t *elems) {
 
 static size_t real_size(bool f64) { return f64 ? sizeof(double) : sizeof(float); }
 
-bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n) {
+/* Zeros that take no memory until they are written, in pages as small as they are. */
+static void *sparse(size_t size) {
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+#ifdef MADV_NOHUGEPAGE
+  (void)madvise(p, size, MADV_NOHUGEPAGE);
+#endif
+  return p;
+}
+
+static bool init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n, bool mapped) {
   *a = (RtArray){.f64 = f64, .rank = rank, .n = n};
   if (rank < 0 || rank > HNN_MAX_RANK || n < 0 || !rt_elems(rank, dim, &a->elems)) return false;
   if (rank) memcpy(a->dim, dim, (size_t)rank * sizeof *dim);
@@ -76,17 +86,28 @@ bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint3
   a->ld = n ? (n + pad - 1) / pad * pad : a->elems;
   const int64_t count = n ? a->ld : (a->elems + pad - 1) / pad * pad, rows = n ? a->elems : 1;
   if (rows && count > INT64_MAX / 8 / rows) return false;
-  a->v = rt_zeroed((size_t)(count * rows) * real_size(f64));
+  const size_t size = (size_t)(count * rows) * real_size(f64);
+  a->mapped = mapped && size ? size : 0;
+  a->v = a->mapped ? sparse(size) : rt_zeroed(size);
   a->name = strdup(name ? name : "");
   if (a->v && a->name) return true;
   rt_array_finish(a);
   return false;
 }
 
+bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n) {
+  return init(a, name, f64, rank, dim, n, false);
+}
+
+bool rt_array_init_sparse(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n) {
+  return init(a, name, f64, rank, dim, n, true);
+}
+
 void rt_array_finish(RtArray *a) {
   if (!a) return;
   free((void *)a->name);
-  free(a->v);
+  if (!a->mapped) free(a->v);
+  else if (a->v) munmap(a->v, a->mapped);
   *a = (RtArray){0};
 }
 

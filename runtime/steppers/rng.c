@@ -6,6 +6,7 @@
 #include "runtime/runtime.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 void rt_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
   uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
@@ -83,4 +84,43 @@ void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out) {
     out[i] = out[j];
     out[j] = t;
   }
+}
+
+enum { ROUNDS = 6 };
+
+/* The finalizer of MurmurHash3, of half a number and a round's key. */
+static uint64_t scramble(uint64_t x, uint64_t key) {
+  x ^= key;
+  x = (x ^ x >> 33) * 0xFF51AFD7ED558CCDu;
+  x = (x ^ x >> 33) * 0xC4CEB9FE1A85EC53u;
+  return x ^ x >> 33;
+}
+
+int64_t rt_permuted(uint64_t seed, uint64_t epoch, int64_t n, int64_t i) {
+  uint64_t key[ROUNDS], x = (uint64_t)i;
+  int half = 1;
+  while (half < 31 && (uint64_t)1 << 2 * half < (uint64_t)n) half++;
+  const uint64_t mask = ((uint64_t)1 << half) - 1;
+  for (int k = 0; k < ROUNDS; k += 2) stream_block(seed, epoch, (uint64_t)k, key + k);
+  do
+    for (int k = 0; k < ROUNDS; k++) x = (x & mask) << half | ((x >> half ^ scramble(x & mask, key[k])) & mask);
+  while (x >= (uint64_t)n);
+  return (int64_t)x;
+}
+
+bool rt_order_init(RtOrder *o, uint64_t seed, int64_t n) {
+  *o = (RtOrder){.seed = seed, .n = n, .epoch = -1};
+  return n >= RT_SHARD || (o->perm = malloc((size_t)(n + 1) * sizeof *o->perm));
+}
+
+int64_t rt_order_at(RtOrder *o, int64_t epoch, int64_t i) {
+  if (!o->perm) return rt_permuted(o->seed, (uint64_t)epoch, o->n, i);
+  if (epoch != o->epoch) rt_permutation(o->seed, (uint64_t)epoch, o->n, o->perm);
+  o->epoch = epoch;
+  return o->perm[i];
+}
+
+void rt_order_finish(RtOrder *o) {
+  free(o->perm);
+  *o = (RtOrder){0};
 }

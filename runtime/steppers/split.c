@@ -23,6 +23,9 @@ struct RtSplit {
   Buffer *buffers;    /* what buffer points into */
   size_t nbuffers;
   int64_t ld; /* of the buffers per sample; 0: none yet */
+  RtRanks *ranks;
+  const RtFnAcross *across;
+  bool only; /* see rt_fn_only */
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
@@ -85,6 +88,30 @@ int64_t rt_split_tile(const RtSplit *s, int64_t n) {
 void rt_split_watch(RtSplit *s, const RtWatch *w) {
   for (int p = 1; p < s->spec.nparts; p += 2)
     if (s->part[p].fn) rt_fn_watch(s->part[p].fn, w);
+}
+
+void rt_split_set_across(RtSplit *s, RtRanks *r, const RtFnAcross *across) {
+  s->ranks = r, s->across = across;
+  for (int p = 1; p < s->spec.nparts; p += 2)
+    if (s->part[p].fn) rt_fn_set_across(s->part[p].fn, r, across);
+}
+
+void rt_split_range(RtSplit *s, int rank, int64_t n, int64_t *from, int64_t *to) {
+  const int64_t all = s->spec.nparts > 3 ? whole_tiles(n, rt_split_tile(s, n)) : n;
+  *from = n, *to = 0;
+  for (int p = 1; p < s->spec.nparts; p += 2) {
+    int64_t a, b;
+    if (!s->part[p].fn) continue;
+    rt_fn_range(s->part[p].fn, rank, all, &a, &b);
+    *from = a < *from ? a : *from, *to = b > *to ? b : *to;
+  }
+  if (*to > n) *to = n;
+}
+
+void rt_split_only(RtSplit *s, int64_t from, int64_t to) {
+  s->only = to > 0;
+  for (int p = 1; p < s->spec.nparts; p += 2)
+    if (s->part[p].fn) rt_fn_only(s->part[p].fn, from, to);
 }
 
 RtSplit *rt_split_create(const RtSplitSpec *spec) {
@@ -153,7 +180,7 @@ static bool run_part(RtSplit *s, int p, const HnnArg *in, int64_t n, uint64_t se
 }
 
 /* Outputs that are inputs, or the same value as an earlier output, or in a buffer. */
-static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
+static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n) {
   for (int k = 0; k < s->spec.nout; k++) {
     const HnnArg from = *source(s, s->spec.from[k], in);
     if (from.p == out[k].p) continue;
@@ -165,15 +192,18 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
     for (int64_t e = 0; e < s->spec.out_elems[k]; e++)
       memcpy((char *)out[k].p + (size_t)(e * out[k].ld) * real_size(s), (const char *)from.p + (size_t)(e * from.ld) * real_size(s),
              (size_t)ld * real_size(s));
+    if (s->across && s->spec.from[k].part < 0 && n >= RT_SHARD && !s->only) /* inputs are where the samples are */
+      s->across->spread(s->ranks, &out[k], s->spec.out_elems[k], real_size(s), n);
   }
 }
 
 bool rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  const int64_t samples = n;
   if (s->spec.nparts > 3) n = whole_tiles(n, rt_split_tile(s, n));
   if (!room_for(s, n)) return false;
   place_outputs(s, out);
   for (int p = 0; p < s->spec.nparts; p++)
     if (!run_part(s, p, in, n, seed, sample0)) return false;
-  copy_outputs(s, in, out);
+  copy_outputs(s, in, out, samples);
   return true;
 }

@@ -27,8 +27,11 @@ static bool batch_arguments(Batch *b, const RtTrain *t, const RtLoss *q, const R
 bool rt_batch_init(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of, int64_t n) {
   b->n = n;
   b->arg = calloc((size_t)q->nin + 1, sizeof *b->arg);
-  if (!b->arg || !rt_array_init(&b->weight, "weight", t->f64, 0, NULL, n)) return false;
-  for (int64_t i = 0; i < n; i++)
+  int64_t from = 0, to = n; /* of a set that lies with several ranks, those that this one runs */
+  const bool part = set && set->ranks && n == set->n;
+  if (part) rt_leaves(set->ranks->rank, set->ranks->size, n, &from, &to);
+  if (!b->arg || !(part ? rt_array_init_sparse : rt_array_init)(&b->weight, "weight", t->f64, 0, NULL, n)) return false;
+  for (int64_t i = from; i < to; i++)
     if (t->f64) ((double *)b->weight.v)[i] = 1 / (double)n;
     else ((float *)b->weight.v)[i] = (float)(1 / (double)n);
   if (set && n != set->n) {
@@ -66,25 +69,25 @@ static void turn(bool f64, const void *from, int64_t from_ld, int64_t rows, int6
 bool rt_gather_init(Gather *g, const RtTrain *t, const RtLoss *q) {
   const RtSet *set = q->data;
   const size_t size = t->f64 ? 8 : 4;
-  *g = (Gather){.epoch = -1, .f64 = t->f64, .reads = calloc((size_t)set->nfield + 1, sizeof *g->reads)};
+  *g = (Gather){.f64 = t->f64, .last = set->n, .reads = calloc((size_t)set->nfield + 1, sizeof *g->reads)};
   for (int i = 0; g->reads && i < set->nfield; i++) g->elems += (g->reads[i] = reads(q, i)) ? set->field[i].elems : 0;
-  g->perm = malloc((size_t)set->n * sizeof *g->perm);
-  g->sample = malloc((size_t)set->n * (size_t)g->elems * size + 1);
-  if (!g->perm || !g->sample || !g->reads) return false;
+  if (set->ranks) rt_leaves(set->ranks->rank, set->ranks->size, set->n, &g->first, &g->last);
+  g->sample = malloc((size_t)(g->last - g->first) * (size_t)g->elems * size + 1);
+  if (!rt_order_init(&g->order, q->seed, set->n) || !g->sample || !g->reads) return false;
   int64_t at = 0;
   for (int i = 0; i < set->nfield; i++) {
     const RtArray *a = &set->field[i];
     if (!g->reads[i]) continue;
-    for (int64_t s = 0; s < set->n; s += TURNED)
-      turn(g->f64, (const char *)a->v + (size_t)s * size, a->ld, a->elems, set->n - s < TURNED ? set->n - s : TURNED,
-           (char *)g->sample + (size_t)(s * g->elems + at) * size, g->elems);
+    for (int64_t s = g->first; s < g->last; s += TURNED)
+      turn(g->f64, (const char *)a->v + (size_t)s * size, a->ld, a->elems, g->last - s < TURNED ? g->last - s : TURNED,
+           (char *)g->sample + (size_t)((s - g->first) * g->elems + at) * size, g->elems);
     at += a->elems;
   }
   return true;
 }
 
 void rt_gather_finish(Gather *g) {
-  free(g->perm);
+  rt_order_finish(&g->order);
   free(g->sample);
   free(g->reads);
 }
@@ -93,28 +96,74 @@ enum { AHEAD = 8, LINE = 64 }; /* samples whose rows are asked for before they a
 
 /* The sample at a position of the epochs' permutations. */
 static const char *row_of(Gather *g, const RtLoss *q, int64_t at) {
-  const int64_t n = q->data->n, epoch = at / n;
-  if (epoch != g->epoch) rt_permutation(q->seed, (uint64_t)epoch, n, g->perm);
-  g->epoch = epoch;
-  return (const char *)g->sample + (size_t)(g->perm[at % n] * g->elems) * (g->f64 ? 8 : 4);
+  const int64_t n = q->data->n;
+  return (const char *)g->sample + (size_t)(rt_order_at(&g->order, at / n, at % n) * g->elems) * (g->f64 ? 8 : 4);
 }
 
-void rt_gather(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
-  const size_t size = g->f64 ? 8 : 4, bytes = (size_t)g->elems * size;
+/* ---- samples that lie with several ranks ---- */
+
+typedef struct Wanted {
+  Gather *g;
+  const RtLoss *q;
+  Batch *b;
+  int64_t first;
+} Wanted;
+
+static int64_t wanted_sample(void *ctx, int64_t lane) {
+  const Wanted *w = ctx;
+  const int64_t n = w->q->data->n, at = w->first + lane;
+  return rt_order_at(&w->g->order, at / n, at % n);
+}
+
+static void pack(void *ctx, int64_t sample, char *to) {
+  const Gather *g = ((Wanted *)ctx)->g;
+  const size_t bytes = (size_t)g->elems * (g->f64 ? 8 : 4);
+  memcpy(to, (const char *)g->sample + (size_t)(sample - g->first) * bytes, bytes);
+}
+
+static void put_row(Gather *g, const RtLoss *q, Batch *b, int64_t s, const char *from) {
+  const size_t size = g->f64 ? 8 : 4;
+  for (int i = 0; i < q->data->nfield; i++) {
+    const RtArray *a = &b->field[i];
+    if (!g->reads[i]) continue;
+    turn(g->f64, from, a->elems, 1, a->elems, (char *)a->v + (size_t)s * size, a->ld);
+    from += (size_t)a->elems * size;
+  }
+}
+
+static void put(void *ctx, int64_t lane, const char *from) {
+  const Wanted *w = ctx;
+  put_row(w->g, w->q, w->b, lane, from);
+}
+
+static void gather_from_ranks(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
+  RtRanks *r = q->data->ranks;
+  Wanted w = {g, q, b, first};
+  int64_t *begin = calloc(2 * (size_t)r->size + 1, sizeof *begin), *end = begin + r->size;
+  if (!begin) r->lost(r, r->rank, 4, "not enough memory");
+  for (int k = 0; k < r->size; k++) rt_fn_range(q->gradient, k, b->n, &begin[k], &end[k]);
+  r->fetch(r, &(RtFetch){q->data->n, (size_t)g->elems * (g->f64 ? 8 : 4), begin, end, wanted_sample, pack, put, &w});
+  free(begin);
+}
+
+static void gather_own(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
+  const size_t bytes = (size_t)g->elems * (g->f64 ? 8 : 4);
   const char *row[AHEAD];
-  for (int64_t s = -AHEAD; s < b->n; s++) {
-    const char *from = s >= 0 ? row[s % AHEAD] : NULL;
-    if (s + AHEAD < b->n) {
+  int64_t begin, end; /* of several ranks: those that this one runs */
+  rt_fn_range(q->gradient, q->rank, b->n, &begin, &end);
+  for (int64_t s = begin - AHEAD; s < end; s++) {
+    const char *from = s >= begin ? row[s % AHEAD] : NULL;
+    if (s + AHEAD < end) {
       const char *next = row[(s + AHEAD) % AHEAD] = row_of(g, q, first + s + AHEAD);
       for (size_t k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
     }
-    for (int i = 0; from && i < q->data->nfield; i++) {
-      const RtArray *a = &b->field[i];
-      if (!g->reads[i]) continue;
-      turn(g->f64, from, a->elems, 1, a->elems, (char *)a->v + (size_t)s * size, a->ld);
-      from += (size_t)a->elems * size;
-    }
+    if (from) put_row(g, q, b, s, from);
   }
+}
+
+void rt_gather(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
+  if (q->data->ranks) gather_from_ranks(g, q, b, first);
+  else gather_own(g, q, b, first);
   for (int i = 0; i < q->data->nfield; i++)
     if (g->reads[i]) rt_array_pad(&b->field[i]);
 }

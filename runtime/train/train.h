@@ -14,11 +14,11 @@ typedef struct Batch {
 
 /* Where the samples of a step come from. */
 typedef struct Gather {
-  bool f64, *reads; /* of the set's fields: the loss does */
-  int64_t *perm;    /* of epoch `epoch`; NULL: all samples at each step */
-  int64_t epoch;
-  void *sample;  /* [sample][elems], those fields end to end */
-  int64_t elems; /* of a sample */
+  bool f64, *reads; /* of the set's fields: the loss does; NULL: all samples at each step */
+  RtOrder order;
+  void *sample;        /* [sample][elems], those fields end to end */
+  int64_t elems;       /* of a sample */
+  int64_t first, last; /* the samples that are here */
 } Gather;
 
 /* One loss of the sum, at a step. */

@@ -107,11 +107,58 @@ static void test_streams(void) {
   CU_ASSERT_EQUAL(rt_random_u64(1, 2, 3), rt_random_u64(1, 2, 3));
 }
 
+/* By arithmetic: each place once, seeds and epochs apart, neighbours not together, and every number as likely at each place. */
+static void test_permuted(void) {
+  static const int64_t n[] = {1, 2, 3, 5, 16, 17, 1000, 4097, 70000};
+  static char seen[70000];
+  for (size_t k = 0; k < sizeof n / sizeof *n; k++) {
+    memset(seen, 0, sizeof seen);
+    for (int64_t i = 0; i < n[k]; i++) {
+      const int64_t at = rt_permuted(9, 2, n[k], i);
+      CU_ASSERT_FATAL(at >= 0 && at < n[k] && !seen[at]);
+      seen[at] = 1;
+    }
+  }
+  int64_t same = 0, other = 0;
+  double near = 0, square = 0;
+  int count[8][8] = {{0}};
+  for (int64_t i = 0; i < 20000; i++) {
+    const int64_t a = rt_permuted(1, 0, 1000003, i), b = rt_permuted(1, 0, 1000003, i + 1);
+    same += a == rt_permuted(1, 1, 1000003, i), other += a == rt_permuted(2, 0, 1000003, i);
+    near += ((double)a / 1000003 - 0.5) * ((double)b / 1000003 - 0.5),
+        square += ((double)a / 1000003 - 0.5) * ((double)a / 1000003 - 0.5);
+  }
+  CU_ASSERT(same < 3 && other < 3);
+  CU_ASSERT_DOUBLE_EQUAL(square / 20000, 1.0 / 12, 0.003);
+  CU_ASSERT_DOUBLE_EQUAL(near / 20000, 0, 0.003);
+  for (uint64_t seed = 0; seed < 8000; seed++)
+    for (int i = 0; i < 8; i++) count[i][rt_permuted(seed, 0, 8, i)]++;
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < 8; j++) CU_ASSERT(abs(count[i][j] - 1000) < 150);
+}
+
+/* Few samples are in the order that they have always had. */
+static void test_order(void) {
+  int64_t want[50];
+  RtOrder o;
+  CU_ASSERT_FATAL(rt_order_init(&o, 4, 50));
+  for (int64_t epoch = 0; epoch < 3; epoch++) {
+    rt_permutation(4, (uint64_t)epoch, 50, want);
+    for (int64_t i = 0; i < 50; i++) CU_ASSERT_EQUAL(rt_order_at(&o, epoch, i), want[i]);
+  }
+  rt_order_finish(&o);
+  CU_ASSERT_FATAL(rt_order_init(&o, 4, RT_SHARD));
+  CU_ASSERT_EQUAL(rt_order_at(&o, 7, 11), rt_permuted(4, 7, RT_SHARD, 11));
+  rt_order_finish(&o);
+}
+
 const Suite suite = {"rng", (CU_TestInfo[]){{"known answers", test_known_answers},
                                             {"layout", test_layout},
                                             {"distributions", test_distributions},
                                             {"uncorrelated", test_uncorrelated},
                                             {"tiles", test_tiles},
                                             {"permutation", test_permutation},
+                                            {"permuted", test_permuted},
+                                            {"order", test_order},
                                             {"streams", test_streams},
                                             CU_TEST_INFO_NULL}};
