@@ -23,6 +23,9 @@ typedef struct Options {
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
+  const char *slurm;       /* --slurm=OPTIONS; NULL: on this machine */
+  bool again;              /* resume of a sweep: what failed, too */
+  int64_t task;            /* resume --task K: run K of a sweep alone; -1: none */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
   VEC(struct Product {
     int kind; /* ProductKind */
@@ -34,6 +37,7 @@ typedef struct Options {
   bool time_passes, verify_each, no_cache, json, quiet, baseline;
   bool werror, no_warn[DIAG_CODES]; /* warnings: an error after all; not said */
   int threads;                      /* 0: all cores */
+  struct RtRanks *ranks;            /* NULL: this process is alone */
   int64_t batch;                    /* bench; 0: as the file says */
   uint64_t seed;
   int opt;

@@ -113,6 +113,41 @@ const RtTensor *rt_checkpoint_at(const RtCheckpoint *c, int k); /* in the order 
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key);
 void rt_checkpoint_finish(RtCheckpoint *c);
 
+/* ---- ranks: several processes that run one program, each a part of the samples ------------------------------------ */
+
+/* Bytes to or from another rank. */
+typedef struct RtPiece {
+  int peer;
+  void *p;
+  size_t n;
+} RtPiece;
+/* What connects them: the first three are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every rank
+ * makes the same calls in the same order. */
+typedef struct RtRanks RtRanks;
+struct RtRanks {
+  int rank, size;
+  /* Sends and receives all of these; between two ranks pieces arrive in their order. All are done on return. A rank that is lost
+   * ends this process, by way of `lost`. */
+  void (*trade)(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin);
+  /* The last call: every rank ends with this code, 0 or what it failed with and why. Where the others do not come to an end too, their
+   * processes are ended. */
+  void (*end)(RtRanks *r, int code, const char *why);
+  void (*abandon)(RtRanks *r, int code); /* ends every rank, now: does not return */
+  void *ctx;
+  /* Of rank 0: rank `from` has ended with an error, or nobody knows with what (why ""); must not return. */
+  void (*lost)(RtRanks *r, int from, int code, const char *why);
+  void *owner;               /* of whoever set `lost` */
+  const volatile int *asked; /* NULL, or this process was asked to stop */
+  bool stopping;             /* some rank was, and every rank knows: it is in what they exchange (rt_ranks_word) */
+  int64_t heard;             /* exchanges so far that had it */
+  double waited, sent;       /* seconds in exchanges, bytes */
+};
+/* ranks.c. at[k] .. at[k + 1]: the part of rank k in buf; each has its own, and gets the others'. */
+void rt_ranks_gather(RtRanks *r, void *buf, const size_t *at);
+void rt_ranks_broadcast(RtRanks *r, void *p, size_t n); /* from rank 0 */
+bool rt_ranks_agree(RtRanks *r);                        /* whether to stop */
+void rt_ranks_wait(RtRanks *r);                         /* until all are here */
+
 /* ---- pool.c: threads that take chunks of tiles; results do not depend on their number --------------------- */
 
 typedef struct RtPool RtPool;
@@ -141,6 +176,12 @@ int64_t rt_fn_tile(const RtFn *f, int64_t n);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. False: there is no memory for
  * buffers, which only the first call with so many samples asks for. */
 bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+
+/* Every rank runs its share of the samples in what follows, and all have all outputs then, with the bits that one rank makes; see
+ * fn_ranks.c. Borrowed. */
+void rt_fn_share(RtFn *f, RtRanks *r);
+/* The samples whose inputs this rank reads in a run of n: [*from, *to). */
+void rt_fn_range(RtFn *f, int64_t n, int64_t *from, int64_t *to);
 
 /* Who looks on while a run goes on by tiles: `progress` is called by the thread that called. Functions with shared outputs are not
  * watched. */
@@ -257,6 +298,8 @@ typedef struct RtTrain {
   void *ctx;
   double checkpoint_seconds; /* 0: after each progress */
   const volatile int *stop;  /* NULL, or set by a signal handler: stop after this step */
+  /* NULL, or asked after each step in the stead of `stop`. */
+  bool (*stopped)(void *ctx, int64_t step);
   /* resumable state, the caller's: with `flat` and `step` the training continues bit for bit. */
   int64_t step; /* steps done */
   void **state; /* nstates arrays of flat_n, zero at the start, 64-byte aligned;

@@ -32,6 +32,11 @@ void *rt_spans_copy(const RtSpan *s, int n, bool f64); /* malloc'ed; NULL withou
 void rt_spans_restore(const RtSpan *s, int n, bool f64, const void *copy);
 bool rt_spans_finite(const RtSpan *s, int n, bool f64);
 
+/* ranks.c. A message, in the time that is counted; what each rank tells all others, in whatever they exchange. */
+void rt_ranks_trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin);
+uint64_t rt_ranks_word(const RtRanks *r);
+void rt_ranks_heard(RtRanks *r, uint64_t words); /* those of all, joined by `or` */
+
 /* file.c. Atomic: all of it is on disk under the final name, or the old file is untouched. */
 bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);
 /* The same without waiting for the disk; rt_file_settle does that, for a file that may be missing. */

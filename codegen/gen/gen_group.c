@@ -201,7 +201,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   case G_SCATTER: gen_scatter(g, fr, gr); break;
   case G_SOLVE: gen_solve(g, fr, gr); break;
   case G_RAND: gen_rand(g, fr, gr); break;
-  case G_SCAN: gen_scan(g, fr, gr); break;
+  case G_SCAN: (plan_turned(gr) ? gen_turns : gen_scan)(g, fr, gr); break;
   case G_ODE: gen_ode(g, fr, gr); break;
   }
   gen_forget(g);

@@ -53,6 +53,7 @@ void gen_scatter(Gen *g, Frame *fr, const Group *gr); /* gen_scatter.c */
 void gen_rand(Gen *g, Frame *fr, const Group *gr);    /* gen_draw.c */
 
 void gen_scan(Gen *g, Frame *fr, const Group *gr);
+void gen_turns(Gen *g, Frame *fr, const Group *gr); /* of a map, as lanes */
 void gen_ode(Gen *g, Frame *fr, const Group *gr);
 
 #endif

@@ -104,7 +104,7 @@ typedef struct Group {
   uint32_t joined; /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
   Plan *body; /* G_SCAN, G_ODE */
-  Fn *own;    /* of which the body is, if not of the instruction's: stages as lanes */
+  Fn *own;    /* of which the body is, if not of the instruction's: stages or turns as lanes */
 } Group;
 
 typedef struct Copy {
@@ -123,9 +123,10 @@ typedef struct PlanForm {
 struct Plan {
   Arena *mem;
   const Fn *f;
-  Plan *up;  /* of the function around */
-  Val call;  /* the scan or ode in it */
-  bool lane; /* tiles of samples; else everything is shared */
+  Plan *up;   /* of the function around */
+  Val call;   /* the scan or ode in it */
+  bool lane;  /* tiles of samples; else everything is shared */
+  bool turns; /* of a map whose turns are lanes: all numbers are in registers */
   PlanForm form;
   const CgTarget *target;
   const CgTuning *tune; /* its */
@@ -219,6 +220,12 @@ bool plan_history(const Plan *p, uint32_t carry);
 bool plan_sets_rows(const Plan *p, uint32_t group, Val *index); /* rows of histories, the same of each, and nothing else */
 bool plan_cauchy_plain(const Fn *f, const Inst *i);             /* elementwise, of series whose rows have the result's dims */
 const CgTuning *plan_stage_tuning(const Plan *p, const Fn *body);
+/* A map of one sample whose turns are lanes: plan_turns.c. */
+bool plan_by_turns(const Plan *p, const Inst *i);
+PlanForm plan_turn_form(const Plan *p); /* of its body */
+Fn *plan_turn_body(const Fn *f, const Inst *scan);
+bool plan_turned(const Group *g);
+double plan_turn_cycles(const Plan *p, const Inst *scan);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

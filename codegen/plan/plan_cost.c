@@ -104,7 +104,9 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_GEMM:
   case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
-  case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
+  case G_SCAN:
+    if (plan_turned(g)) return plan_turn_cycles(p, ir_inst(p->f, g->main));
+    return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
   case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near) * (p->form.single || !p->lane ? 1 : p->tune->ode_idle);
   case G_LU:
   case G_CHOLESKY: return n * g->dim[1] / 3.0 + p->tune->start;

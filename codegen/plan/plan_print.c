@@ -51,6 +51,7 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
   bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
   if (rooted && !g->root.n && !(g->gemv && p->val[g->main.id].cls == PC_SSA)) return;
   fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
+  if (plan_turned(g)) fprintf(out, ", turns are lanes");
   if (g->rank) {
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);

@@ -187,7 +187,8 @@ static void need_group(Plan *p, uint32_t k) {
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
     else if (g->kind == G_SCAN && j < ir_states(p->f, m) && plan_history(g->body, j))
       a = ir_arg(p->f, ir_inst(p->f, a), 0), need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
-    else if (g->kind == G_SCAN) need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
+    else if (g->kind == G_SCAN)
+      need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)) || (plan_turned(g) && j < ir_scan_shape(p->f, m).xs));
     else need_memory(p, a, end);
   }
 }
@@ -247,6 +248,11 @@ static void deliver(Plan *p, uint32_t k, Home home, uint32_t end) {
 static void need_body(Plan *p) {
   const Inst *call = ir_inst(p->up->f, p->call);
   Group *g = call_group(p);
+  if (p->turns) {
+    for (uint32_t k = 0; k < p->f->out.n; k++) need(p, p->f->out.at[k], 0, g->t1, false);
+    need_groups(p);
+    return;
+  }
   if (call->op == OP_ode) {
     for (uint32_t k = 0; k < p->f->out.n; k++) {
       *vec_push(&p->copy) = (Copy){p->f->out.at[k], HOME_OUT, k};

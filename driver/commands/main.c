@@ -1,5 +1,6 @@
 #include "driver/commands/commands_priv.h"
 #include "driver/session/process.h"
+#include "driver/session/ranks.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -52,6 +53,37 @@ static void open_standard(void) {
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd) _exit(EXIT_IO);
 }
 
+/* Commands whose work is shared among the ranks of a launcher; of others the first rank does all. */
+static bool shared(const Options *o) {
+  static const char *const names[] = {"run", "resume", "eval", "bench"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    if (!strcmp(o->command, names[k])) return true;
+  return false;
+}
+
+static int run(Options *o) {
+  RtError err = {{0}};
+  bool ok;
+  RtRanks *ranks = ranks_begin(&ok, &err);
+  if (!ok && *err.text) fprintf(stderr, "error[%s]: %s\n", diag_code_name(CODE_ranks), err.text);
+  if (!ok) return EXIT_USAGE;
+  if (!ranks) return o->run(o);
+  const int threads = ranks_threads(ranks);
+  ranks_quiet(ranks);
+  int code = 0;
+  if (shared(o)) {
+    o->ranks = ranks;
+    o->quiet |= ranks->rank > 0;
+    if (!o->threads) o->threads = threads;
+    if (!o->quiet) fprintf(stderr, "hnnc: %d ranks, %d thread%s in each\n", ranks->size, o->threads, o->threads == 1 ? "" : "s");
+    code = o->run(o);
+  } else if (!ranks->rank) {
+    code = o->run(o);
+  }
+  ranks_end(ranks, code);
+  return code;
+}
+
 int main(int argc, char **argv) {
   Options o;
   open_standard();
@@ -62,7 +94,7 @@ int main(int argc, char **argv) {
   if (set_new_handler) set_new_handler(no_memory);
   if (set_bad_alloc) set_bad_alloc(bad_alloc, NULL);
   int code = options_parse(&o, argc, argv);
-  if (code < 0) code = o.run(&o);
+  if (code < 0) code = run(&o);
   vec_free(&o.override_);
   vec_free(&o.more);
   vec_free(&o.sweep);

@@ -195,6 +195,12 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
     take_number(state, "--jobs", arg, 1, &v);
     o->jobs = v > 1024 ? 1024 : (int)v;
     break;
+  case KEY_SLURM:
+    o->slurm = arg ? arg : "";
+    if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_AGAIN: o->again = true; break;
+  case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
   default: return false;
   }
   return true;
@@ -308,7 +314,7 @@ int options_parse(Options *o, int argc, char **argv) {
   static char text[4096], title[64];
   static struct argp_option shown[128]; /* zeros end it */
   const int command = argc > 1 ? known_command(argv[1]) : -1;
-  *o = (Options){.opt = 1};
+  *o = (Options){.opt = 1, .task = -1};
   usage.command = argc > 1 ? argv[1] : "";
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
   on_exit(at_exit, NULL);

@@ -115,7 +115,10 @@ int command_resume(const Options *o) {
   RtError err = {{0}};
   Recorded recorded;
   if (sweep_is(o->file)) return sweep_resume(o);
-  RtRun *run = rt_run_reopen(o->file, &err);
+  if (o->slurm || o->again || o->task >= 0)
+    return refuse("`%s` is no sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
+  RtRun *run = !o->ranks || !o->ranks->rank ? rt_run_reopen(o->file, &err) : NULL;
+  if (o->ranks) run = record_follow(o->ranks, run, o->file, &err);
   if (!run) return refuse("%s", err.text);
   if (!recorded_open(&recorded, run, o, &err)) return recorded_close(&recorded), refuse("%s", err.text);
   Session s;

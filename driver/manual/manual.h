@@ -31,6 +31,9 @@ enum Key {
   KEY_SWEEP,
   KEY_SEEDS,
   KEY_JOBS,
+  KEY_SLURM,
+  KEY_AGAIN,
+  KEY_TASK,
   KEY_CHECK,
   KEY_MAN
 };

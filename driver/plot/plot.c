@@ -205,6 +205,8 @@ static char *path_of(RtRun *run, const char *name, const char *suffix) {
 }
 
 void plot_draw(RtRun *run, const char *name, PlotResult *out) {
+  out->drawn = true; /* by the rank that writes */
+  if (!rt_run_writes(run)) return;
   char *svg = path_of(run, name, ".svg"), *folder = path_of(run, NULL, ""), *script = NULL;
   if (asprintf(&script, "%s.gp", name) < 0) base_fault("there is not enough memory for a path");
   unlink(svg);

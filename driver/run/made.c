@@ -28,6 +28,7 @@ static RtTensor tensor_of(const RtArray *a) {
 static int keep(Runner *r, const Data *d, int action) {
   const RtSet *set = data_set(r->s, d);
   RtError err = {{0}};
+  if (!rt_run_writes(r->run)) return 0;
   char *path = path_of(r, d, action), samples[32];
   RtTensor *t = base_zeroed((size_t)set->nfield, sizeof *t);
   for (int k = 0; k < set->nfield; k++) t[k] = tensor_of(&set->field[k]);

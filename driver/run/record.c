@@ -2,6 +2,7 @@
 #include "driver/run/runner.h"
 #include "driver/runtime_generation.h"
 #include "driver/session/proofs.h"
+#include "driver/session/ranks.h"
 #include "driver/session/data.h"
 
 #include <inttypes.h>
@@ -43,6 +44,19 @@ static void add_file(void *files, const char *path, const char hash[DATA_HASH]) 
   json_object_set_new(files, path, json_string(hash));
 }
 
+static void record_ranks(Runner *r) {
+  const Session *s = r->s;
+  if (!s->ranks) return;
+  const RanksPlace *place = ranks_places(s->ranks, rt_pool_threads(s->pool));
+  json_t *hosts = json_object();
+  for (int k = 0; k < s->ranks->size; k++) {
+    const json_int_t before = json_integer_value(json_object_get(hosts, place[k].host));
+    json_object_set_new(hosts, place[k].host, json_integer(before + 1));
+  }
+  rt_run_set(r->run, "ranks", json_integer(s->ranks->size));
+  rt_run_set(r->run, "hosts", hosts);
+}
+
 void record_run(Runner *r) {
   const Session *s = r->s;
   json_t *overrides = json_array();
@@ -60,6 +74,7 @@ void record_run(Runner *r) {
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
+  record_ranks(r);
   rt_run_set(r->run, "proofs", proofs_json(s));
   rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
   rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu().text));
@@ -67,6 +82,7 @@ void record_run(Runner *r) {
 
 bool record_start(Runner *r, const char *from, RtError *err) {
   rt_run_set(r->run, "params", json_string(from));
+  if (!rt_run_writes(r->run)) return true;
   char *path = rt_run_path(r->run, RECORD_START);
   if (!path) base_fault("out of memory");
   const bool ok = rt_run_folder(r->run, "data", err) && checkpoint_params(r->s, path, err);
@@ -91,9 +107,19 @@ static bool keep_sources(const Session *s, RtRun *run, RtError *err) {
   return ok;
 }
 
+/* What the first rank has opened, which the others follow. */
+RtRun *record_follow(RtRanks *ranks, RtRun *run, const char *dir, RtError *err) {
+  char path[4096] = "";
+  if (run) snprintf(path, sizeof path, "%s", rt_run_dir(run));
+  rt_ranks_broadcast(ranks, path, sizeof path);
+  if (!*path && ranks->rank) snprintf(err->text, sizeof err->text, "the first rank has no run directory");
+  return !ranks->rank || !*path ? run : rt_run_follow(dir ? dir : path, !dir, err);
+}
+
 RtRun *record_open(const Session *s, const char *out, RtError *err) {
   const SourceFile *f = source_file(s->src, 1);
-  RtRun *run = rt_run_create("runs", s->model->name, out, f->text, f->len, err);
+  RtRun *run = !s->ranks || !s->ranks->rank ? rt_run_create("runs", s->model->name, out, f->text, f->len, err) : NULL;
+  if (s->ranks) run = record_follow(s->ranks, run, NULL, err);
   if (!run || keep_sources(s, run, err)) return run;
   rt_run_destroy(run);
   return NULL;

@@ -12,7 +12,11 @@
 
 int runner_fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
-bool runner_stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->on.stop, __ATOMIC_RELAXED); }
+/* Of several ranks: what all know. */
+bool runner_stopped(const Runner *r) {
+  if (r->s->ranks) return r->s->ranks->stopping;
+  return r->on.stop && __atomic_load_n(r->on.stop, __ATOMIC_RELAXED);
+}
 
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
@@ -218,6 +222,8 @@ static int finish(Runner *r, int code) {
 int runner_run(Runner *r) {
   const Model *m = r->s->model;
   RtError err = {{0}};
+  RtRanks *ranks = r->s->ranks;
+  if (ranks) ranks->asked = r->on.stop, ranks->stopping = false;
   if (r->run) record_run(r);
   if (r->run && !rt_run_status(r->run, "running", &err)) return runner_fail(r, &err);
   int code = r->from ? 0 : prove(r);
@@ -226,6 +232,7 @@ int runner_run(Runner *r) {
   for (uint32_t i = 0; !code && i < m->naction; i++) {
     code = run_action(r, i);
     note_action(r, &m->action[i], steps);
+    if (!code && ranks) rt_ranks_agree(ranks);
     if (!code && runner_stopped(r)) code = RUN_STOPPED;
   }
   return finish(r, code);

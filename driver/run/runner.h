@@ -62,6 +62,8 @@ void runner_close(Runner *r); /* the directory too */
 /* A new run directory, `out` or one in runs/, with the sources; NULL and why. */
 RtRun *record_open(const Session *s, const char *out, RtError *err);
 void record_run(Runner *r); /* into the manifest */
+/* `run`, that the first rank has opened, for all; or NULL: they have none. dir: it was there before, under this name. */
+RtRun *record_follow(RtRanks *ranks, RtRun *run, const char *dir, RtError *err);
 /* The session's parameters alone, as a .safetensors file. */
 bool checkpoint_params(const Session *s, const char *path, RtError *err);
 /* Where it starts from the parameters of `from`: keeps a copy of the session's, which a run that begins again takes. */

@@ -138,8 +138,9 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
                            .moved = l->moved,
                            .nmoved = l->nmoved};
   }
-  if (update) job[n++] = (NativeJob){.fn = update, .name = t->name[UPDATE], .native = &t->update, .memory = spec->memory};
-  if (norm) job[n++] = (NativeJob){.fn = norm, .name = t->name[NORM], .native = &t->norm, .memory = spec->memory};
+  if (update)
+    job[n++] = (NativeJob){.fn = update, .name = t->name[UPDATE], .native = &t->update, .memory = spec->memory, .alone = true};
+  if (norm) job[n++] = (NativeJob){.fn = norm, .name = t->name[NORM], .native = &t->norm, .memory = spec->memory, .alone = true};
   int code = native_begin(s, job, n, b);
   ir_fn_destroy(update);
   ir_fn_destroy(norm);

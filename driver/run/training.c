@@ -10,6 +10,7 @@ typedef struct Watch {
   Trainer *t;
   int action, code;
   bool test_lost;
+  int64_t heard; /* exchanges of the ranks until the last step */
   Written written;
   Monitor monitor;
   RtError err;
@@ -86,6 +87,17 @@ static bool on_progress(void *ctx, const RtStep *x) {
   return ok;
 }
 
+enum { AGREE_EVERY = 16 }; /* steps that every rank makes for itself, too short to be shared */
+
+/* The same answer on all ranks: what they exchanged in this step has it. */
+static bool on_stop(void *ctx, int64_t step) {
+  Watch *w = ctx;
+  RtRanks *ranks = w->r->s->ranks;
+  const bool told = ranks->heard != w->heard;
+  w->heard = ranks->heard;
+  return told || step % AGREE_EVERY ? ranks->stopping : rt_ranks_agree(ranks);
+}
+
 static bool on_checkpoint(void *ctx, int64_t step) {
   Watch *w = ctx;
   return checkpoint_write(w->r, w->t, w->action, step, &w->written, &w->err);
@@ -118,10 +130,11 @@ int runner_train(Runner *r, const Train *spec, int action) {
   }
   t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
-  t.rt.checkpoint = r->run ? on_checkpoint : NULL;
+  t.rt.checkpoint = r->run && rt_run_writes(r->run) ? on_checkpoint : NULL;
   t.rt.ctx = &w;
   t.rt.checkpoint_seconds = 10;
   t.rt.stop = r->on.stop;
+  if (r->s->ranks) t.rt.stopped = on_stop;
   const RunStep first = where(&w, t.rt.step);
   if (r->on.begins) r->on.begins(r->on.ctx, &first);
   RtStatus status = rt_train(&t.rt, &err);

@@ -96,16 +96,22 @@ static bool part_create(Session *s, Native *n, uint32_t which, RtPart *out) {
   return (out->fn = rt_fn_create(&spec, s->pool)) != NULL;
 }
 
-static bool make_callable(Session *s, Native *n) {
+static bool share(Session *s, Native *n, bool alone) {
+  if (n->run && !alone) rt_fn_share(n->run, s->ranks);
+  return n->run != NULL;
+}
+
+static bool make_callable(Session *s, Native *n, bool alone) {
   RtPart *part = ARENA_ARRAY(n->mem, RtPart, n->split.n);
   RtSplitSpec spec = {
     .nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n, .nout = (int)n->fn->out.n};
   for (uint32_t k = 0; k < n->split.n; k++)
     if (!part_create(s, n, k, &part[k])) return false;
-  if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, true;
+  if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, share(s, n, alone);
   native_outputs(n->mem, n->fn, &spec.out_elems, &spec.out_lane);
   spec.from = native_refs(n->mem, n->split.from, n->fn->out.n);
-  return (n->run = rt_fn_create_split(&spec)) != NULL;
+  n->run = rt_fn_create_split(&spec);
+  return share(s, n, alone);
 }
 
 static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
@@ -126,7 +132,7 @@ static int end(Session *s, NativeBuild *b, bool callable) {
   if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   for (int i = 0; i < b->n; i++) b->job[i].native->cg = b->cg;
   for (int i = 0; callable && i < b->n; i++)
-    if (!make_callable(s, b->job[i].native))
+    if (!make_callable(s, b->job[i].native, b->job[i].alone))
       return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
   return 0;
 }

@@ -26,6 +26,7 @@ typedef struct NativeJob {
   bool gradient;
   const uint32_t *moved;
   uint32_t nmoved;
+  bool alone; /* every rank runs all of it */
 } NativeJob;
 /* "reversible: ...", or "" where nothing could be computed again. */
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size);

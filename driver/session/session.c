@@ -203,7 +203,7 @@ int session_open(Session *s, const Options *o) { return session_open_text(s, o, 
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
   double begin = pass_now();
-  *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
+  *s = (Session){.opt = o, .ranks = o->ranks, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   if (!o->quiet) waiting_begin(o->command, &s->src);
   set_passes(s, o);

@@ -33,6 +33,7 @@ typedef struct Session {
   Model *model;
   CgOptions cg;
   RtPool *pool;
+  RtRanks *ranks;       /* that share its work; NULL: none */
   RtArray *param;       /* model->nparam, shared */
   RtSet *set;           /* model->ndata, f64; n = 0 until made */
   RtSet *native_set;    /* the same in the model's precision (f32 models) */

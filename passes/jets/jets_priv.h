@@ -36,4 +36,24 @@ bool jets_own_rule(unsigned op);              /* elementwise, without partial de
 bool jets_flat(unsigned op);                  /* changes by jumps */
 Val jets_rule(Jets *j, Val v, const Inst *i); /* coefficient k of an active value; VAL_NONE: zero */
 
+Val jets_exponential(Jets *j, Val v, Val exponent); /* v' = v exponent' */
+/* C, or if `weighted` J, of two histories, as an einsum of labels of rows: of long ones the products of elements first, which are summed
+ * then, in loops. */
+Val jets_below(Jets *j, Val x, Val y, bool weighted, const int *lx, const int *ly, int nout, const int *lo);
+
+/* jets_values.c */
+typedef struct Values {
+  Build b;
+  bool *active, *varies; /* by id of b.f; varies: or jumps */
+  Val (*extra)[2];
+  uint32_t size, states;
+} Values;
+
+bool jets_values(Values *w, const Fn *rates, uint32_t states, Diag *diag); /* false: what has no series, which diag has */
+
+/* jets_linear.c */
+Val jets_linear_value(Copy *c, const Inst *i);   /* in the function of the values; VAL_NONE: as it stands */
+Val jets_linear_beside(Build *b, const Inst *i); /* what the rule of det, logdet needs */
+Val jets_linear_rule(Jets *j, Val v, const Inst *i);
+
 #endif

@@ -7,4 +7,7 @@
 /* pass_simplify where no derivative is to come: half and negative powers become roots and products, and `stop` ends. */
 Fn *simplify_powers(PassRun *run, const Fn *f);
 
+/* All maps that can be are plain operations with one axis more (unmap.c); NULL: there are none. */
+Fn *simplify_maps(const Fn *f);
+
 #endif

@@ -27,6 +27,7 @@ static void retain(RtRun *r, char *path, bool keep) {
 }
 
 bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err) {
+  if (r->muted) return true;
   char name[64], link[] = "checkpoints/last", action[16], step[32], number[32], seed[32];
   snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", at->number);
   snprintf(action, sizeof action, "%d", at->action);
@@ -58,6 +59,7 @@ static char *kept_path(const RtRun *r, const char *kind, int64_t number) {
 }
 
 bool rt_run_kept(RtRun *r, const char *kind, int64_t number, int64_t before, const RtTensor *t, int n, RtError *err) {
+  if (r->muted) return true;
   static const char *const meta[][2] = {{"format", "hnnc-kept"}};
   char link[32];
   snprintf(link, sizeof link, "checkpoints/%s", kind);
@@ -123,7 +125,10 @@ bool rt_run_begun(const RtRun *r) {
   struct stat link;
   const bool there = r->from || !path || lstat(path, &link) == 0 || rt_folder_step(r->dir, INT64_MAX) > 0;
   free(path);
-  return there || (r->metrics && fseek(r->metrics, 0, SEEK_END) == 0 && ftell(r->metrics) > 0);
+  char *metrics = rt_run_path(r, "metrics.jsonl");
+  const bool told = metrics && stat(metrics, &link) == 0 && link.st_size > 0;
+  free(metrics);
+  return there || told;
 }
 
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {

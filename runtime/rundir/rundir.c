@@ -87,6 +87,7 @@ static bool exists(const RtRun *r, const char *name) {
 }
 
 static bool put(const RtRun *r, const char *name, const void *data, size_t size, RtError *err) {
+  if (r->muted) return true;
   char *p = rt_run_path(r, name);
   const bool ok = p ? (r->settled ? rt_file_write : rt_file_put)(p, data, size, err) : rt_fail(err, "not enough memory");
   free(p);
@@ -96,6 +97,7 @@ static bool put(const RtRun *r, const char *name, const void *data, size_t size,
 bool rt_run_settle(RtRun *r, RtError *err) {
   static const char *const part[] = {"model.hnn", "manifest.json", "reports.json"};
   bool ok = true;
+  r->settled |= r->muted;
   for (size_t i = 0; ok && !r->settled && i < sizeof part / sizeof *part; i++) {
     char *p = rt_run_path(r, part[i]);
     ok = p ? rt_file_settle(p, err) : rt_fail(err, "not enough memory");
@@ -160,6 +162,7 @@ static bool open_metrics(RtRun *r, RtError *err) {
 }
 
 static bool make_folder(const RtRun *r, const char *name, RtError *err) {
+  if (r->muted) return true;
   char *p = rt_run_path(r, name);
   const bool ok = p ? make_directories(p, false, err) : rt_fail(err, "not enough memory");
   free(p);
@@ -182,6 +185,7 @@ char *rt_run_arrays_path(const RtRun *r, const char *name) {
 }
 
 bool rt_run_arrays(const RtRun *r, const char *name, const RtArray *a, int n, RtError *err) {
+  if (r->muted) return true;
   char *path = rt_run_arrays_path(r, name);
   const bool ok = path ? make_folder(r, "arrays", err) && rt_npz_write(path, a, n, err) : rt_fail(err, "not enough memory");
   free(path);
@@ -262,6 +266,17 @@ static RtRun *existing(const char *dir, RtError *err) {
 
 RtRun *rt_run_look(const char *dir, RtError *err) { return existing(dir, err); }
 
+RtRun *rt_run_follow(const char *dir, bool made, RtError *err) {
+  RtRun *r = made ? calloc(1, sizeof *r) : existing(dir, err);
+  if (made && r) r->lock = -1, r->dir = strdup(dir), r->manifest = json_object();
+  if (r && r->dir && r->manifest) return r->muted = true, r;
+  if (made) rt_fail(err, "not enough memory");
+  rt_run_destroy(r);
+  return NULL;
+}
+
+bool rt_run_writes(const RtRun *r) { return !r->muted; }
+
 RtRun *rt_run_reopen(const char *dir, RtError *err) {
   RtRun *r = existing(dir, err);
   if (!r) return NULL;
@@ -314,6 +329,7 @@ static bool prepare_stop(RtRun *r) {
 }
 
 bool rt_run_status(RtRun *r, const char *status, RtError *err) {
+  if (r->muted) return true;
   const bool running = !strcmp(status, "running");
   if (!running && !rt_run_settle(r, err)) return false;
   if (running && !prepare_stop(r)) return rt_fail(err, "not enough memory");
@@ -347,6 +363,7 @@ static void add_numbers(json_t *o, const char *key, const RtNumber *x, int n) {
 }
 
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
+  if (r->muted) return true;
   json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
                         "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
   add_numbers(o, "losses", m->losses, m->nlosses);
@@ -376,6 +393,7 @@ static bool keeps_line(const char *s, size_t n, int action, int64_t step) {
 }
 
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
+  if (r->muted) return true;
   char *p = rt_run_path(r, "metrics.jsonl");
   size_t size, kept = 0;
   char *text = p ? rt_file_read(p, &size, err) : NULL;

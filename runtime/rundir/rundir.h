@@ -28,7 +28,11 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
 RtRun *rt_run_reopen(const char *dir, RtError *err);
 /* The same to look at only: nothing is locked, written or removed, and another process may be at work in it. */
 RtRun *rt_run_look(const char *dir, RtError *err);
-void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
+/* The run that rank 0 has made or opened in DIR, for another rank: what is read is read there, what would be written is left out. `made`:
+ * it is new, and nothing of it is read. */
+RtRun *rt_run_follow(const char *dir, bool made, RtError *err);
+bool rt_run_writes(const RtRun *r); /* not one of rt_run_follow: for those who write files into it by themselves */
+void rt_run_destroy(RtRun *r);      /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
 char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
 bool rt_run_begun(const RtRun *r);                   /* something was trained: there is a checkpoint, or there was one */

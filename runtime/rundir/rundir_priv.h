@@ -12,6 +12,7 @@ struct RtRun {
   int lock;                                   /* the directory, locked while the process lives; -1: not yet */
   char *stopped, *stopped_path, *stopped_tmp; /* the manifest of a run that is stopped this moment; see rt_run_stop_now */
   size_t stopped_size;
+  bool muted;              /* another process writes: see rt_run_follow */
   bool settled;            /* what was written is on the disk, and what will be has to be */
   char *kept[RT_RUN_KEEP]; /* paths of the newest, the oldest first */
 };

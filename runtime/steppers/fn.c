@@ -6,6 +6,7 @@
  *
  * An RtFn has one run at a time. Outputs may be the same memory as inputs of the same tile (the optimizer
  * updates in place). */
+#include "runtime/steppers/fn_priv.h"
 #include "runtime/steppers/split_priv.h"
 
 #include <stdlib.h>
@@ -20,41 +21,12 @@ enum {
   REDUCE_PIECE = 8192
 };
 
-struct RtFn {
-  RtSplit *split; /* a function in parts; everything else is then unused */
-  RtFnSpec spec;
-  int64_t *out_elems;
-  bool *out_lane;
-  RtPool *pool;
-  int64_t sums;  /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
-  char *partial; /* buffers of sums: of the groups but the first, then those of each thread */
-  int buffers;
-  char *scratch; /* in `memory` */
-  void *memory;
-  size_t scratch_size; /* of one thread */
-  HnnArg *arg;         /* outputs of the chunk that each thread runs */
-  double (*steps)[8];  /* of adaptive methods: taken and rejected in this run, by thread; a line each */
-  /* the run at hand: */
-  const HnnArg *in, *out;
-  HnnKernel kernel;
-  int chunks, groups, depth;           /* depth: of the tree of one group */
-  int64_t tiles, units, samples, done; /* units: of tiles that the kernel does at once */
-  uint64_t seed, sample0;
-  const RtWatch *watch;
-};
-
 /* The form that n samples run in. */
 static bool few(const RtFn *f, int64_t n) { return f->spec.info.few && n <= f->spec.info.few_most; }
 
 int64_t rt_fn_tile(const RtFn *f, int64_t n) {
   if (f->split) return rt_split_tile(f->split, n);
   return few(f, n) ? f->spec.info.few_tile : f->spec.info.tile ? f->spec.info.tile : 1;
-}
-
-static size_t real_size(const RtFn *f) { return f->spec.info.f64 ? 8 : 4; }
-static int64_t padded(const RtFn *f, int64_t elems) {
-  const int64_t line = 64 / (int64_t)real_size(f);
-  return (elems + line - 1) / line * line;
 }
 
 RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
@@ -76,7 +48,7 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   for (int i = 0; i < spec->nout; i++) {
     f->out_elems[i] = spec->out_elems[i];
     f->out_lane[i] = spec->out_lane[i];
-    if (!spec->out_lane[i]) f->sums += padded(f, spec->out_elems[i]);
+    if (!spec->out_lane[i]) f->sums += rt_fn_padded(f, spec->out_elems[i]);
   }
   f->spec.out_elems = f->out_elems;
   f->spec.out_lane = f->out_lane;
@@ -99,6 +71,7 @@ RtFn *rt_fn_create_split(const RtSplitSpec *spec) {
 
 void rt_fn_destroy(RtFn *f) {
   if (!f) return;
+  if (f->across && !f->split) f->across->finish(f);
   rt_split_destroy(f->split);
   free(f->out_elems);
   free(f->out_lane);
@@ -110,6 +83,8 @@ void rt_fn_destroy(RtFn *f) {
 }
 
 static int64_t at_once(const RtFn *f, int64_t n) { return !few(f, n) && f->spec.info.at_once > 1 ? f->spec.info.at_once : 1; }
+
+int64_t rt_fn_at_once(const RtFn *f) { return at_once(f, f->samples); }
 
 /* A power of two, so that the chunks share out evenly among 2, 4, 8 ... threads. Where nothing is summed, any number
  * gives the same result, and long chunks are faster: kernels may do several tiles at once. */
@@ -133,11 +108,10 @@ static int groups_for(const RtFn *f, int chunks) {
   return g;
 }
 
-static bool room_for(RtFn *f) {
-  const int want = f->sums ? f->groups - 1 + rt_pool_threads(f->pool) * f->depth : 0;
-  if (want <= f->buffers) return true;
+bool rt_fn_room(RtFn *f, int want) {
+  if (!f->sums || want <= f->buffers) return true;
   free(f->partial);
-  f->partial = rt_zeroed((size_t)f->sums * real_size(f) * (size_t)want);
+  f->partial = rt_zeroed((size_t)f->sums * rt_fn_real(f) * (size_t)want);
   f->buffers = f->partial ? want : 0;
   return f->partial != NULL;
 }
@@ -157,7 +131,7 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
 
 enum { SLICES = 64 }; /* of a chunk, between looks at the watch */
 
-static void watched(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
+void rt_fn_tiles(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
   const RtWatch *w = f->watch;
   if (!w || !w->progress || f->sums) {
     call(f, out, tile0, tile1, thread);
@@ -168,25 +142,23 @@ static void watched(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, in
     const int64_t end = t + step < tile1 ? t + step : tile1;
     call(f, out, t, end, thread);
     const int64_t done = __atomic_add_fetch(&f->done, end - t, __ATOMIC_RELAXED);
-    if (thread == 0) w->progress(w->ctx, (int64_t)((double)done / (double)f->tiles * (double)f->samples), f->samples);
+    if (thread == 0) w->progress(w->ctx, (int64_t)((double)done / (double)f->own * (double)f->samples), f->samples);
   }
 }
 
-enum { OUTPUTS = -1 }; /* for a number of a buffer: where the sums belong in the end */
-
-static char *buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * real_size(f); }
+char *rt_fn_buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * rt_fn_real(f); }
 static int group_buffer(int group) { return group - 1; }
-static int thread_buffer(const RtFn *f, int thread, int level) { return f->groups - 1 + thread * f->depth + level; }
+static int thread_buffer(const RtFn *f, int thread, int level) { return f->base + thread * f->depth + level; }
 
 /* The outputs of a chunk whose sums go to buffer b. */
 static const HnnArg *outputs(RtFn *f, int thread, int b) {
   HnnArg *arg = f->arg + (size_t)thread * (size_t)f->spec.nout;
-  char *p = b == OUTPUTS || !f->sums ? NULL : buffer(f, b);
+  char *p = b == RT_FN_OUTPUTS || !f->sums ? NULL : rt_fn_buffer(f, b);
   for (int i = 0; i < f->spec.nout; i++) {
     arg[i] = f->out[i];
     if (f->out_lane[i] || !p) continue;
     arg[i].p = p;
-    p += (size_t)padded(f, f->out_elems[i]) * real_size(f);
+    p += (size_t)rt_fn_padded(f, f->out_elems[i]) * rt_fn_real(f);
   }
   return arg;
 }
@@ -195,9 +167,9 @@ static void add(const RtFn *f, void *to, const void *from, int64_t n) { rt_add(t
 
 /* Sums [from, to) of buffer b to those of buffer `into`. */
 static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
-  const size_t size = real_size(f);
-  if (into != OUTPUTS) {
-    add(f, buffer(f, into) + (size_t)from * size, buffer(f, b) + (size_t)from * size, to - from);
+  const size_t size = rt_fn_real(f);
+  if (into != RT_FN_OUTPUTS) {
+    add(f, rt_fn_buffer(f, into) + (size_t)from * size, rt_fn_buffer(f, b) + (size_t)from * size, to - from);
     return;
   }
   int64_t offset = 0;
@@ -206,32 +178,31 @@ static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
     const int64_t first = from > offset ? from - offset : 0, end = to - offset;
     const int64_t last = end < f->out_elems[k] ? end : f->out_elems[k];
     if (first < last)
-      add(f, (char *)f->out[k].p + (size_t)first * size, buffer(f, b) + (size_t)(offset + first) * size, last - first);
-    offset += padded(f, f->out_elems[k]);
+      add(f, (char *)f->out[k].p + (size_t)first * size, rt_fn_buffer(f, b) + (size_t)(offset + first) * size, last - first);
+    offset += rt_fn_padded(f, f->out_elems[k]);
   }
 }
 
-static int64_t chunk_start(const RtFn *f, int c) {
+int64_t rt_fn_chunk_start(const RtFn *f, int c) {
   const int64_t tile = f->units * c / f->chunks * at_once(f, f->samples);
   return tile < f->tiles ? tile : f->tiles;
 }
 
-/* Chunks [c, c + n), n a power of two, into buffer b. */
-static void subtree(RtFn *f, int c, int n, int b, int thread, int level) {
+void rt_fn_subtree(RtFn *f, int c, int n, int b, int thread, int level) {
   if (n == 1) {
-    watched(f, outputs(f, thread, b), chunk_start(f, c), chunk_start(f, c + 1), thread);
+    rt_fn_tiles(f, outputs(f, thread, b), rt_fn_chunk_start(f, c), rt_fn_chunk_start(f, c + 1), thread);
     return;
   }
   const int other = thread_buffer(f, thread, level);
-  subtree(f, c, n / 2, b, thread, level + 1);
-  subtree(f, c + n / 2, n / 2, other, thread, level + 1);
+  rt_fn_subtree(f, c, n / 2, b, thread, level + 1);
+  rt_fn_subtree(f, c + n / 2, n / 2, other, thread, level + 1);
   if (f->sums) add_range(f, b, other, 0, f->sums);
 }
 
 static void group_job(void *ctx, int group, int thread) {
   RtFn *f = ctx;
   const int n = f->chunks / f->groups;
-  subtree(f, group * n, n, group_buffer(group), thread, 0);
+  rt_fn_subtree(f, group * n, n, group_buffer(group), thread, 0);
 }
 
 /* The top of the tree, for a piece of the sums. */
@@ -246,7 +217,7 @@ static void reduce_job(void *ctx, int piece, int thread) {
 
 static void clear_sums(RtFn *f) {
   for (int i = 0; i < f->spec.nout; i++)
-    if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * real_size(f));
+    if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * rt_fn_real(f));
 }
 
 static void tell_steps(RtFn *f) {
@@ -256,11 +227,39 @@ static void tell_steps(RtFn *f) {
   }
 }
 
+void rt_fn_shape(RtFn *f, int64_t n) {
+  const int64_t tile = rt_fn_tile(f, n);
+  f->samples = n;
+  f->own = f->tiles = (n + tile - 1) / tile;
+  f->units = (f->tiles + at_once(f, n) - 1) / at_once(f, n);
+  f->done = 0;
+  f->chunks = chunks_for(f, n);
+}
+
+void rt_fn_range(RtFn *f, int64_t n, int64_t *from, int64_t *to) {
+  *from = 0, *to = n;
+  if (f->split) {
+    rt_split_range(f->split, n, from, to);
+  } else if (f->across && n > 0 && f->spec.info.tile) {
+    rt_fn_shape(f, n);
+    if (!f->across->worth(f)) return;
+    f->across->range(f, f->ranks->rank, from, to);
+    *from *= rt_fn_tile(f, n), *to *= rt_fn_tile(f, n);
+    if (*from > n) *from = n;
+    if (*to > n) *to = n;
+  }
+}
+
+void rt_fn_set_across(RtFn *f, RtRanks *r, const RtFnAcross *across) {
+  if (f->split) rt_split_set_across(f->split, r, across);
+  f->ranks = r, f->across = across;
+}
+
 bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
   if (f->split) return rt_split_run(f->split, in, out, n, seed, sample0);
-  const int64_t tile = rt_fn_tile(f, n);
-  f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
+  f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0;
   f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
+  f->samples = n;
   if (!f->spec.info.tile) {
     call(f, out, 0, 1, 0);
     tell_steps(f);
@@ -270,14 +269,16 @@ bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t
     clear_sums(f);
     return true;
   }
-  f->tiles = (n + tile - 1) / tile;
-  f->units = (f->tiles + at_once(f, n) - 1) / at_once(f, n);
-  f->done = 0;
-  f->chunks = chunks_for(f, n);
+  rt_fn_shape(f, n);
+  if (f->across && f->across->worth(f)) {
+    const bool ok = f->across->run(f);
+    tell_steps(f);
+    return ok;
+  }
   f->groups = groups_for(f, f->chunks);
-  f->depth = 0;
+  f->base = f->groups - 1, f->depth = 0;
   for (int c = f->groups; c < f->chunks; c *= 2) f->depth++;
-  if (!room_for(f)) return false;
+  if (!rt_fn_room(f, f->base + rt_pool_threads(f->pool) * f->depth)) return false;
   rt_pool_run(f->pool, f->groups, group_job, f);
   if (f->sums && f->groups > 1) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
   tell_steps(f);

@@ -87,6 +87,23 @@ void rt_split_watch(RtSplit *s, const RtWatch *w) {
     if (s->part[p].fn) rt_fn_watch(s->part[p].fn, w);
 }
 
+void rt_split_set_across(RtSplit *s, RtRanks *r, const RtFnAcross *across) {
+  for (int p = 1; p < s->spec.nparts; p += 2)
+    if (s->part[p].fn) rt_fn_set_across(s->part[p].fn, r, across);
+}
+
+void rt_split_range(RtSplit *s, int64_t n, int64_t *from, int64_t *to) {
+  const int64_t all = s->spec.nparts > 3 ? whole_tiles(n, rt_split_tile(s, n)) : n;
+  *from = n, *to = 0;
+  for (int p = 1; p < s->spec.nparts; p += 2) {
+    int64_t a, b;
+    if (!s->part[p].fn) continue;
+    rt_fn_range(s->part[p].fn, all, &a, &b);
+    *from = a < *from ? a : *from, *to = b > *to ? b : *to;
+  }
+  if (*to > n) *to = n;
+}
+
 RtSplit *rt_split_create(const RtSplitSpec *spec) {
   RtSplit *s = calloc(1, sizeof *s);
   if (!s) return NULL;

@@ -289,7 +289,10 @@ static void loop_finish(Loop *l) {
   free(l->step_means);
 }
 
-static bool stop_asked(const RtTrain *t) { return t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED); }
+static bool stop_asked(const RtTrain *t) {
+  if (t->stopped) return t->stopped(t->ctx, t->step);
+  return t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED);
+}
 
 /* Tests, checks, tells: false ends the loop. */
 static bool check(Loop *l, double samples_per_s) {
@@ -331,7 +334,8 @@ static RtStatus run(Loop *l) {
       reported = rt_now(), reported_step = t->step;
     }
     const bool end = rt_train_over(t);
-    last = end || !go_on || stop_asked(t);
+    const bool stop = stop_asked(t);
+    last = end || !go_on || stop;
     if (t->checkpoint && (last || (now - saved >= t->checkpoint_seconds && (due || t->checkpoint_seconds > 0)))) {
       if (!t->checkpoint(t->ctx, t->step)) return RT_FAILED;
       saved = rt_now();

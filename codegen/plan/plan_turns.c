@@ -1,0 +1,103 @@
+/* Maps whose turns are lanes. Where a function runs one sample at a time, a map over the rows of short values (bodies, pairs of them) has no
+ * long value that vectors could run along; but its turns are independent, and do the same. So the body is planned once more as if turns were
+ * samples: what it is mapped over is per lane, all else is shared, and every number is a vector (gen_turns.c).
+ *
+ *   map(x: [n][rows], y)  ->  for each `wide` turns: rows of x as lanes; the body; rows of results back, sums over lanes
+ *
+ * Only straight code on few numbers, which are all in registers, and where a count of cycles says that it pays. */
+#include "codegen/plan/plan_priv.h"
+
+bool plan_turned(const Group *g) { return g->kind == G_SCAN && g->own; }
+
+PlanForm plan_turn_form(const Plan *p) {
+  const unsigned vl = p->form.wide;
+  return (PlanForm){.tile = vl, .vl = vl, .es = p->form.es, .wide = vl, .together = 1};
+}
+
+Fn *plan_turn_body(const Fn *f, const Inst *scan) {
+  const Fn *body = ir_body(f, scan);
+  const ScanShape s = ir_scan_shape(f, scan);
+  bool *lane = base_zeroed(body->in.n + 1, sizeof *lane);
+  for (uint32_t k = 0; k < s.xs; k++) lane[k] = true;
+  Fn *own = ir_with_lanes(body, lane);
+  base_free(lane);
+  return own;
+}
+
+static bool may_be_lanes(const Fn *f, const Inst *i) {
+  switch (i->op) {
+  case OP_in:
+  case OP_const:
+  case OP_table:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_flip:
+  case OP_expand:
+  case OP_slice:
+  case OP_unslice:
+  case OP_concat:
+  case OP_id:
+  case OP_spread:
+  case OP_sum: return true;
+  case OP_dot: return !ir_dot_attr(f, i).lanes;
+  default: return ir_elementwise(i->op);
+  }
+}
+
+/* Cycles of a turn: of one, or of as many as a vector has lanes. -1: no such body. */
+static double turn_cycles(const Plan *p, const Fn *body) {
+  const CgTuning *t = p->target->tune;
+  double c = 0;
+  for (uint32_t v = 1; v < body->inst.n; v++) {
+    const Inst *i = &body->inst.at[v];
+    const double n = (double)type_count(i->type);
+    if (i->sub || !may_be_lanes(body, i) || n > t->stage_tiny) return -1;
+    if (ir_elementwise(i->op)) c += n * ir_op[i->op].cycles;
+    if (i->op == OP_sum) c += (double)type_count(ir_type(body, ir_arg(body, i, 0)));
+    if (i->op != OP_dot) continue;
+    Dot d;
+    plan_dot(body, i, &d);
+    if (n * (double)d.contraction > t->unroll) return -1;
+    c += n * (double)d.contraction;
+  }
+  return c;
+}
+
+/* Numbers of a row, of what is mapped over, stacked, summed; the largest row in *most. */
+static double numbers(const Fn *body, ScanShape s, bool in, bool sums, uint32_t most) {
+  double n = 0;
+  const uint32_t from = in ? 0 : sums ? s.ys : 0, to = in ? s.xs : sums ? s.ys + s.zs : s.ys;
+  for (uint32_t k = from; k < to; k++) {
+    const Type t = in ? body->in.at[k].type : ir_type(body, body->out.at[k]);
+    if (t.dt != DT_REAL || type_count(t) > most) return -1;
+    n += (double)type_count(t);
+  }
+  return n;
+}
+
+/* Of all turns, as lanes and one after the other. False: they cannot be lanes. */
+static bool costs(const Plan *p, const Inst *i, double *lanes, double *turns) {
+  const CgTuning *t = p->target->tune;
+  const ScanShape s = ir_scan_shape(p->f, i);
+  const Fn *body = ir_body(p->f, i);
+  if (s.carry || s.converge || !s.xs || s.n < 2) return false;
+  const double x = numbers(body, s, true, false, t->turn_row), y = numbers(body, s, false, false, t->turn_row),
+               z = numbers(body, s, false, true, t->turn_row), c = turn_cycles(p, body);
+  if (x < 0 || y < 0 || z < 0 || c < 0) return false;
+  const double tiles = (s.n + p->form.wide - 1) / p->form.wide;
+  *lanes = tiles * (c + t->turn_move * (x + y)) + t->turn_sum * z;
+  *turns = s.n * (c + x + y);
+  return true;
+}
+
+bool plan_by_turns(const Plan *p, const Inst *i) {
+  double lanes, turns;
+  const bool single = p->form.single && p->lane && p->form.vl == 1 && p->form.wide > 1;
+  return i->op == OP_scan && single && costs(p, i, &lanes, &turns) && lanes < turns;
+}
+
+double plan_turn_cycles(const Plan *p, const Inst *scan) {
+  double lanes = 0, turns;
+  costs(p, scan, &lanes, &turns);
+  return lanes;
+}

@@ -1,0 +1,227 @@
+/* See ranks.h. A launcher is known by what it puts into the environment of a process that it starts. The module that speaks its MPI
+ * lies beside the program, or in hnnc/ of the libraries' folder, and is opened only then: MPIs of different makers differ in their
+ * binaries, and there is a module for each that was there when hnnc was built. HNNC_MPI names one, or says `none`: then every process
+ * is alone. */
+#include "driver/session/ranks.h"
+#include "driver/session/process.h"
+#include "runtime/mpi/mpi.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- launchers -------------------------------------------------------------------------------------------------------- */
+
+typedef struct Launcher {
+  const char *name;
+  int rank, size;
+  const char *module[2]; /* which may fit, the likelier first */
+} Launcher;
+
+/* A whole number of the environment; `none` where there is none. */
+static int number(const char *name, int none) {
+  const char *text = getenv(name);
+  char *end;
+  const long v = text ? strtol(text, &end, 10) : none;
+  return text && (end == text || *end || v < 0 || v > 1 << 24) ? none : (int)v;
+}
+
+/* Of srun with PMIx the size is Slurm's; of a step alone, since a batch script has the numbers of its job too. */
+static bool launched(Launcher *l) {
+  const int slurm = getenv("SLURM_STEP_ID") ? number("SLURM_STEP_NUM_TASKS", 0) : 0;
+  *l = (Launcher){.size = 1};
+  if (number("OMPI_COMM_WORLD_SIZE", 0))
+    *l = (Launcher){"mpirun of Open MPI", number("OMPI_COMM_WORLD_RANK", 0), number("OMPI_COMM_WORLD_SIZE", 1), {"openmpi"}};
+  else if (number("PMI_SIZE", 0)) *l = (Launcher){"mpiexec of MPICH", number("PMI_RANK", 0), number("PMI_SIZE", 1), {"mpich"}};
+  else if (slurm > 1) *l = (Launcher){"srun", number("SLURM_PROCID", 0), slurm, {"openmpi", "mpich"}};
+  return l->size > 1;
+}
+
+/* ---- the module ------------------------------------------------------------------------------------------------------- */
+
+static void folder_of(const char *file, char *out, size_t size) {
+  const char *slash = strrchr(file, '/');
+  snprintf(out, size, "%.*s", slash ? (int)(slash - file) : 1, slash ? file : ".");
+}
+
+/* Where this code is: the command, or a library in another program. */
+static void own_folder(char *out, size_t size) {
+  char exe[4096];
+  Dl_info info;
+  const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+  void *self = NULL;
+  void (*here)(RtRanks *, int) = ranks_end;
+  memcpy(&self, &here, sizeof self);
+  if (n > 0) exe[n] = 0;
+  if (dladdr(self, &info) && info.dli_fname && strstr(info.dli_fname, ".so")) folder_of(info.dli_fname, out, size);
+  else folder_of(n > 0 ? exe : "./hnnc", out, size);
+}
+
+static void *open_module(const char *name) {
+  static const char *const places[] = {"%s/hnnc_%s.so",           "%s/hnnc/hnnc_%s.so",
+                                       "%s/../hnnc_%s.so",        "%s/../lib/hnnc/hnnc_%s.so",
+                                       "%s/../driver/hnnc_%s.so", "%s/../../driver/hnnc_%s.so"};
+  char folder[4096], path[4352];
+  void *lib = NULL;
+  if (strchr(name, '/')) return dlopen(name, RTLD_NOW | RTLD_GLOBAL);
+  own_folder(folder, sizeof folder);
+  for (size_t k = 0; !lib && k < sizeof places / sizeof *places; k++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(path, sizeof path, places[k], folder, name);
+#pragma GCC diagnostic pop
+    if (access(path, F_OK) == 0) lib = dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* MPI opens parts of itself, which look for it */
+  }
+  return lib;
+}
+
+static bool missing(const Launcher *l, RtError *err) {
+  const bool mpich = l->module[0] && !strcmp(l->module[0], "mpich");
+  snprintf(err->text, sizeof err->text,
+           "%s has started %d ranks, and hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again, "
+           "start hnnc by itself, or set HNNC_MPI=none where each process is to run alone",
+           l->name, l->size, mpich ? "libmpich-dev" : "libopenmpi-dev");
+  return false;
+}
+
+static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
+  const char *wanted = getenv("HNNC_MPI");
+  void *lib = wanted && *wanted ? open_module(wanted) : NULL;
+  for (int k = 0; !lib && k < 2 && l->module[k] && !(wanted && *wanted); k++) lib = open_module(l->module[k]);
+  if (!lib) return missing(l, err);
+  RtMpiOpen *open = NULL;
+  void *at = dlsym(lib, RT_MPI_OPEN);
+  memcpy(&open, &at, sizeof at);
+  if (!open) return snprintf(err->text, sizeof err->text, "HNNC_MPI=%.200s is no module of hnnc", wanted ? wanted : ""), false;
+  if (!open(out, err)) return false;
+  if (out->size == l->size) return true;
+  snprintf(err->text, sizeof err->text,
+           "%s has started %d ranks, and the MPI that hnnc has found sees %d: they do not belong together; install the launcher's "
+           "own, or name its module by HNNC_MPI",
+           l->name, l->size, out->size);
+  return false;
+}
+
+/* ---- those that fail -------------------------------------------------------------------------------------------------- */
+
+static struct {
+  bool begun, there;
+  RtRanks ranks;
+  void (*told)(const char *why);
+  int said, screen; /* of ranks but the first: what they say, and where that would go */
+  RanksPlace *place;
+} own = {.said = -1, .screen = -1};
+
+void ranks_on_lost(void (*told)(const char *why)) { own.told = told; }
+
+static void on_lost(RtRanks *r, int from, int code, const char *why) {
+  char text[700], host[64] = "";
+  if (from >= 0 && from < r->size && own.place) snprintf(host, sizeof host, " (%.50s)", own.place[from].host);
+  snprintf(text, sizeof text, "rank %d%s ended with the code %d%s%s", from, host, code, why && *why ? ": " : "", why ? why : "");
+  for (size_t n = strlen(text); n && text[n - 1] == '\n'; n--) text[n - 1] = 0;
+  fprintf(own.screen >= 0 ? stdout : stderr, "error[%s]: %s\n", diag_code_name(CODE_ranks), text);
+  if (own.told) own.told(text);
+  stop_clean();
+  fflush(NULL);
+  r->abandon(r, code ? code : EXIT_FAULT);
+}
+
+/* The first lines of what this rank has said of an error. */
+static void read_said(char *out, size_t size) {
+  *out = 0;
+  if (own.said < 0) return;
+  fflush(stderr);
+  const ssize_t n = pread(own.said, out, size - 1, 0);
+  out[n > 0 ? n : 0] = 0;
+  char *error = strstr(out, "error[");
+  if (error && error != out) memmove(out, error, strlen(error) + 1);
+}
+
+/* A process that ends without ranks_end has something to say that nobody else does. */
+static void say_at_exit(void) {
+  char text[4096];
+  if (own.screen < 0 || !own.there) return;
+  read_said(text, sizeof text);
+  if (*text) dprintf(own.screen, "rank %d: %s", own.ranks.rank, text);
+}
+
+void ranks_quiet(RtRanks *r) {
+  if (!r || !r->rank) return;
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  own.said = memfd_create("hnnc", MFD_CLOEXEC);
+  if (own.said < 0 || nowhere < 0) return;
+  own.screen = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  dup2(nowhere, STDOUT_FILENO);
+  dup2(own.said, STDERR_FILENO);
+  close(nowhere);
+  atexit(say_at_exit);
+}
+
+/* ---- places ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct Seat {
+  char host[64];
+  cpu_set_t cores;
+} Seat;
+
+int ranks_threads(RtRanks *r) {
+  Seat *seat = base_zeroed((size_t)r->size, sizeof *seat);
+  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
+  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *seat;
+  Seat *mine = &seat[r->rank];
+  gethostname(mine->host, sizeof mine->host - 1);
+  sched_getaffinity(0, sizeof mine->cores, &mine->cores);
+  rt_ranks_gather(r, seat, at);
+  int sharing = 0;
+  for (int k = 0; k < r->size; k++) {
+    cpu_set_t both;
+    CPU_AND(&both, &seat[k].cores, &mine->cores);
+    sharing += !strcmp(seat[k].host, mine->host) && CPU_COUNT(&both) > 0;
+  }
+  const int threads = CPU_COUNT(&mine->cores) / (sharing ? sharing : 1);
+  base_free(seat);
+  base_free(at);
+  return threads > 1 ? threads : 1;
+}
+
+const RanksPlace *ranks_places(RtRanks *r, int threads) {
+  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
+  free(own.place);
+  own.place = rt_zeroed((size_t)r->size * sizeof *own.place); /* outlives a model's heap */
+  if (!own.place) base_fault("out of memory for %d ranks", r->size);
+  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *own.place;
+  gethostname(own.place[r->rank].host, sizeof own.place->host - 1);
+  own.place[r->rank].threads = threads;
+  rt_ranks_gather(r, own.place, at);
+  base_free(at);
+  return own.place;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------------- */
+
+RtRanks *ranks_begin(bool *ok, RtError *err) {
+  Launcher l;
+  const char *wanted = getenv("HNNC_MPI");
+  *ok = true;
+  if (own.begun) return own.there ? &own.ranks : NULL;
+  own.begun = true;
+  if (!launched(&l) || (wanted && !strcmp(wanted, "none"))) return NULL;
+  *ok = own.there = connect(&l, &own.ranks, err);
+  own.ranks.lost = on_lost;
+  if (!*ok && l.rank) *err->text = 0; /* the first rank says it */
+  return *ok ? &own.ranks : NULL;
+}
+
+void ranks_end(RtRanks *r, int code) {
+  char why[600];
+  if (!r || !own.there) return;
+  read_said(why, sizeof why);
+  r->end(r, code, code ? why : "");
+  own.there = false;
+  free(own.place);
+  own.place = NULL;
+}

@@ -1,0 +1,174 @@
+/* Messages between ranks by MPI. Only point-to-point calls of the first version of MPI are used, by the thread that called it
+ * (MPI_THREAD_FUNNELED): what is done with them is in runtime/ranks.
+ *
+ * Who waits for a message spins, then lets others have the core. Rank 0 also looks, on a communicator of its own, whether another rank
+ * has come to its end: in the middle of the work that is a failure. At the end every rank tells rank 0 how it ended, and waits to be let
+ * go; if some do not come within seconds, MPI_Abort ends them. A rank that is killed the launcher notices. */
+#include "runtime/mpi/mpi.h"
+
+#include <mpi.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DATA = 7, END = 8, BYE = 9 };
+enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
+enum { PATIENCE_FAILED = 2, PATIENCE = 60 }; /* seconds for the others to come to an end */
+
+typedef struct Mpi {
+  MPI_Comm data, control;
+  bool own; /* we have started it */
+  MPI_Request *request;
+  MPI_Status *status;
+  int room;
+} Mpi;
+
+typedef struct Ended {
+  int32_t code;
+  char why[508];
+} Ended;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Of rank 0: what another one said at its end; false: nobody did. */
+static bool take_end(RtRanks *r, int *from, Ended *e) {
+  const Mpi *m = r->ctx;
+  MPI_Status status;
+  int there = 0;
+  MPI_Iprobe(MPI_ANY_SOURCE, END, m->control, &there, &status);
+  if (!there) return false;
+  *from = status.MPI_SOURCE;
+  MPI_Recv(e, sizeof *e, MPI_BYTE, *from, END, m->control, MPI_STATUS_IGNORE);
+  e->why[sizeof e->why - 1] = 0;
+  return true;
+}
+
+static void wait_all(RtRanks *r, int n) {
+  Mpi *m = r->ctx;
+  int done = 0;
+  for (int64_t k = 0; !done; k++) {
+    MPI_Testall(n, m->request, &done, m->status);
+    if (done) return;
+    if (k > SPIN) sched_yield();
+    Ended e;
+    int from;
+    if (r->rank == 0 && k % LOOK_EVERY == 0 && take_end(r, &from, &e)) r->lost(r, from, e.code, e.why);
+  }
+}
+
+static bool room(Mpi *m, int n) {
+  if (n <= m->room) return true;
+  MPI_Request *more = realloc(m->request, (size_t)(2 * n) * sizeof *more);
+  if (more) m->request = more;
+  MPI_Status *status = realloc(m->status, (size_t)(2 * n) * sizeof *status);
+  if (status) m->status = status;
+  if (more && status) m->room = 2 * n;
+  return more && status;
+}
+
+static int add(RtRanks *r, const RtPiece *p, bool in, int n) {
+  Mpi *m = r->ctx;
+  for (size_t at = 0; at < p->n; at += MOST_BYTES) {
+    const int bytes = (int)(p->n - at < MOST_BYTES ? p->n - at : MOST_BYTES);
+    if (!room(m, n + 1)) r->lost(r, r->rank, 4, "not enough memory");
+    if (in) MPI_Irecv((char *)p->p + at, bytes, MPI_BYTE, p->peer, DATA, m->data, &m->request[n++]);
+    else MPI_Isend((char *)p->p + at, bytes, MPI_BYTE, p->peer, DATA, m->data, &m->request[n++]);
+  }
+  return n;
+}
+
+static void trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin) {
+  int n = 0;
+  for (int k = 0; k < nin; k++) n = add(r, &in[k], true, n);
+  for (int k = 0; k < nout; k++) n = add(r, &out[k], false, n);
+  if (n) wait_all(r, n);
+}
+
+static void abandon(RtRanks *r, int code) {
+  const Mpi *m = r->ctx;
+  MPI_Abort(m->data, code ? code : 70);
+  abort();
+}
+
+static void pause_briefly(void) { nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); }
+
+/* Everyone else's end; false: not in time. */
+static bool gather_ends(RtRanks *r, int code) {
+  const double until = now() + (code ? PATIENCE_FAILED : PATIENCE);
+  for (int come = 1; come < r->size;) {
+    Ended e;
+    int from;
+    if (take_end(r, &from, &e)) {
+      come++;
+      if (e.code && !code) r->lost(r, from, e.code, e.why);
+    } else if (now() > until) return false;
+    else pause_briefly();
+  }
+  return true;
+}
+
+static void end_first(RtRanks *r, int code) {
+  const Mpi *m = r->ctx;
+  char bye = 0;
+  if (!gather_ends(r, code)) abandon(r, code);
+  for (int k = 1; k < r->size; k++) MPI_Send(&bye, 1, MPI_BYTE, k, BYE, m->control);
+}
+
+static void end_other(RtRanks *r, int code, const char *why) {
+  const Mpi *m = r->ctx;
+  Ended e = {.code = code};
+  MPI_Request request[2];
+  MPI_Status status[2];
+  char bye;
+  int done = 0;
+  const double until = now() + PATIENCE;
+  strncpy(e.why, why ? why : "", sizeof e.why - 1);
+  MPI_Irecv(&bye, 1, MPI_BYTE, 0, BYE, m->control, &request[0]);
+  MPI_Isend(&e, sizeof e, MPI_BYTE, 0, END, m->control, &request[1]);
+  while (!done) {
+    MPI_Testall(2, request, &done, status);
+    if (!done && now() > until) abandon(r, code);
+    if (!done) pause_briefly();
+  }
+}
+
+static void end(RtRanks *r, int code, const char *why) {
+  Mpi *m = r->ctx;
+  if (r->rank) end_other(r, code, why);
+  else end_first(r, code);
+  MPI_Comm_free(&m->data);
+  MPI_Comm_free(&m->control);
+  if (m->own) MPI_Finalize();
+  free(m->request);
+  free(m->status);
+  free(m);
+  r->ctx = NULL;
+}
+
+static bool refuse(RtError *err, const char *why) {
+  snprintf(err->text, sizeof err->text, "%s", why);
+  return false;
+}
+
+__attribute__((visibility("default"))) bool rt_mpi_open(RtRanks *out, RtError *err);
+bool rt_mpi_open(RtRanks *out, RtError *err) {
+  int running = 0, over = 0, level = MPI_THREAD_SINGLE;
+  Mpi *m = calloc(1, sizeof *m);
+  if (!m) return refuse(err, "not enough memory");
+  MPI_Initialized(&running);
+  MPI_Finalized(&over);
+  m->own = !running;
+  if (over || (!running && MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS))
+    return free(m), refuse(err, over ? "MPI was ended in this process before" : "MPI does not start");
+  MPI_Comm_dup(MPI_COMM_WORLD, &m->data);
+  MPI_Comm_dup(MPI_COMM_WORLD, &m->control);
+  *out = (RtRanks){.trade = trade, .end = end, .abandon = abandon, .ctx = m};
+  MPI_Comm_rank(m->data, &out->rank);
+  MPI_Comm_size(m->data, &out->size);
+  return true;
+}
