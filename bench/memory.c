@@ -140,7 +140,7 @@ static bool measure(Fn *loss, Memory memory, Row *row) {
   bool ok = cg != NULL;
   if (ok) {
     cg_add(cg, batch, "f");
-    if (getenv("BENCH_KERNELS")) cg_print_kernels(cg, stdout, NULL);
+    if (getenv("BENCH_KERNELS")) cg_print_kernels(cg, stdout, NULL, NULL);
     ok = cg_compile(cg, err, sizeof err);
   }
   row->compile = now() - start;

@@ -211,7 +211,7 @@ def scaling(axes):
         grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
         parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
         if axis.get("plotted"):
-            parts.append(f'<img src="scaling-{name}.svg" width="960" alt="cost over {name}">')
+            parts.append(f'![cost over {name}](scaling-{name}.svg)')
         parts.append(scaling_rows(axis))
         parts += [f"{f['n']}: {f['why']}." for f in axis["failed"]]
     return parts + (threads(axes["threads"]["rows"]) if "threads" in axes else [])

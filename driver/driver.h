@@ -18,11 +18,15 @@ typedef struct Options {
   const char *out;                     /* --out DIR, -o OUT */
   const char *params;                  /* --params RUN|FILE */
   const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
-  VEC(const char *) more;              /* runs --compare: RUNs behind the first; compile --emit=onnx: functions */
-  bool compare;
+  VEC(const char *) more; /* runs --compare: RUNs behind the first; fmt: FILEs, likewise; compile --emit=onnx: functions */
+  bool compare, check, man;
   VEC(const char *) sweep; /* run: --sweep NAME=[VALUE, ...] */
   const char *seeds;       /* --seeds A:B */
   int jobs;                /* --jobs N */
+  const char *slurm;       /* --slurm=OPTIONS; NULL: on this machine */
+  bool again;              /* resume of a sweep: what failed, too */
+  int64_t task;            /* resume --task K: run K of a sweep alone; -1: none */
+  int port;                /* view: --port N; 0: any */
   const struct Ask *ask;   /* what is asked of the model, see FrontOptions */
   VEC(struct Product {
     int kind; /* ProductKind */
@@ -36,13 +40,17 @@ typedef struct Options {
   int threads;                      /* 0: all cores */
   struct RtRanks *ranks;            /* NULL: this process is alone */
   int64_t batch;                    /* bench; 0: as the file says */
+  int start_ranks;                  /* bench --ranks N; 0: those that there are */
   uint64_t seed;
   int opt;
   /* Where the compiler is a library: messages stay in the session's collection; NULL: as the command. */
   bool library;
   const char *cache_dir; /* "": nowhere */
   struct Tree *tree;     /* see FrontOptions */
+  bool made;             /* likewise */
   const char *(*text)(void *ctx, const char *path, size_t *len);
+  bool (*may_decide)(void *text_ctx); /* false: claims that were not decided before stay so; NULL: none */
+  void (*at_item)(void *text_ctx);    /* before each item is elaborated; NULL: none */
   void *text_ctx;
 } Options;
 

@@ -404,6 +404,7 @@ typedef struct FrontOptions {
   const char *(*text)(void *ctx, const char *path, size_t *len);
   /* Where the tree is to be put, after errors too (model/tree.h); NULL: it is not wanted. */
   Tree *tree;
+  bool made; /* with what each evaluation of an expression made (TreeMade) */
   /* What is elaborated now: "the report", its name (or NULL) and place. NULL: nobody asks. */
   void (*at)(void *ctx, const char *what, const char *name, Span at);
   void *ctx;

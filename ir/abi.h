@@ -36,7 +36,7 @@ typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by
   void *ctx;
   int32_t watched;         /* the first elements, which decide the steps; 0: all */
   int32_t record;          /* rows of the record of accepted steps; 0: none */
-  void *states, *starts;   /* [record][dim][lanes]: states as steps begin, and their rates (not of gauss16) */
+  void *states, *starts;   /* [record][dim][lanes]: states as steps begin, and their rates (not of gauss16, taylor) */
   void *steps;             /* [record][2][lanes]: their times and lengths */
   int32_t failure, failed; /* set if lanes failed: HnnOdeFailure of the first of them, and which */
   double failed_at;        /* and at which time */

@@ -169,6 +169,7 @@ typedef struct DotShape {
 DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
+bool ir_holds(const Fn *f, unsigned traits, Op op); /* it or a body of it has the operator, or one with a trait of these (OPF_) */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
   return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) ||
          (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
@@ -238,7 +239,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   times. A sample that fails (abi.h says how it may) is NaN in these.
  *   The first `watched` states alone decide the steps: those behind them are tangents. record = R > 0: results more, of the accepted
  *   steps, of which there may be R at most (a sample that needs more fails as by max_steps): each state as steps begin [R, ..];
- *   times and lengths of steps [R, 2]; each state's rates as steps begin [R, ..] (not of gauss16). There are as many as steps taken. Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
+ *   times and lengths of steps [R, 2]; each state's rates as steps begin [R, ..] (not of gauss16 and taylor). There are as many as steps taken. Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
  *   solution in powers of (time - t)/h, on a new first axis.
  *
@@ -290,6 +291,7 @@ typedef struct MethodInfo {
   bool adaptive, symplectic, separable;
 } MethodInfo;
 extern const MethodInfo ir_method[M_count];                                                      /* ir/core/method.c */
+static inline bool ir_records_rates(Method m) { return m != M_GAUSS16 && m != M_TAYLOR; }        /* with steps: `ode` */
 static inline bool ir_fixed_steps(Method m) { return !ir_method[m].adaptive || m == M_GAUSS16; } /* takes steps of a given length */
 
 typedef enum Cause {
@@ -450,8 +452,9 @@ bool *ir_live(const Fn *f);
 /* fn @circles(%1 "q": f64[B,32,3], ...) -> (f64[B]) { one instruction a line, its type, its place };
  * parse(print(f)) equals f. With src, places are comments `# kepler.hnn:50:11, adjoint of mul`. */
 void ir_print(FILE *out, const Fn *f, const Source *src);
-char *ir_text(const Fn *f);                           /* the same without places, for base_free: the cache key */
-Fn *ir_parse(Source *src, uint32_t file, Diag *diag); /* NULL after an error */
+void ir_print_inst(FILE *out, const Fn *f, uint32_t id); /* the line of one instruction, without its place */
+char *ir_text(const Fn *f);                              /* the same without places, for base_free: the cache key */
+Fn *ir_parse(Source *src, uint32_t file, Diag *diag);    /* NULL after an error */
 Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag); /* one of several; NULL at the end */
 void ir_dot_graph(FILE *out, const Fn *f);                                   /* graphviz */
 

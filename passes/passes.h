@@ -22,6 +22,45 @@ typedef struct PassSwept { /* a Jacobian that was expanded by its structure (jac
   uint32_t blocks, largest, held; /* of a log-determinant: blocks, rows of the largest; uses that were held constant */
 } PassSwept;
 
+/* Where what passes make comes from (trace.c), for who asks. Every instruction of every function that a pass ends with has a number, from 1:
+ * instruction `id` of a function whose numbers begin at `first` has first + id - 1; bodies are functions of their own, inside. */
+typedef struct TraceFn {
+  const Fn *fn;          /* in the copy that its stage keeps */
+  uint32_t first, stage; /* a number; an index */
+} TraceFn;
+typedef struct TraceStage {
+  const char *pass;  /* "simplify", ...; "" of what passes were given */
+  const char *same;  /* those behind it that changed nothing: "derive, overlap"; NULL: none */
+  Fn *fn;            /* a copy, with its places */
+  uint32_t top, nfn; /* its functions in `fn`: itself at `top`, its bodies behind it */
+} TraceStage;
+typedef struct TraceFrom {
+  uint32_t from; /* the instruction of an earlier stage that it is a copy of, is what became of, or is derived from; 0: none */
+  bool derived;  /* an adjoint or a tangent of it, see Inst.role */
+} TraceFrom;
+typedef struct TracePattern { /* of a Jacobian that was expanded by its structure */
+  Span at;
+  const char *way; /* "columns by colours" */
+  Pattern pattern;
+  uint32_t ncolour, *colour; /* by column, or by row where rows are coloured */
+  bool rows;
+} TracePattern;
+typedef struct PassTrace {
+  Arena *mem;
+  VEC(TraceStage) stage;
+  VEC(TraceFn) fn;
+  VEC(TraceFrom) from; /* by number - 1 */
+  VEC(Span) at;        /* likewise: its place in the source */
+  VEC(TracePattern) pattern;
+} PassTrace;
+PassTrace *pass_trace_create(void);
+void pass_trace_destroy(PassTrace *t);
+/* f is what passes are given next: it becomes the first stage, and is marked. */
+void pass_trace_begin(PassTrace *t, Fn *f);
+/* The number of an instruction of what passes have made since: of a part of a split, or of what is made of it and keeps places; 0: none. */
+uint32_t pass_trace_number(const PassTrace *t, const Inst *i);
+Span pass_trace_at(const PassTrace *t, Span at); /* in the source, of a place that passes had */
+
 /* What passes are asked, and what they tell: for --print-after, --time-passes and --verify-each. Every pass takes one, or
  * NULL where nobody asks. One thread uses it at a time. All zeros but for what is asked; pass_run_finish frees it. */
 typedef struct PassRun {
@@ -31,6 +70,7 @@ typedef struct PassRun {
   FILE *out;  /* NULL: stderr */
   const Source *src;
   void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
+  PassTrace *trace;                                        /* NULL: nobody asks where instructions come from */
   VEC(PassTime) times;
   VEC(PassSwept) swept; /* Jacobians expanded by their structure */
 } PassRun;
@@ -131,6 +171,10 @@ Fn *pass_product(PassRun *run, const Fn *f, ProductKind kind, bool by_params);
  * sweeps were taken. Forgets them. out NULL: only that. */
 void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src);
 
+/* rule.c: the partial derivative of an elementwise operator by operand k, from the op table, as mathematics in x, y and the result z:
+ * "1 - z^2" of tanh. NULL: there is none. */
+const char *pass_rule_text(Op op, uint32_t k, char *buf, size_t size);
+
 /* watch.c: f with one output more, per sample: 0, or NaN if a trajectory in it is not finite. Without trajectories a copy. */
 Fn *pass_watch(const Fn *f);
 
@@ -226,7 +270,8 @@ typedef struct Flops {
   int64_t per_sample, once, transcendental_per_sample;
 } Flops;
 Flops pass_flops(const Fn *f);
-void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
+int64_t pass_inst_flops(const Fn *f, const Inst *i); /* of one instruction, once, of one sample; what its body does is not in it */
+void pass_flops_print(FILE *out, const Fn *f);       /* a line per op with its share */
 
 /* pipeline.c: the table of passes by name, for `hnnc opt --passes=derive,simplify FILE.hir`. */
 typedef VEC(Fn *) FnList;

@@ -16,6 +16,7 @@ LONGEST = 10                   # seconds, for an input
 # Share of the time, and where inputs come from. `runs` damages files of runs, `programs` compares with the reference, `data` writes known tables.
 JOBS = {
     "source": (8, ["corpus/source", "corpus/model", "golden/check"]),
+    "format": (6, ["corpus/source", "corpus/model", "golden/claims"]),
     "model": (24, ["corpus/model", "golden/claims", "faults"]),
     "ir": (6, ["corpus/ir", "faults"]),
     "passes": (16, ["corpus/ir", "faults"]),

@@ -2,9 +2,10 @@
 # and says plainly what it could not do.
 
 packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev libpolly-19-dev libz3-dev libzstd-dev
-libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
+libxml2-dev libjansson-dev libxxhash-dev libzip-dev zlib1g-dev libcunit1-dev"
 plotting="gnuplot-nox"                      # draws plots; without it hnnc writes their numbers and scripts
 package="python3-dev python3-numpy"         # for the Python package, and for its tests
+site="python3-sphinx python3-myst-parser furo"                # for the pages as a site, which a test builds
 
 ranks="openmpi-bin libopenmpi-dev mpich libmpich-dev"        # runs under mpirun; each of the two MPIs by itself is enough
 
@@ -67,6 +68,7 @@ install_optional() {
     apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && continue
     case $p in
     *mpi*) say "setup: $p is not installed and could not be: hnnc is built without that MPI, and not tested under it" ;;
+    *sphinx|*myst*|furo) say "setup: $p is not installed and could not be: the site is not tested" ;;
     gnuplot*) say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures" ;;
     *) say "setup: $p is not installed and could not be: the Python package is not built or not tested" ;;
     esac

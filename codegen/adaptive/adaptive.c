@@ -1,7 +1,7 @@
 /* The loop of an adaptive trajectory: one for a tile, whatever the method, with the arithmetic of runtime/steppers/ode.c.
  *
  * Lanes step together, but each has its own time, step, error and control, all in f64: no lane's numbers depend on its
- * neighbours. A lane that is done or has failed stays in the tile with a step of 0 and a finite state. Of a single sample the
+ * neighbours. A lane that is done or has failed takes another sample (refill.c), or stays with a step of 0 and a finite state. Of a single sample the
  * vectors run along the elements of the state: its control is the same number in all lanes, which makes the code the same.
  * Rates are a function, called for each stage; coefficients are constants of the code. Dense output is made at a step in
  * which a time of some lane lies, and only then. State and time are compensated sums. */
@@ -92,10 +92,14 @@ static void begin_arrays(Loop *l) {
   gen_zero(l->g, whole(l, ODE_LOW), l->o->rows * l->w * e->es);
 }
 
+void gen_lane_open(Loop *l) {
+  for (int s = 0; s < SLOTS; s++) l->slot[s] = cg_alloca(l->e, l->w * 8);
+  l->tr = cg_alloca(l->e, (l->o->order ? 2 : 1) * l->w * l->e->es);
+}
+
 void gen_lane_begin(Loop *l) {
   CgEmit *e = l->e;
-  for (int s = 0; s < SLOTS; s++) l->slot[s] = cg_alloca(e, l->w * 8), put(l, (Slot)s, num(l, 0));
-  l->tr = cg_alloca(e, (l->o->order ? 2 : 1) * l->w * e->es);
+  for (int s = 0; s < SLOTS; s++) put(l, (Slot)s, num(l, 0));
   V t0 = gen_point_times(l, cg_i64(e, 0)), end = gen_point_times(l, cg_i64(e, l->o->times - 1)), span = size(l, sub(l, end, t0));
   V dir = pick(l, less(l, end, t0), num(l, -1), num(l, 1));
   begin_arrays(l);
@@ -169,27 +173,62 @@ void gen_lane_counts(Loop *l) {
   if_end(l, asked);
 }
 
-void gen_adaptive(Gen *g, const Adaptive *a) {
+/* ---- all of it ----------------------------------------------------------------------------------------------------------- */
+
+static Loop open(Gen *g, const Adaptive *a) {
   CgEmit *e = g->e;
-  Loop own = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w}, *l = &own;
-  l->last = l->m->stages - 1, l->rates = gen_stage_rates;
-  l->array = gen_scratch(g, a->work + l->o->array);
-  if (l->o->order) {
-    gen_taylor(l);
-    return;
-  }
+  Loop l = {.e = e, .d = math_double(e), .g = g, .a = a, .o = a->plan, .m = a->method, .b = e->b, .w = a->plan->w};
+  l.last = l.m->stages - 1, l.rates = gen_stage_rates;
+  l.array = cg_gep_bytes(e, a->base, cg_i64(e, a->plan->array));
+  if (l.o->order) gen_taylor_open(&l);
+  gen_lane_open(&l);
+  return l;
+}
+
+static void begin(Loop *l) {
   gen_lane_begin(l);
-  if (a->record) gen_zero(g, whole(l, ODE_K), l->o->rows * l->w * e->es);
+  if (l->a->record) gen_zero(l->g, whole(l, ODE_K), l->o->rows * l->w * l->e->es);
   gen_record_begin(l);
   If some = if_begin(l, any(l, flag(l, RUN)));
-  gen_stage_rates(l, 0, ODE_Y, 0);
-  gen_stage_first(l);
+  if (l->o->order) {
+    gen_taylor_first(l);
+  } else {
+    gen_stage_rates(l, 0, ODE_Y, 0);
+    gen_stage_first(l);
+  }
+  if_end(l, some);
+}
+
+static void all_steps(Loop *l) {
+  if (l->o->order) {
+    gen_taylor_steps(l);
+    return;
+  }
   While steps = while_begin(l, "steps");
+  gen_queue_next(l);
   V last = prepare(l);
-  while_test(l, steps, any(l, flag(l, RUN)));
+  while_test(l, steps, any(l, gen_queue_going(l)));
   step(l, last);
   while_end(l, steps);
-  if_end(l, some);
-  gen_lane_bury(l);
-  gen_lane_counts(l);
+}
+
+void gen_adaptive_begin(Gen *g, const Adaptive *a) {
+  Loop l = open(g, a);
+  begin(&l);
+  gen_queue_save(&l);
+}
+
+void gen_adaptive_refilled(Gen *g, const Adaptive *a, V n) {
+  Loop l = open(g, a);
+  Queue q;
+  gen_queue_open(&l, &q, n);
+  all_steps(&l);
+}
+
+void gen_adaptive(Gen *g, const Adaptive *a) {
+  Loop l = open(g, a);
+  begin(&l);
+  all_steps(&l);
+  gen_lane_bury(&l);
+  gen_lane_counts(&l);
 }

@@ -10,7 +10,7 @@
 
 typedef LLVMValueRef V;
 /* What a lane carries from step to step, each a vector of doubles in memory. DUE: the time at `NEXT`, or an infinity behind the
- * last but one; RUN, REJECTED, FAILED, MASK: 1 or 0. */
+ * last but one; RUN, REJECTED, FAILED, MASK, EMPTY: 1 or 0. EMPTY: no sample is left for it. */
 typedef enum {
   T,
   T_LOW,
@@ -32,8 +32,15 @@ typedef enum {
   TAKEN,
   LENGTH,
   ENDS,
+  EMPTY,
   SLOTS
 } Slot;
+_Static_assert((int)SLOTS == (int)ODE_SLOTS, "slots have room in scratch");
+
+/* Refilled lanes: samples are numbered through all tiles that wait. */
+typedef struct Queue {
+  LLVMValueRef samples, next, sample, out; /* their number; memory of the next one's; of each lane's number and trajectory */
+} Queue;
 
 typedef struct Loop Loop;
 struct Loop {
@@ -46,6 +53,7 @@ struct Loop {
   unsigned w;
   int last; /* number of the stage at the end of a step */
   V slot[SLOTS], tr, array;
+  const Queue *queue;                              /* or NULL */
   V *series;                                       /* taylor: where the coefficients of its rows begin */
   void (*rates)(Loop *l, double c, int z, int to); /* K_to at t + c h and the state in array z */
 };
@@ -149,6 +157,7 @@ static inline V lane_ptr(Loop *l, Slot s, V lane) { return cg_gep(&l->d, l->slot
 
 /* ---- adaptive.c: the ends of a trajectory ------------------------------------------------------------------------------ */
 
+void gen_lane_open(Loop *l); /* memory of the slots */
 void gen_lane_begin(Loop *l);
 void gen_lane_bury(Loop *l); /* NaN at every time of the lanes that failed */
 void gen_lane_taken(Loop *l, V mask);
@@ -159,9 +168,19 @@ void gen_lane_counts(Loop *l); /* steps taken and rejected, to their place and t
 void gen_record_begin(Loop *l);              /* row 0 of all lanes, for those that take no step */
 V gen_record_step(Loop *l, V accepted, V h); /* a step begins there: what is left of `accepted`, where there were rows */
 
+/* ---- refill.c ----------------------------------------------------------------------------------------------------------- */
+
+void gen_queue_save(Loop *l);                    /* what the samples of a tile begin with, to its scratch */
+void gen_queue_open(Loop *l, Queue *q, V tiles); /* lanes have the samples of the first tile */
+void gen_queue_next(Loop *l);                    /* lanes that are done take the next samples */
+V gen_queue_going(Loop *l);                      /* lanes that are to go on; without a queue those that run */
+V gen_queue_out(Loop *l, V lane);                /* a lane's column of its trajectory */
+
 /* ---- taylor.c ------------------------------------------------------------------------------------------------------------ */
 
-void gen_taylor(Loop *l);
+void gen_taylor_open(Loop *l);
+void gen_taylor_first(Loop *l); /* a scale for the first step */
+void gen_taylor_steps(Loop *l);
 
 /* ---- stage.c: stages of a step, from arrays to arrays ------------------------------------------------------------------ */
 
@@ -179,13 +198,15 @@ V gen_lane_mean(Loop *l, V sum); /* of sums over the elements */
 
 /* ---- point.c: what goes to the trajectory ------------------------------------------------------------------------------ */
 
-V gen_point_time(Loop *l, V i, V lane);           /* time i of a lane, both i64, as a double */
-V gen_point_unordered(Loop *l, V t0, V dir);      /* lanes whose times are not finite or not in order */
-V gen_point_times(Loop *l, V i);                  /* times i of all lanes */
-void gen_point_next(Loop *l, V next, V lane);     /* NEXT of a lane, with DUE */
-void gen_point_due(Loop *l, V mask, int from);    /* lanes of the mask get the state in an array as their next point */
-void gen_point_write(Loop *l, V mask, int64_t k); /* lanes of the mask get their state as point k */
-V gen_point_is_due(Loop *l, V mask, V t1);        /* lanes of the mask whose next time is not behind t1 */
-void gen_point_dense(Loop *l, V mask, V t1);      /* what lies in the step to t1, of the lanes of the mask */
+typedef void (*LaneFn)(Loop *l, V lane, void *ctx);
+void gen_point_lanes(Loop *l, V mask, LaneFn body, void *ctx); /* one lane of the mask after the other */
+V gen_point_time(Loop *l, V i, V lane);                        /* time i of a lane, both i64, as a double */
+V gen_point_unordered(Loop *l, V t0, V dir);                   /* lanes whose times are not finite or not in order */
+V gen_point_times(Loop *l, V i);                               /* times i of all lanes */
+void gen_point_next(Loop *l, V next, V lane);                  /* NEXT of a lane, with DUE */
+void gen_point_due(Loop *l, V mask, int from);                 /* lanes of the mask get the state in an array as their next point */
+void gen_point_write(Loop *l, V mask, int64_t k);              /* lanes of the mask get their state as point k */
+V gen_point_is_due(Loop *l, V mask, V t1);                     /* lanes of the mask whose next time is not behind t1 */
+void gen_point_dense(Loop *l, V mask, V t1);                   /* what lies in the step to t1, of the lanes of the mask */
 
 #endif

@@ -330,7 +330,8 @@ void gen_gauss(Gen *g, const Adaptive *a) {
   Gauss *s = &own;
   Loop *l = &s->l;
   l->rates = rates_of_one;
-  l->array = gen_scratch(g, a->work + a->plan->array), s->staged = gen_scratch(g, a->work + a->plan->staged);
+  l->array = cg_gep_bytes(g->e, a->base, cg_i64(g->e, a->plan->array)),
+  s->staged = cg_gep_bytes(g->e, a->base, cg_i64(g->e, a->plan->staged));
   begin(s);
   gen_record_begin(l);
   If runs = if_begin(l, flag(l, RUN));

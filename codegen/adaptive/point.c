@@ -29,30 +29,46 @@ void gen_point_next(Loop *l, V next, V lane) {
   put_lane(l, NEXT, lane, LLVMBuildSIToFP(l->b, next, l->d.real, ""));
 }
 
-void gen_point_due(Loop *l, V mask, int from) {
+void gen_point_lanes(Loop *l, V mask, LaneFn body, void *ctx) {
   CgEmit *e = l->e;
-  CgLoop *lane = base_realloc(NULL, sizeof *lane), *d = base_realloc(NULL, sizeof *d);
-  const int64_t lanes = l->o->lanes;
-  V state = whole(l, from);
+  CgLoop *lane = base_realloc(NULL, sizeof *lane);
   put_flag(l, MASK, mask);
-  cg_loop_begin(e, lane, cg_i64(e, 0), cg_i64(e, lanes), 1);
-  V due = cg_load(&l->d, lane_ptr(l, MASK, lane->iv), 1);
-  If some = if_begin(l, LLVMBuildFCmp(l->b, LLVMRealUNE, due, cg_real(&l->d, 0, 1), ""));
-  V next = LLVMBuildFPToSI(l->b, cg_load(&l->d, lane_ptr(l, NEXT, lane->iv), 1), e->i64, "");
-  V to = cg_gep(e, l->a->out, cg_iadd(e, cg_imul(e, next, cg_i64(e, l->o->dim * lanes)), lane->iv));
-  cg_loop_begin(e, d, cg_i64(e, 0), cg_i64(e, l->o->dim), 1);
-  V at = cg_imul(e, d->iv, cg_i64(e, lanes)), element = cg_gep(e, state, cg_iadd(e, at, lane->iv));
-  cg_store(e, cg_load(e, element, 1), cg_gep(e, to, at));
-  cg_loop_end(e, d);
-  gen_point_next(l, cg_iadd(e, next, cg_i64(e, 1)), lane->iv);
+  cg_loop_begin(e, lane, cg_i64(e, 0), cg_i64(e, l->o->lanes), 1);
+  V it = cg_load(&l->d, lane_ptr(l, MASK, lane->iv), 1);
+  If some = if_begin(l, LLVMBuildFCmp(l->b, LLVMRealUNE, it, cg_real(&l->d, 0, 1), ""));
+  body(l, lane->iv, ctx);
   if_end(l, some);
   cg_loop_end(e, lane);
-  base_free(lane), base_free(d);
+  base_free(lane);
 }
+
+/* A lane of the state in an array, as its point k. */
+static void copy_lane(Loop *l, int from, V k, V lane) {
+  CgEmit *e = l->e;
+  CgLoop *d = base_realloc(NULL, sizeof *d);
+  const int64_t lanes = l->o->lanes;
+  V state = whole(l, from), to = cg_gep(e, gen_queue_out(l, lane), cg_imul(e, k, cg_i64(e, l->o->dim * lanes)));
+  cg_loop_begin(e, d, cg_i64(e, 0), cg_i64(e, l->o->dim), 1);
+  V at = cg_imul(e, d->iv, cg_i64(e, lanes)), element = cg_gep(e, state, cg_iadd(e, at, lane));
+  cg_store(e, cg_load(e, element, 1), cg_gep(e, to, at));
+  cg_loop_end(e, d);
+  base_free(d);
+}
+
+static void due_lane(Loop *l, V lane, void *ctx) {
+  CgEmit *e = l->e;
+  V next = LLVMBuildFPToSI(l->b, cg_load(&l->d, lane_ptr(l, NEXT, lane), 1), e->i64, "");
+  copy_lane(l, *(const int *)ctx, next, lane);
+  gen_point_next(l, cg_iadd(e, next, cg_i64(e, 1)), lane);
+}
+
+void gen_point_due(Loop *l, V mask, int from) { gen_point_lanes(l, mask, due_lane, &from); }
 
 typedef struct Point {
   V mask, index;
 } Point;
+
+static void last_lane(Loop *l, V lane, void *ctx) { copy_lane(l, ODE_Y, ctx, lane); }
 
 static void last_row(Loop *l, V at, CgLoop *loop, void *ctx) {
   const Point *p = ctx;
@@ -63,7 +79,8 @@ static void last_row(Loop *l, V at, CgLoop *loop, void *ctx) {
 
 void gen_point_write(Loop *l, V mask, int64_t k) {
   If some = if_begin(l, any(l, mask));
-  gen_lane_rows(l, last_row, 0, NULL, &(Point){mask, cg_i64(l->e, k * l->o->dim * l->o->lanes)});
+  if (l->queue) gen_point_lanes(l, mask, last_lane, cg_i64(l->e, k));
+  else gen_lane_rows(l, last_row, 0, NULL, &(Point){mask, cg_i64(l->e, k * l->o->dim * l->o->lanes)});
   if_end(l, some);
 }
 

@@ -25,7 +25,8 @@ static void copy_state(Loop *l, uint32_t k, const AdaptiveTo *to, V from, V row,
 static V of_lane(Loop *l, Slot s, V lane) { return cg_load(&l->d, lane_ptr(l, s, lane), 1); }
 static V to_real(Loop *l, V x) { return l->e->f64 ? x : LLVMBuildFPTrunc(l->b, x, l->e->real, ""); }
 
-static void write_lane(Loop *l, V lane) {
+static void write_lane(Loop *l, V lane, void *ctx) {
+  (void)ctx;
   CgEmit *e = l->e;
   const Adaptive *a = l->a;
   V row = LLVMBuildFPToSI(l->b, of_lane(l, TAKEN, lane), e->i64, "");
@@ -40,16 +41,8 @@ static void write_lane(Loop *l, V lane) {
 
 /* The state and its rates, as the next row of these lanes. */
 static void write_row(Loop *l, V mask, V h) {
-  CgEmit *e = l->e;
-  CgLoop *lane = base_realloc(NULL, sizeof *lane);
-  put_flag(l, MASK, mask);
   put(l, LENGTH, h);
-  cg_loop_begin(e, lane, cg_i64(e, 0), cg_i64(e, l->o->lanes), 1);
-  If some = if_begin(l, LLVMBuildFCmp(l->b, LLVMRealUNE, of_lane(l, MASK, lane->iv), cg_real(&l->d, 0, 1), ""));
-  write_lane(l, lane->iv);
-  if_end(l, some);
-  cg_loop_end(e, lane);
-  base_free(lane);
+  gen_point_lanes(l, mask, write_lane, NULL);
 }
 
 void gen_record_begin(Loop *l) {

@@ -22,12 +22,14 @@ static Part part(const Loop *l, uint32_t k) {
   return (Part){o->off[k] / row, bytes / row, bytes, l->series[k]};
 }
 
-static void open_parts(Loop *l) {
+static V work(const Loop *l, int64_t off) { return cg_gep_bytes(l->e, l->a->base, cg_i64(l->e, off)); }
+
+void gen_taylor_open(Loop *l) {
   const PlanOde *o = l->o;
   l->series = ARENA_ARRAY(l->g->mem, V, o->states + 1);
   for (uint32_t k = 0; k < parts(l); k++)
     l->series[k] = o->lanes == 1      ? whole(l, ODE_K)
-                   : l->a->own[k] < 0 ? gen_scratch(l->g, l->a->work + o->series + o->off[k] * o->order)
+                   : l->a->own[k] < 0 ? work(l, o->series + o->off[k] * o->order)
                                       : gen_scratch(l->g, l->a->own[k]);
 }
 
@@ -49,7 +51,7 @@ static void move(Loop *l) {
   CgEmit *e = l->e;
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   const int64_t all = l->o->dim * e->es;
-  V from = gen_scratch(l->g, l->a->work + l->o->series);
+  V from = work(l, l->o->series);
   cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, (int64_t)l->o->order), 1);
   V to = cg_gep_bytes(e, whole(l, ODE_K), cg_imul(e, loop->iv, cg_i64(e, l->o->stride)));
   for (uint32_t k = 0; k < l->o->states; k++) {
@@ -66,7 +68,7 @@ static void series(Loop *l) {
   V t = narrow(l, get(l, T)), h = narrow(l, get(l, H));
   cg_store(e, t, l->tr); /* of a single sample the step stands behind one time */
   cg_store(e, h, cg_gep_bytes(e, l->tr, cg_i64(e, l->o->lanes * e->es)));
-  V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_Y), gen_scratch(l->g, l->a->work + l->o->series)};
+  V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_Y), work(l, l->o->series)};
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
   if (l->o->lanes == 1) move(l);
 }
@@ -243,8 +245,7 @@ static void polynomials(Loop *l, const Advance *a) {
 
 /* ---- steps ---------------------------------------------------------------------------------------------------------------------- */
 
-/* A scale for the first one. */
-static void first_scale(Loop *l) {
+void gen_taylor_first(Loop *l) {
   V runs = flag(l, RUN), h = mul(l, get(l, DIR), get(l, SPAN)), none = num(l, 0);
   put(l, H, pick(l, runs, h, none));
   series(l);
@@ -304,6 +305,8 @@ static void step(Loop *l) {
   V beyond = mul(l, sub(l, cg_fma(l->e, num(l, 1.01), go, t), end), get(l, DIR)), last = both(l, ok, less(l, none, beyond));
   V rest = sub(l, sub(l, end, t), low);
   go = pick(l, last, rest, go);
+  ok = gen_record_step(l, ok, go);
+  last = both(l, ok, last);
   V by_go = add(l, go, low), t1 = add(l, t, by_go), low1 = sub(l, by_go, sub(l, t1, t));
   t1 = pick(l, last, end, t1);
   low1 = pick(l, last, none, low1);
@@ -319,17 +322,11 @@ static void step(Loop *l) {
   stop(l, last);
 }
 
-void gen_taylor(Loop *l) {
-  open_parts(l);
-  gen_lane_begin(l);
-  If some = if_begin(l, any(l, flag(l, RUN)));
-  first_scale(l);
+void gen_taylor_steps(Loop *l) {
   While steps = while_begin(l, "steps");
+  gen_queue_next(l);
   prepare(l);
-  while_test(l, steps, any(l, flag(l, RUN)));
+  while_test(l, steps, any(l, gen_queue_going(l)));
   step(l);
   while_end(l, steps);
-  if_end(l, some);
-  gen_lane_bury(l);
-  gen_lane_counts(l);
 }

@@ -128,10 +128,22 @@ static bool scaled(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
   return true;
 }
 
+static bool of_this_group(const Gen *g, const Frame *fr, Val v) {
+  return g->group_frame == fr && fr->p->val[v.id].group == g->group;
+}
+
+/* Of a sum or a product, which operand is the first is chance: numbers of values. Here it is the one that this group computes, so that groups
+ * that are alike are the same text (gen_outline.c). */
+static bool turned(const Gen *g, const Frame *fr, const Inst *i) {
+  return (i->op == OP_add || i->op == OP_mul) && !of_this_group(g, fr, ir_arg(fr->p->f, i, 0)) &&
+         of_this_group(g, fr, ir_arg(fr->p->f, i, 1));
+}
+
 static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   CgVec arg[3];
   if (fused(g, fr, i, at, arg) || scaled(g, fr, i, at, arg)) return arg[0];
-  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k), at);
+  const uint32_t first = turned(g, fr, i);
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k ^ first), at);
   return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
 }
 
@@ -334,8 +346,7 @@ static CgVec barrier(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   return x;
 }
 
-CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
-  const Inst *i = ir_inst(fr->p->f, v);
+static CgVec compute(Gen *g, Frame *fr, Val v, const Inst *i, Idx *at) {
   switch (i->op) {
   case OP_sum:
   case OP_rmax:
@@ -354,4 +365,12 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_barrier: return barrier(g, fr, i, at);
   default: return elementwise(g, fr, i, at);
   }
+}
+
+CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Inst *i = ir_inst(fr->p->f, v);
+  LLVMMetadataRef was = cg_mark(g->e, i);
+  CgVec out = compute(g, fr, v, i, at);
+  cg_unmark(g->e, was);
+  return out;
 }

@@ -99,13 +99,46 @@ static Frame *frame_again(Gen *g, const Frame *fr) {
   return own;
 }
 
-/* Tiles lo to hi, `step` at once. */
-static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, LLVMValueRef hi, unsigned step) {
+/* One turn over n tiles from g->tile on, where lanes are refilled (plan_refill.c). ode: the number of its group; end: what comes behind
+ * it. */
+static void turn(Gen *g, Frame *fr, uint32_t ode, LLVMValueRef rates, LLVMValueRef n, bool end) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
-  g->e->tile = g->unit * step, g->e->nv = g->e->tile / g->e->vl;
-  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
-  LLVMPositionBuilderAtEnd(g->e->b, some);
+  const Plan *p = fr->p;
+  LLVMValueRef first = g->tile;
+  cg_loop_begin(g->e, loop, cg_i64(g->e, 0), n, 1);
+  g->tile = cg_iadd(g->e, first, loop->iv);
+  Frame *own = frame_again(g, fr);
+  place_args(g, own);
+  for (uint32_t k = 1; k < ode; k++)
+    if (p->group.at[k]->section == SEC_TILE && (!end || p->group.at[k]->again)) gen_group(g, own, k);
+  if (!end) gen_ode_begin(g, own, p->group.at[ode], rates, loop->iv);
+  else gen_ode_end(g, own, p->group.at[ode], loop->iv);
+  for (uint32_t k = ode + 1; end && k < p->group.n; k++)
+    if (p->group.at[k]->section == SEC_TILE) gen_group(g, own, k);
+  if (end) copies(g, own, SEC_TILE);
+  cg_loop_end(g->e, loop);
+  g->tile = first;
+  base_free(loop);
+}
+
+static void refilled(Gen *g, Frame *fr, LLVMValueRef lo, LLVMValueRef hi, uint32_t ode) {
+  CgEmit *e = g->e;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  const Group *gr = fr->p->group.at[ode];
+  LLVMValueRef most = cg_i64(e, gr->refill), rates = gen_ode_rates(g, fr, gr);
+  cg_loop_begin(e, loop, lo, hi, gr->refill);
+  g->tile = loop->iv;
+  LLVMValueRef left = LLVMBuildNSWSub(e->b, hi, loop->iv, ""), few = LLVMBuildICmp(e->b, LLVMIntSLT, left, most, "");
+  LLVMValueRef n = LLVMBuildSelect(e->b, few, left, most, "");
+  turn(g, fr, ode, rates, n, false);
+  gen_ode_steps(g, fr, gr, rates, n);
+  turn(g, fr, ode, rates, n, true);
+  cg_loop_end(e, loop);
+  base_free(loop);
+}
+
+static void whole_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, LLVMValueRef hi, unsigned step) {
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
   cg_loop_begin(g->e, loop, lo, hi, step);
   g->tile = loop->iv;
   for (uint32_t k = 0; k < fr->p->f->in.n; k++) move_argument(g, fr->p, true, k);
@@ -119,10 +152,21 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
   }
   for (uint32_t k = 0; k < fr->p->f->out.n; k++) move_argument(g, fr->p, false, k);
   cg_loop_end(g->e, loop);
+  base_free(loop);
+}
+
+/* Tiles lo to hi, `step` at once. */
+static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, LLVMValueRef hi, unsigned step) {
+  const uint32_t ode = plan_refilled(fr->p);
+  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
+  g->e->tile = g->unit * step, g->e->nv = g->e->tile / g->e->vl;
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
+  LLVMPositionBuilderAtEnd(g->e->b, some);
+  if (ode) refilled(g, fr, lo, hi, ode);
+  else whole_tiles(g, fr, symbol, lo, hi, step);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
   g->tile = cg_i64(g->e, 0);
-  base_free(loop);
 }
 
 static void tiles(Gen *g, Frame *fr, const char *symbol) {

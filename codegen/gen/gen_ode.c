@@ -1,5 +1,5 @@
 /* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the loop over steps (codegen/adaptive) calls.
- * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it in scratch (PlanOde). */
+ * ctx is {call, number of the tile, scratch of the trajectory}: the body finds everything else where the group packed it there (PlanOde). */
 #include "codegen/gen/gen_priv.h"
 
 #include <float.h>
@@ -10,9 +10,15 @@ typedef struct Ode {
   const Group *gr;
   const Inst *i;
   PlanOde plan;
+  LLVMValueRef base; /* its scratch */
 } Ode;
 
-static LLVMValueRef place(Gen *g, const Ode *o, int64_t off) { return gen_scratch(g, o->gr->work + off); }
+static LLVMValueRef place(Gen *g, const Ode *o, int64_t off) { return cg_gep_bytes(g->e, o->base, cg_i64(g->e, off)); }
+static bool is_own(const Ode *o, uint32_t k) { return k < o->plan.states || plan_ode_own(o->fr->p, o->i, k); }
+static LLVMValueRef operand(Gen *g, const Ode *o, uint32_t k) {
+  return is_own(o, k) ? place(g, o, o->plan.off[k]) : gen_scratch(g, o->gr->work + o->plan.off[k]);
+}
+static LLVMValueRef first_place(Gen *g, const Ode *o) { return gen_scratch(g, o->gr->work + o->plan.common); }
 
 /* Scratch in which a loop of the body leaves its result k, a carry of one buffer; -1: it does not. */
 static int64_t own_place(const Ode *o, uint32_t k) {
@@ -68,8 +74,9 @@ static void results(Gen *g, const Ode *o, Frame *fr) {
 }
 
 /* The body as a function of its own; the builder and the state of g are put back afterwards. */
-static LLVMValueRef rates(Gen *g, const Ode *o) {
+static LLVMValueRef rates(Gen *g, const Ode *of) {
   CgEmit *e = g->e;
+  Ode own = *of, *o = &own;
   const Plan *p = o->gr->body;
   LLVMTypeRef arg[4] = {e->ptr, e->ptr, e->ptr, e->ptr};
   LLVMValueRef fn = cg_function(e, "rates", LLVMFunctionType(e->voidt, arg, 4, 0), true);
@@ -85,6 +92,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   g->call = LLVMBuildLoad2(e->b, e->ptr, ctx, "");
   g->tile = LLVMBuildLoad2(e->b, e->i64, cg_gep_bytes(e, ctx, cg_i64(e, 8)), "");
   g->scratch = LLVMBuildLoad2(e->b, e->ptr, cg_gep_bytes(e, g->call, cg_i64(e, offsetof(HnnCall, scratch))), "");
+  o->base = o->gr->refill ? LLVMBuildLoad2(e->b, e->ptr, cg_gep_bytes(e, ctx, cg_i64(e, 16)), "") : first_place(g, o);
   Frame *fr = gen_frame(g, p, NULL);
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     const Inst *i = &p->f->inst.at[v];
@@ -94,7 +102,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
       LLVMValueRef at = cg_i64(e, o->plan.off[k] * (o->plan.stages ? o->plan.stages : 1));
       fr->base[v] = cg_gep_bytes(e, LLVMGetParam(fn, 2), at);
     } else if (k == o->plan.states) fr->base[v] = LLVMGetParam(fn, 1);
-    else fr->base[v] = place(g, o, o->plan.off[k]);
+    else fr->base[v] = operand(g, o, k);
   }
   results(g, o, fr);
   LLVMBuildRetVoid(e->b);
@@ -123,16 +131,27 @@ static void record(Gen *g, const Ode *o, Adaptive *a) {
   for (uint32_t k = 0; k < n; k++) {
     a->record_n[k] = type_count(ir_type(f, ir_arg(f, o->i, k)));
     a->record_state[k] = result(g, o, ODE_STATE, k);
-    a->record_rate[k] = o->plan.stages ? (AdaptiveTo){0} : result(g, o, ODE_RATE, k);
+    a->record_rate[k] = ir_records_rates((Method)ir_ode_attr(f, o->i).method) ? result(g, o, ODE_RATE, k) : (AdaptiveTo){0};
   }
   a->record_steps = result(g, o, ODE_STEPS, 0);
 }
 
-static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
+/* Operands of the rates that each sample has its own of. */
+static void own_operands(Gen *g, const Ode *o, Adaptive *a) {
+  const Fn *f = o->fr->p->f;
+  int64_t *off = ARENA_ARRAY(g->mem, int64_t, o->i->nargs), *n = ARENA_ARRAY(g->mem, int64_t, o->i->nargs);
+  for (uint32_t k = o->plan.states; k < o->i->nargs; k++) {
+    if (!plan_ode_own(o->fr->p, o->i, k)) continue;
+    off[a->nlane] = o->plan.off[k], n[a->nlane++] = type_count(ir_type(f, ir_arg(f, o->i, k)));
+  }
+  a->lane_off = off, a->lane_n = n;
+}
+
+static Adaptive trajectory(Gen *g, const Ode *o, LLVMValueRef fn) {
   CgEmit *e = g->e;
   const Fn *f = o->fr->p->f;
   const ode_attr attr = ir_ode_attr(f, o->i);
-  LLVMValueRef ctx = cg_alloca(e, 16);
+  LLVMValueRef ctx = cg_alloca(e, 24);
   Adaptive a = {.method = adaptive_method(attr.method), .plan = &o->plan, .max_steps = (double)attr.max_steps};
   memcpy(&a.rtol, &attr.rtol, sizeof a.rtol);
   memcpy(&a.atol, &attr.atol, sizeof a.atol);
@@ -141,18 +160,19 @@ static void steps(Gen *g, const Ode *o, LLVMValueRef fn) {
   if ((a.rtol > 0 || a.atol > 0) && a.rtol < least) a.rtol = least; /* both 0: steps of one length */
   LLVMBuildStore(e->b, g->call, ctx);
   LLVMBuildStore(e->b, g->tile, cg_gep_bytes(e, ctx, cg_i64(e, 8)));
-  a.work = o->gr->work;
+  LLVMBuildStore(e->b, o->base, cg_gep_bytes(e, ctx, cg_i64(e, 16)));
+  a.base = o->base;
   a.lane_times = ir_type(f, ir_arg(f, o->i, o->plan.states)).lane;
   a.y0 = place(g, o, 0);
-  a.time = place(g, o, o->plan.off[o->plan.states]);
+  a.time = operand(g, o, o->plan.states);
   a.out = place(g, o, o->plan.trajectory), a.counts = place(g, o, o->plan.counts);
   a.rates = fn, a.ctx = ctx;
   record(g, o, &a);
+  own_operands(g, o, &a);
   int64_t *own = ARENA_ARRAY(g->mem, int64_t, o->plan.states + 1);
   for (uint32_t k = 0; k < o->plan.states; k++) own[k] = own_place(o, k);
   a.own = own;
-  if (a.method) gen_adaptive(g, &a);
-  else gen_gauss(g, &a);
+  return a;
 }
 
 typedef struct Unpack {
@@ -202,15 +222,69 @@ static void pack(Gen *g, const Ode *o, uint32_t k) {
   Type t = ir_type(o->fr->p->f, a);
   const Fn *body = ir_body(o->fr->p->f, o->i);
   if (k != o->plan.states) t.lane = body->in.at[k].type.lane;
-  gen_copy(g, o->fr, a, t, place(g, o, o->plan.off[k]), gen_tile_ld(g), false);
+  gen_copy(g, o->fr, a, t, operand(g, o, k), gen_tile_ld(g), false);
   gen_forget(g);
 }
 
-void gen_ode(Gen *g, Frame *fr, const Group *gr) {
+static Ode open(Gen *g, Frame *fr, const Group *gr) {
   Ode o = {.fr = fr, .gr = gr, .i = ir_inst(fr->p->f, gr->main)};
   o.plan = plan_ode(fr->p, o.i, g->e->tile);
-  for (uint32_t k = 0; k < o.i->nargs; k++) pack(g, &o, k);
-  steps(g, &o, rates(g, &o));
-  for (uint32_t k = 0; k < o.plan.states; k++) unpack(g, &o, k);
-  unpack_counts(g, &o);
+  o.base = first_place(g, &o);
+  return o;
+}
+
+static void pack_some(Gen *g, const Ode *o, bool of_samples) {
+  for (uint32_t k = 0; k < o->i->nargs; k++)
+    if (is_own(o, k) == of_samples) pack(g, o, k);
+}
+
+static void unpack_all(Gen *g, const Ode *o) {
+  for (uint32_t k = 0; k < o->plan.states; k++) unpack(g, o, k);
+  unpack_counts(g, o);
+}
+
+void gen_ode(Gen *g, Frame *fr, const Group *gr) {
+  Ode o = open(g, fr, gr);
+  pack_some(g, &o, false);
+  pack_some(g, &o, true);
+  Adaptive a = trajectory(g, &o, rates(g, &o));
+  if (a.method) gen_adaptive(g, &a);
+  else gen_gauss(g, &a);
+  unpack_all(g, &o);
+}
+
+/* ---- lanes that are refilled ------------------------------------------------------------------------------------------- */
+
+/* Of tile `number` of those that wait. */
+static Ode waiting(Gen *g, Frame *fr, const Group *gr, LLVMValueRef number) {
+  Ode o = open(g, fr, gr);
+  o.base = cg_gep_bytes(g->e, o.base, cg_imul(g->e, number, cg_i64(g->e, o.plan.bytes)));
+  return o;
+}
+
+LLVMValueRef gen_ode_rates(Gen *g, Frame *fr, const Group *gr) {
+  const Ode o = open(g, fr, gr);
+  pack_some(g, &o, false);
+  return rates(g, &o);
+}
+
+void gen_ode_begin(Gen *g, Frame *fr, const Group *gr, LLVMValueRef rates, LLVMValueRef number) {
+  const Ode o = waiting(g, fr, gr, number);
+  pack_some(g, &o, true);
+  const Adaptive a = trajectory(g, &o, rates);
+  gen_adaptive_begin(g, &a);
+  gen_forget(g);
+}
+
+void gen_ode_steps(Gen *g, Frame *fr, const Group *gr, LLVMValueRef rates, LLVMValueRef tiles) {
+  const Ode o = open(g, fr, gr);
+  const Adaptive a = trajectory(g, &o, rates);
+  gen_adaptive_refilled(g, &a, tiles);
+  gen_forget(g);
+}
+
+void gen_ode_end(Gen *g, Frame *fr, const Group *gr, LLVMValueRef number) {
+  const Ode o = waiting(g, fr, gr, number);
+  unpack_all(g, &o);
+  gen_forget(g);
 }

@@ -80,11 +80,21 @@ static uint64_t mix_inst(uint64_t h, const Plan *p, Val v) {
   return h;
 }
 
+/* A map reads its rows by address: it matters where they are. */
+static uint64_t print_of_rows(uint64_t h, const Plan *p, const Inst *scan) {
+  for (uint32_t k = 0; k < scan->nargs; k++) {
+    const PVal *q = &p->val[plan_root(p, ir_arg(p->f, scan, k)).id];
+    h = mix(h, (uint64_t)q->cls << 8 | (q->home == HOME_SCRATCH));
+  }
+  return h;
+}
+
 /* Groups with the same code have the same print. */
 static uint64_t print_of(const Plan *p, const Group *g) {
   uint64_t h = mix(g->kind, (uint64_t)g->lane << 8 | g->rank);
   for (uint32_t k = 0; k < g->rank; k++) h = mix(h, g->dim[k]);
   if (g->main.id) h = mix_inst(h, p, g->main);
+  if (plan_turned(g)) h = print_of_rows(h, p, ir_inst(p->f, g->main));
   for (uint32_t k = 0; k < g->member.n; k++) h = mix_inst(h, p, g->member.at[k]);
   for (uint32_t k = 0; k < g->root.n; k++) {
     const Root *r = &g->root.at[k];
@@ -105,6 +115,7 @@ static bool can_be_called(const Group *g) {
   case G_CHOLESKY:
   case G_EIGH:
   case G_SOLVE: return true;
+  case G_SCAN: return plan_turned(g);
   default: return false; /* loops around groups, draws; weight gradients are calls already */
   }
 }

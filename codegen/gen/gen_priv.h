@@ -53,6 +53,12 @@ void gen_scatter(Gen *g, Frame *fr, const Group *gr); /* gen_scatter.c */
 void gen_rand(Gen *g, Frame *fr, const Group *gr);    /* gen_draw.c */
 
 void gen_scan(Gen *g, Frame *fr, const Group *gr);
+void gen_turns(Gen *g, Frame *fr, const Group *gr); /* of a map, as lanes */
 void gen_ode(Gen *g, Frame *fr, const Group *gr);
+/* The same where lanes are refilled: of each of the tiles that wait, by its number; the steps, of all; of each of them. */
+LLVMValueRef gen_ode_rates(Gen *g, Frame *fr, const Group *gr); /* and what all samples share */
+void gen_ode_begin(Gen *g, Frame *fr, const Group *gr, LLVMValueRef rates, LLVMValueRef number);
+void gen_ode_steps(Gen *g, Frame *fr, const Group *gr, LLVMValueRef rates, LLVMValueRef tiles);
+void gen_ode_end(Gen *g, Frame *fr, const Group *gr, LLVMValueRef number);
 
 #endif

@@ -268,10 +268,10 @@ static void put_sections(Shared *l, const Lists *m, Tail *t) {
   put_debug(l, t, sym, &to[sym->sh_link], &sym_at, &str_at);
   size_t text = names->sh_size, old = text;
   for (int k = 0; k < SHARED_SEGMENTS; k++) text += strlen(name[k]) + 1;
-  const size_t names_at = cg_shared_room(&t->bytes, text, 1);
-  char *put = t->bytes.at + names_at;
+  const size_t text_at = cg_shared_room(&t->bytes, text, 1);
+  char *put = t->bytes.at + text_at;
   memcpy(put, b->p + names->sh_offset, old);
-  names->sh_offset = t->at + names_at, names->sh_size = text;
+  names->sh_offset = t->at + text_at, names->sh_size = text;
   for (int k = 0; k < SHARED_SEGMENTS; k++) {
     const size_t before = k == SHARED_META ? m->numbers.at : 0;
     to[n + k] = (Elf64_Shdr){.sh_name = (uint32_t)old,

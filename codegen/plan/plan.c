@@ -220,8 +220,8 @@ static void set(Plan *p, Val v, PClass c) { p->val[v.id].cls = (uint8_t)c; }
 
 static void plan_input(Plan *p, Val v) {
   const Inst *i = ir_inst(p->f, v);
-  if (!p->up) {
-    set(p, v, PC_IN);
+  if (!p->up || p->turns) {
+    set(p, v, p->up ? PC_SSA : PC_IN);
     return;
   }
   const Inst *call = ir_inst(p->up->f, p->call);
@@ -281,6 +281,9 @@ static void plan_multi(Plan *p, Val v) {
   Plan like = {.mem = p->mem, .f = body, .up = p, .call = v, .form = p->form, .target = p->target, .lane = p->lane};
   if (plan_by_stages(p->f, i)) {
     like.f = g->own = plan_stage_body(p->f, i), like.form = plan_stage_form(p), like.lane = true;
+    like.tune = plan_stage_tuning(p, like.f);
+  } else if (plan_by_turns(p, i)) {
+    like.f = g->own = plan_turn_body(p->f, i), like.form = plan_turn_form(p), like.lane = like.turns = true;
     like.tune = plan_stage_tuning(p, like.f);
   }
   g->body = plan_walk(&like);
@@ -482,6 +485,8 @@ static void plan_release(Plan *p) {
 void plan_destroy(Plan *p) {
   if (!p) return;
   Arena *mem = p->mem;
+  Fn *own = p->own;
   plan_release(p);
+  if (own) ir_fn_destroy(own);
   arena_destroy(mem);
 }

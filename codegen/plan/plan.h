@@ -103,8 +103,10 @@ typedef struct Group {
   int64_t work;    /* scratch of its own (transposes, a scan's second carry buffers, a matrix under elimination) */
   uint32_t joined; /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
-  Plan *body; /* G_SCAN, G_ODE */
-  Fn *own;    /* of which the body is, if not of the instruction's: stages as lanes */
+  uint32_t refill; /* G_ODE: tiles whose samples wait for its lanes (plan_refill.c), or 0: its lanes are those of the tile */
+  bool again;      /* before such a group: what it computes is needed behind it, too */
+  Plan *body;      /* G_SCAN, G_ODE */
+  Fn *own;         /* of which the body is, if not of the instruction's: stages or turns as lanes */
 } Group;
 
 typedef struct Copy {
@@ -123,9 +125,10 @@ typedef struct PlanForm {
 struct Plan {
   Arena *mem;
   const Fn *f;
-  Plan *up;  /* of the function around */
-  Val call;  /* the scan or ode in it */
-  bool lane; /* tiles of samples; else everything is shared */
+  Plan *up;   /* of the function around */
+  Val call;   /* the scan or ode in it */
+  bool lane;  /* tiles of samples; else everything is shared */
+  bool turns; /* of a map whose turns are lanes: all numbers are in registers */
   PlanForm form;
   const CgTarget *target;
   const CgTuning *tune; /* its */
@@ -140,6 +143,7 @@ struct Plan {
   bool *carry_regs;             /* stays in vector registers from turn to turn, and goes to its buffer after the last */
   int64_t *in_buf, *out_buf;    /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
+  Fn *own; /* f, if it is not the caller's: plan_pairs.c */
 };
 
 /* The number of samples that code is made for, if it is to run over so many: of the larger ones few differ. */
@@ -158,7 +162,7 @@ PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t sample
 /* Plans f in a form; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t);
 void plan_destroy(Plan *p);
-void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src);
+void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src, const CgNote *note);
 
 /* ---- asked by the emitters ---------------------------------------------------------------------------- */
 
@@ -172,7 +176,7 @@ int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accu
 uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
 uint32_t plan_piece_weight(const Plan *p, uint32_t piece);
 Val plan_root(const Plan *p, Val v); /* through aliases and views, to what has elements of its own */
-/* Scratch of an adaptive trajectory, in bytes from its beginning: the operands, packed, then arrays of the whole state, then the
+/* Scratch of an adaptive trajectory: operands that all samples share, packed, then, in bytes from there, the others, then arrays of the whole state, then the
  * trajectory [times][dim][lanes]. An array is `rows` rows of `w` reals: a tile of lanes for each element, or, where there is one
  * sample, vectors along the elements, the last filled up with zeros. */
 enum {
@@ -202,12 +206,17 @@ typedef struct PlanOde {
   int arrays;
   int64_t dim, watched, times, rows; /* watched: elements, the first ones */
   unsigned lanes, w;
-  int64_t *off;                                     /* of each operand; states by their rows */
+  int64_t *off;                                     /* of each operand; states by their rows; of shared ones from the beginning */
+  int64_t common;                                   /* bytes of shared operands, before all else */
   int64_t array, stride, trajectory, counts, bytes; /* counts: [2] behind the trajectory */
   int64_t series;                                   /* what the body gives of one, state by state */
   unsigned stages;
   int64_t second, staged, staged_stride;
+  int64_t slots; /* where lanes are refilled: [ODE_SLOTS][lanes] doubles, with which a sample begins */
 } PlanOde;
+enum { ODE_SLOTS = 21 };
+uint32_t plan_refilled(const Plan *p);                               /* the group whose lanes are refilled, or 0 */
+bool plan_ode_own(const Plan *p, const Inst *ode, uint32_t operand); /* each sample has one of its own */
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile);
 bool plan_by_stages(const Fn *f, const Inst *ode); /* lanes are stages */
 PlanForm plan_stage_form(const Plan *p);           /* of its rates */
@@ -219,6 +228,17 @@ bool plan_history(const Plan *p, uint32_t carry);
 bool plan_sets_rows(const Plan *p, uint32_t group, Val *index); /* rows of histories, the same of each, and nothing else */
 bool plan_cauchy_plain(const Fn *f, const Inst *i);             /* elementwise, of series whose rows have the result's dims */
 const CgTuning *plan_stage_tuning(const Plan *p, const Fn *body);
+/* A map of one sample whose turns are lanes: plan_turns.c. */
+bool plan_by_turns(const Plan *p, const Inst *i);
+PlanForm plan_turn_form(const Plan *p); /* of its body */
+Fn *plan_turn_body(const Fn *f, const Inst *scan);
+bool plan_turned(const Group *g);
+double plan_turn_cycles(const Plan *p, const Inst *scan);
+/* Of a body, or -1 if its turns cannot be lanes; of a map, in the cheaper way. */
+double plan_turn_body_cycles(const CgTarget *target, const Fn *body);
+double plan_map_cycles(const CgTarget *target, unsigned wide, const Fn *f, const Inst *map);
+/* f with sums over pairs as matrices, where that is less work for one sample; NULL: there are none. plan_pairs.c */
+Fn *plan_pairs(const Fn *f, const CgTarget *target, unsigned lanes);
 bool plan_is_point(const Plan *p, Val v);
 static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
 static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }

@@ -104,8 +104,14 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_GEMM:
   case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
-  case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
-  case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near) * (p->form.single || !p->lane ? 1 : p->tune->ode_idle);
+  case G_SCAN:
+    if (plan_turned(g)) return plan_turn_cycles(p, ir_inst(p->f, g->main));
+    return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
+  case G_ODE:
+    return p->tune->ode_calls * plan_cycles(g->body, near) *
+           (p->form.single || !p->lane ? 1
+            : g->refill                ? p->tune->ode_refilled
+                                       : p->tune->ode_idle);
   case G_LU:
   case G_CHOLESKY: return n * g->dim[1] / 3.0 + p->tune->start;
   case G_SOLVE: return n * g->dim[0] + p->tune->start;
@@ -156,15 +162,23 @@ static PlanForms one_form(Plan *p, Plan *other) {
   return (PlanForms){.plan = {p}, .n = 1};
 }
 
+/* One sample at a time. */
+static Plan *plan_alone(const Fn *f, PlanForm form, const CgTarget *t) {
+  Fn *pairs = takes_lanes(f) ? plan_pairs(f, t, form.wide) : NULL;
+  Plan *p = plan_create(pairs ? pairs : f, form, t);
+  p->own = pairs;
+  return p;
+}
+
 /* With an unknown number of samples, a form of its own for a few of them has to pay. */
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples) {
   PlanForm tiles = plan_tiles(f, t, samples),
            single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
   const bool stages = stages_are_lanes(f);
-  Plan *p = plan_create(f, form == CG_SINGLE || stages ? single : tiles, t);
+  Plan *p = form == CG_SINGLE || stages ? plan_alone(f, single, t) : plan_create(f, tiles, t);
   if (stages || HNNC_WITHOUT_SINGLE || form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f))
     return one_form(p, NULL);
-  Plan *alone = plan_create(f, single, t);
+  Plan *alone = plan_alone(f, single, t);
   double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;
   if (one <= all) return one_form(alone, p);

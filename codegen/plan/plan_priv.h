@@ -15,6 +15,7 @@ void plan_fuse(Plan *p);                                          /* plan_sweep.
 bool plan_around(Plan *p, Val v);
 void plan_sums(Plan *p);        /* plan_sums.c */
 void plan_cut(Plan *p);         /* plan_cut.c */
+void plan_refill(Plan *p);      /* adaptive/plan_refill.c: groups have times, and the tile its pieces */
 void plan_parts(Plan *p);       /* plan_parts.c: which values lie inside others; times are known */
 void plan_parts_place(Plan *p); /* and where, once those have places */
 /* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */

@@ -12,7 +12,7 @@
 typedef struct Finish {
   uint32_t clock;
   PlanItem *item;
-  uint32_t n, cap;
+  uint32_t n, cap, end; /* end: the time after all groups */
 } Finish;
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
@@ -187,7 +187,8 @@ static void need_group(Plan *p, uint32_t k) {
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
     else if (g->kind == G_SCAN && j < ir_states(p->f, m) && plan_history(g->body, j))
       a = ir_arg(p->f, ir_inst(p->f, a), 0), need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
-    else if (g->kind == G_SCAN) need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
+    else if (g->kind == G_SCAN)
+      need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)) || (plan_turned(g) && j < ir_scan_shape(p->f, m).xs));
     else need_memory(p, a, end);
   }
 }
@@ -247,6 +248,11 @@ static void deliver(Plan *p, uint32_t k, Home home, uint32_t end) {
 static void need_body(Plan *p) {
   const Inst *call = ir_inst(p->up->f, p->call);
   Group *g = call_group(p);
+  if (p->turns) {
+    for (uint32_t k = 0; k < p->f->out.n; k++) need(p, p->f->out.at[k], 0, g->t1, false);
+    need_groups(p);
+    return;
+  }
   if (call->op == OP_ode) {
     for (uint32_t k = 0; k < p->f->out.n; k++) {
       *vec_push(&p->copy) = (Copy){p->f->out.at[k], HOME_OUT, k};
@@ -325,7 +331,8 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
 static void carry_items(Finish *x, Plan *p, Group *g) {
   const Inst *m = ir_inst(p->f, g->main);
   if (m->op == OP_ode) {
-    item(x, p, plan_ode(p, m, (unsigned)lanes(p)).bytes, &g->work, g->t0, g->t1);
+    const PlanOde o = plan_ode(p, m, (unsigned)lanes(p));
+    item(x, p, o.common + (g->refill ? g->refill : 1) * o.bytes, &g->work, g->refill ? 0 : g->t0, g->refill ? x->end : g->t1);
     return;
   }
   int64_t room = p->target->regs / p->tune->regs_carried;
@@ -437,12 +444,14 @@ void plan_finish(Plan *p) {
   number(p, &clock);
   plan_cut(p);
   if (p->ncut) singly(p);
+  plan_refill(p);
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);
   drop_unread(p);
   born(p);
   plan_parts(p);
+  x.end = clock;
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = plan_pack(x.item, x.n) + p->tune->align;

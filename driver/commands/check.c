@@ -52,25 +52,10 @@ static void summary_json(const Session *s) {
   printf("}\n");
 }
 
-/* Means over the batch stand where a training step can take them. */
-static bool means_fit(Session *s) {
-  bool fit = true;
-  for (uint32_t i = 0; i < s->model->naction; i++) {
-    const Train *t = s->model->action[i].kind == DO_TRAIN ? s->model->action[i].train : NULL;
-    for (uint32_t k = 0; t && k < t->nsum; k++) {
-      Fn *mean = pass_step_mean(&s->passes, t->sum[k].loss, s->diag);
-      fit &= mean != NULL;
-      ir_fn_destroy(mean);
-    }
-  }
-  if (!fit) session_render(s);
-  return fit;
-}
-
 int command_check(const Options *o) {
   Session s;
   int code = session_open(&s, o);
-  if (!code && !means_fit(&s)) code = EXIT_FILE;
+  if (!code && !session_means_fit(&s)) session_render(&s), code = EXIT_FILE;
   if (!code) {
     if (o->json) proofs_lines(&s, stdout);
     else proofs_print(&s, stdout, false);

@@ -18,6 +18,9 @@ int command_cache(const Options *o);
 int command_diagnose(const Options *o);
 int command_runs(const Options *o);
 int command_opt(const Options *o);
+int command_explore(const Options *o);
+int command_report(const Options *o);
+int command_view(const Options *o);
 
 /* sweep.c: run with --sweep or --seeds; resume of the folder of one. */
 int sweep_run(const Options *o);

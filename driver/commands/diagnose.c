@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = DIAGNOSE_SAMPLES, ELEMENTS = 24 };
+enum { SAMPLES = POINTS, ELEMENTS = 24 };
 static const double BOUND = 1e-6;
 static const double HELD = 100; /* or of an adaptive method this times its tolerance */
 
@@ -27,14 +27,6 @@ typedef struct Check {
   double bound; /* above it a block fails */
   bool failed;
 } Check;
-
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-                 double *out) {
-  rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
-}
-
-/* Draws are the same in each evaluation: differences are of one function. */
-EvalEnv diagnose_environment(void) { return (EvalEnv){.ode = rt_ode, .draw = draw, .seed = 11}; }
 
 /* Of the adaptive trajectories of f. Their derivatives are those of the steps that were taken; a difference has other steps on its two
  * sides, which is another solution within the tolerance. */
@@ -55,7 +47,7 @@ static double loosest(const Fn *f) {
 static double value_at(Check *c, double *x, double moved) {
   char err[256];
   Tensor out;
-  EvalEnv env = diagnose_environment();
+  EvalEnv env = points_environment();
   double keep = *x;
   *x = moved;
   bool ok = ir_eval(c->value, SAMPLES, c->in, &out, &env, err, sizeof err);
@@ -115,30 +107,13 @@ static void check_block(Check *c, const char *what, const char *block, uint32_t 
   row(c, what, block, worst, checked);
 }
 
-void diagnose_fill(Session *s, const Input *in, const RtSet *set, Tensor *t) {
-  int64_t elems = type_count(in->type), lanes = in->type.lane ? SAMPLES : 1;
-  *t = (Tensor){in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
-  if (in->kind == IN_PARAM) {
-    const RtArray *a = &s->param[in->index];
-    for (int64_t e = 0; e < elems; e++) t->v[e] = rt_real(a->v, e, a->f64);
-  } else if (in->kind == IN_WEIGHT) {
-    for (int64_t i = 0; i < lanes; i++) t->v[i] = 1.0 / SAMPLES;
-  } else if (set) {
-    const RtArray *a = &set->field[in->index];
-    for (int64_t e = 0; e < elems; e++)
-      for (int64_t i = 0; i < lanes; i++) t->v[e * lanes + i] = ((double *)a->v)[e * a->ld + i * (a->n - 1) / SAMPLES];
-  } else {
-    rt_draw64(1, 7, 0, (int32_t)lanes, in->index, 0, elems, t->v, lanes);
-  }
-}
-
 static int run_checks(Check *c, const char *what, const Fn *named, const bool *wanted, const RtSet *set) {
   char err[256];
   const Fn *f = c->gradient;
   c->in = base_zeroed(f->in.n, sizeof *c->in);
   Tensor *grad = base_zeroed(f->out.n, sizeof *grad);
-  for (uint32_t k = 0; k < f->in.n; k++) diagnose_fill(c->s, &f->in.at[k], set, &c->in[k]);
-  EvalEnv env = diagnose_environment();
+  for (uint32_t k = 0; k < f->in.n; k++) points_fill(c->s, &f->in.at[k], set, &c->in[k]);
+  EvalEnv env = points_environment();
   bool ok = ir_eval(f, SAMPLES, c->in, grad, &env, err, sizeof err);
   for (uint32_t k = 0, out = 0; ok && k < f->in.n; k++)
     if (wanted[k]) check_block(c, what, named->in.at[k].name, k, &grad[out++]);

@@ -46,7 +46,7 @@ static Fn *defect_of(const Fn *f) {
 
 static double largest(const Tensor *t) {
   double most = 0;
-  for (int64_t e = 0; e < type_count(t->type) * (t->type.lane ? DIAGNOSE_SAMPLES : 1); e++) {
+  for (int64_t e = 0; e < type_count(t->type) * (t->type.lane ? POINTS : 1); e++) {
     most = fmax(most, fabs(t->v[e]));
     if (isnan(t->v[e])) return NAN;
   }
@@ -61,10 +61,10 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
   Tensor *in = base_zeroed(d->in.n, sizeof *in);
   for (uint32_t k = 0, i = 0; k < d->in.n; k++) {
     if (d->in.at[k].kind == IN_FIELD) in[k] = (Tensor){d->in.at[k].type, state[i++].v};
-    else diagnose_fill(s, &d->in.at[k], NULL, &in[k]);
+    else points_fill(s, &d->in.at[k], NULL, &in[k]);
   }
-  EvalEnv env = diagnose_environment();
-  bool ok = ir_eval(d, DIAGNOSE_SAMPLES, in, out, &env, err, sizeof err);
+  EvalEnv env = points_environment();
+  bool ok = ir_eval(d, POINTS, in, out, &env, err, sizeof err);
   for (uint32_t k = 0; k < d->in.n; k++)
     if (d->in.at[k].kind != IN_FIELD) base_free(in[k].v);
   base_free(in);
@@ -81,7 +81,7 @@ static int round_trip(Session *s, const Fn *flow, const Fn *inverse, const Tenso
     *worst = 0;
     for (uint32_t k = 0; k < n; k++) {
       scale = fmax(scale, fmax(largest(&x[k]), largest(&y[k])));
-      for (int64_t e = 0; e < type_count(x[k].type) * DIAGNOSE_SAMPLES; e++) {
+      for (int64_t e = 0; e < type_count(x[k].type) * POINTS; e++) {
         double d = fabs(back[k].v[e] - x[k].v[e]);
         *worst = d > *worst || isnan(d) ? d : *worst;
       }
@@ -102,16 +102,16 @@ int diagnose_flow(Session *s, DiagnoseRow *row, void *ctx, const Export *flow, c
   double worst;
   uint32_t n = 0;
   for (uint32_t k = 0; k < f->in.n && n < 64; k++)
-    if (f->in.at[k].kind == IN_FIELD) diagnose_fill(s, &f->in.at[k], NULL, &x[n++]);
+    if (f->in.at[k].kind == IN_FIELD) points_fill(s, &f->in.at[k], NULL, &x[n++]);
   int64_t count = 0;
   for (uint32_t k = 0; k < n; k++) count += type_count(x[k].type);
   snprintf(what, sizeof what, "flow %s", flow->name);
   int code = n == f->out.n ? round_trip(s, f, inverse->fn, x, &worst) : 0;
-  if (!code && n == f->out.n) row(ctx, what, "round trip", worst, count * DIAGNOSE_SAMPLES);
+  if (!code && n == f->out.n) row(ctx, what, "round trip", worst, count * POINTS);
   Fn *defect = code ? NULL : defect_of(f);
   if (defect && !(code = evaluate(s, defect, x, out))) {
     double scale = fmax(1, largest(&out[1]));
-    row(ctx, what, "symplectic defect", largest(&out[0]) / (scale * scale), type_count(out[0].type) * DIAGNOSE_SAMPLES);
+    row(ctx, what, "symplectic defect", largest(&out[0]) / (scale * scale), type_count(out[0].type) * POINTS);
     ir_tensors_free(out, 2);
   }
   ir_fn_destroy(defect);

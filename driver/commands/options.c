@@ -1,107 +1,27 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
+#include "driver/editor/editor.h"
+#include "driver/manual/manual.h"
 #include "passes/passes.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum Key {
-  KEY_EMIT = 256,
-  KEY_PRINT_AFTER,
-  KEY_TIME,
-  KEY_VERIFY,
-  KEY_CPU,
-  KEY_NO_CACHE,
-  KEY_JSON,
-  KEY_BATCH,
-  KEY_THREADS,
-  KEY_SEED,
-  KEY_PASSES,
-  KEY_NO_WARN,
-  KEY_WERROR,
-  KEY_STEPS,
-  KEY_LR,
-  KEY_PARAMS,
-  KEY_VJP, /* in the order of ProductKind */
-  KEY_JVP,
-  KEY_HVP,
-  KEY_GRAD,
-  KEY_COMPARE,
-  KEY_SWEEP,
-  KEY_SEEDS,
-  KEY_JOBS
-};
-
-/* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
 static const struct {
-  struct argp_option says;
-  const char *commands;
-} option_row[] = {
-  {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text)", 1},
-   " run compile eval "},
-  {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
-   " compile "},
-  {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
-  {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
-  {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1}, " run compile eval "},
-  {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
-   " run resume compile eval bench diagnose check "},
-  {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
-   " run compile eval bench diagnose check "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
-  {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
-  {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
-  {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
-  {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
-  {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
-  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
-  {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
-  {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
-  {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
-  {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
-  {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header, onnx", 3}, " compile "},
-  {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
-   " check compile run resume eval bench diagnose opt cache "},
-  {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
-  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
-   " check compile run resume eval bench diagnose opt cache "},
-  {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
-   " check compile run resume eval bench diagnose opt cache "},
-  {{"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
-   " check compile run resume eval bench diagnose opt cache "},
-  {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
-   " check compile run resume eval bench diagnose opt cache "},
-  {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-   " check compile run resume eval bench diagnose opt cache "},
-};
-enum { NOPTIONS = sizeof option_row / sizeof *option_row };
-
-/* What a command takes, what it does, and what does it. */
-static const struct {
-  const char *name, *takes, *does;
+  const char *name;
   int (*run)(const Options *o);
-} command_row[] = {
-  {"check", "FILE [name=value ...]", "names, shapes, claims; many errors a run", command_check},
-  {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)", command_compile},
-  {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
-  {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
-  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays", command_eval},
-  {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN", command_runs},
-  {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
-  {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
-  {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
-  {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
-  {"opt", "FILE", "run passes on IR text", command_opt},
+} run_row[] = {
+  {"check", command_check},   {"compile", command_compile},   {"run", command_run},
+  {"resume", command_resume}, {"eval", command_eval},         {"runs", command_runs},
+  {"bench", command_bench},   {"diagnose", command_diagnose}, {"fmt", command_fmt},
+  {"lsp", command_lsp},       {"explain", command_explain},   {"cache", command_cache},
+  {"opt", command_opt},       {"help", command_help},         {"completion", command_completion},
+  {"report", command_report}, {"view", command_view},         {"explore", command_explore},
 };
-enum { NCOMMANDS = sizeof command_row / sizeof *command_row };
 
 /* ---- mistakes in the command line ---------------------------------------------------------------------- */
 
@@ -188,7 +108,8 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
+  const bool eval = !strcmp(o->command, "eval");
+  const bool runs = !strcmp(o->command, "runs") || !strcmp(o->command, "fmt") || !strcmp(o->command, "report");
   if (!o->file) o->file = arg;
   else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
@@ -224,10 +145,8 @@ static void check_functions(const Options *o, struct argp_state *state) {
 
 /* The row of an option that means nothing to the command; -1: it may be given. */
 static int row_against(int key, const char *command) {
-  char word[32];
-  snprintf(word, sizeof word, " %s ", command);
-  for (int i = 0; i < NOPTIONS; i++)
-    if (option_row[i].says.key == key && option_row[i].commands && !strstr(option_row[i].commands, word)) return i;
+  for (int i = 0; i < manual_options; i++)
+    if (manual_option[i].says.key == key && !manual_is_for(&manual_option[i], command)) return i;
   return -1;
 }
 
@@ -245,9 +164,9 @@ static void must_matter(int key, const Options *o, struct argp_state *state) {
   const int row = o->command ? row_against(key, o->command) : -1;
   if (row < 0) return;
   char list[128], letter[2] = {(char)key, 0};
-  const char *name = option_row[row].says.name;
+  const char *name = manual_option[row].says.name;
   usage_error(state, CODE_unknown_option, "%s%s does nothing for `hnnc %s`: it belongs to %s", name ? "--" : "-",
-              name ? name : letter, o->command, commas(option_row[row].commands, list));
+              name ? name : letter, o->command, commas(manual_option[row].commands, list));
 }
 
 /* LIST of --no-warn: codes of warnings, or all. */
@@ -262,12 +181,12 @@ static void take_no_warn(Options *o, struct argp_state *state, char *list) {
 }
 
 static bool takes_model(const char *command) {
-  for (int i = 0; i < NCOMMANDS; i++)
-    if (!strcmp(command_row[i].name, command)) return !strncmp(command_row[i].takes, "FILE [", 6);
+  for (int i = 0; i < manual_commands; i++)
+    if (!strcmp(manual_command[i].name, command)) return !strncmp(manual_command[i].takes, "FILE [", 6);
   return false;
 }
 
-/* Of many runs; false: it is another option. */
+/* Of many runs and ranks; false: it is another option. */
 static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
   int64_t v = 0;
   switch (key) {
@@ -277,6 +196,21 @@ static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *stat
   case KEY_JOBS:
     take_number(state, "--jobs", arg, 1, &v);
     o->jobs = v > 1024 ? 1024 : (int)v;
+    break;
+  case KEY_SLURM:
+    o->slurm = arg ? arg : "";
+    if (strchr(o->slurm, '\n')) usage_error(state, CODE_unknown_option, "--slurm needs options of sbatch on one line");
+    break;
+  case KEY_RANKS:
+    take_number(state, "--ranks", arg, 1, &v);
+    o->start_ranks = v > 65536 ? 65536 : (int)v;
+    break;
+  case KEY_AGAIN: o->again = true; break;
+  case KEY_TASK: take_number(state, "--task", arg, 0, &o->task); break;
+  case KEY_PORT:
+    take_number(state, "--port", arg, 0, &v);
+    if (v > 65535) usage_error(state, CODE_out_of_range, "--port takes a number of at most 65535, found %lld", (long long)v);
+    o->port = (int)v;
     break;
   default: return false;
   }
@@ -304,6 +238,8 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     o->seed = (uint64_t)v;
     break;
   case KEY_PARAMS: o->params = arg; break;
+  case KEY_CHECK: o->check = true; break;
+  case KEY_MAN: o->man = true; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
@@ -325,11 +261,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
-    else if (!o->file && strcmp(o->command, "explain"))
+    else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp") && strcmp(o->command, "help"))
       usage_error(state, CODE_missing_argument, "which %s?",
-                  !strcmp(o->command, "resume") ? "DIR"
-                  : !strcmp(o->command, "eval") ? "RUN"
-                                                : "FILE");
+                  !strcmp(o->command, "resume")                                                                 ? "DIR"
+                  : !strcmp(o->command, "completion")                                                           ? "SHELL"
+                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN"
+                                                                                                                : "FILE");
     if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
       usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];
@@ -351,20 +288,16 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   return 0;
 }
 
-static const char behind[] = "FILE `-` is the standard input. Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a "
-                             "refuted prove or numbers that are "
-                             "not finite; 4 files or device; 70 a fault of the compiler.";
-
 static int known_command(const char *name) {
-  for (int i = 0; i < NCOMMANDS; i++)
-    if (!strcmp(command_row[i].name, name)) return i;
+  for (int i = 0; i < manual_commands; i++)
+    if (!strcmp(manual_command[i].name, name)) return i;
   return -1;
 }
 
 static int no_command(const char *name) {
-  const char *names[NCOMMANDS];
-  for (int i = 0; i < NCOMMANDS; i++) names[i] = command_row[i].name;
-  const char *near = diag_nearest(name, names, NCOMMANDS);
+  const char *names[64];
+  for (int i = 0; i < manual_commands; i++) names[i] = manual_command[i].name;
+  const char *near = diag_nearest(name, names, manual_commands);
   snprintf(usage.text, sizeof usage.text, "there is no command `%s`%s%s%s", name, near ? ": did you mean `" : "", near ? near : "",
            near ? "`?" : "");
   usage.code = CODE_unknown_option;
@@ -376,23 +309,23 @@ static int no_command(const char *name) {
 /* What --help says around the options: of one command, or of all (command < 0). */
 static const char *help_text(int command, char *buf, size_t size) {
   size_t n = (size_t)snprintf(buf, size, "%s\v",
-                              command < 0 ? "hnnc: a compiler for physics-structured learning" : command_row[command].does);
-  for (int i = 0; command < 0 && i < NCOMMANDS; i++) {
+                              command < 0 ? "hnnc: a compiler for physics-structured learning" : manual_command[command].does);
+  for (int i = 0; command < 0 && i < manual_commands; i++) {
     char head[48];
-    const char *takes = command_row[i].takes;
-    snprintf(head, sizeof head, "%s %.*s", command_row[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "),
+    const char *takes = manual_command[i].takes;
+    snprintf(head, sizeof head, "%s %.*s", manual_command[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "),
              takes);
-    n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, command_row[i].does);
+    n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, manual_command[i].does);
   }
-  snprintf(buf + n, size - n, "%s%s", command < 0 ? "\n" : "", behind);
+  snprintf(buf + n, size - n, "%sFILE `-` is the standard input. Exit codes: %s", command < 0 ? "\n" : "", manual_exit_codes);
   return buf;
 }
 
 int options_parse(Options *o, int argc, char **argv) {
   static char text[4096], title[64];
-  struct argp_option shown[NOPTIONS + 1] = {{0}};
+  static struct argp_option shown[128]; /* zeros end it */
   const int command = argc > 1 ? known_command(argv[1]) : -1;
-  *o = (Options){.opt = 1};
+  *o = (Options){.opt = 1, .task = -1};
   usage.command = argc > 1 ? argv[1] : "";
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
   on_exit(at_exit, NULL);
@@ -403,13 +336,13 @@ int options_parse(Options *o, int argc, char **argv) {
     return usage.parsed = true, EXIT_USAGE;
   }
   if (command < 0 && argv[1][0] != '-') return no_command(argv[1]);
-  for (int i = 0; i < NOPTIONS; i++) {
-    shown[i] = option_row[i].says;
+  for (int i = 0; i < manual_options; i++) {
+    shown[i] = manual_option[i].says;
     if (command >= 0 && row_against(shown[i].key, argv[1]) >= 0) shown[i].flags |= OPTION_HIDDEN;
   }
   struct argp argp = {shown,
                       take,
-                      command < 0 ? "COMMAND FILE [name=value ...]" : command_row[command].takes,
+                      command < 0 ? "COMMAND FILE [name=value ...]" : manual_command[command].takes,
                       help_text(command, text, sizeof text),
                       NULL,
                       NULL,
@@ -419,7 +352,8 @@ int options_parse(Options *o, int argc, char **argv) {
     return EXIT_USAGE;
   }
   o->command = argv[1];
-  o->run = command_row[command].run;
+  for (size_t i = 0; i < sizeof run_row / sizeof *run_row; i++)
+    if (!strcmp(run_row[i].name, argv[1])) o->run = run_row[i].run;
   snprintf(title, sizeof title, "hnnc %s", argv[1]);
   argv[1] = title;
   argp_parse(&argp, argc - 1, argv + 1, 0, NULL, o);

@@ -115,6 +115,8 @@ int command_resume(const Options *o) {
   RtError err = {{0}};
   Recorded recorded;
   if (sweep_is(o->file)) return sweep_resume(o);
+  if (o->slurm || o->again || o->task >= 0)
+    return refuse("`%s` is no sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
   RtRun *run = !o->ranks || !o->ranks->rank ? rt_run_reopen(o->file, &err) : NULL;
   if (o->ranks) run = record_follow(o->ranks, run, o->file, &err);
   if (!run) return refuse("%s", err.text);

@@ -1,5 +1,5 @@
-/* `hnnc run F --sweep ... --seeds ... --jobs N`, and `hnnc resume` of its folder: a process for each run, which is a run directory of its
- * own. What is done or failed is left as it is, what was stopped goes on, the rest is started. */
+/* `hnnc run F --sweep ... --seeds ... --jobs N [--slurm]`, and `hnnc resume` of its folder: a process for each run, which is a run directory of its
+ * own, on this machine or in a scheduler's queue. What is done or failed is left as it is, what was stopped goes on, the rest is started. */
 #include "driver/commands/commands_priv.h"
 #include "driver/runs/runs.h"
 #include "driver/session/session.h"
@@ -43,77 +43,19 @@ typedef struct Sweep {
   pid_t self;
 } Sweep;
 
-static char *in_sweep(const Sweep *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static char *in_sweep(const Sweep *w, const char *fmt, ...) {
-  char *below = NULL, *path = NULL;
-  va_list ap;
-  va_start(ap, fmt);
-  if (vasprintf(&below, fmt, ap) < 0 || asprintf(&path, "%s/%s", w->dir, below) < 0) base_fault("out of memory");
-  va_end(ap);
-  free(below);
-  return path;
-}
-
-/* "": it was not begun, or stopped before its manifest was whole. */
-static void status_of(const Sweep *w, uint32_t k, char *out, size_t size) {
-  RtError err;
-  char *dir = in_sweep(w, "%s", sweep_point(w->spec, k).dir);
-  json_t *r = runs_read(dir, &err);
-  const char *status = json_string_value(json_object_get(r, "status"));
-  const bool whole = json_is_string(json_object_get(r, "model")) || (status && !strcmp(status, "running"));
-  snprintf(out, size, "%s", status && whole ? status : "");
-  json_decref(r);
-  free(dir);
-}
-
-/* The command line of a run: run F ... --out DIR, or resume DIR. */
-typedef VEC(const char *) Words;
-
-static void words_of(const Sweep *w, uint32_t k, bool resumed, const char *dir, const char *seed, const char *threads, Words *out) {
-  const SweepPoint p = sweep_point(w->spec, k);
-  const char *params = json_string_value(json_object_get(w->spec, "params"));
-  size_t i;
-  json_t *x;
-  *vec_push(out) = "hnnc";
-  *vec_push(out) = resumed ? "resume" : "run";
-  *vec_push(out) = resumed ? dir : json_string_value(json_object_get(w->spec, "model"));
-  *vec_push(out) = threads;
-  *vec_push(out) = "-q";
-  if (w->o->no_cache) *vec_push(out) = "--no-cache";
-  if (!resumed) {
-    json_array_foreach(p.overrides, i, x) * vec_push(out) = json_string_value(x);
-    *vec_push(out) = seed;
-    *vec_push(out) = "--out", *vec_push(out) = dir;
-    if (params) *vec_push(out) = "--params", *vec_push(out) = params;
-  }
-  *vec_push(out) = NULL;
-}
-
 /* In the process of the run: it stops with a checkpoint when this one is gone. Signals of the terminal go to this one alone. */
-static void become(const Sweep *w, const char *log, const char *const *words) {
+static void become(const Sweep *w, uint32_t k) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != w->self) _exit(EXIT_IO); /* it was gone before */
-  const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
-  if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 || none < 0 || dup2(none, 0) < 0) _exit(EXIT_IO);
   sigprocmask(SIG_SETMASK, &w->before, NULL);
-  execv("/proc/self/exe", (char *const *)words);
-  _exit(EXIT_IO);
+  sweep_become(w->o, w->dir, w->spec, k, w->threads, NULL);
 }
 
-static bool start(Sweep *w, Child *c, uint32_t k, bool resumed) {
-  const SweepPoint p = sweep_point(w->spec, k);
-  char *dir = in_sweep(w, "%s", p.dir), *log = in_sweep(w, "logs/%s.txt", p.dir), seed[48], threads[32];
-  Words words = {0};
-  snprintf(seed, sizeof seed, "--seed=%" PRId64, p.seed);
-  snprintf(threads, sizeof threads, "--threads=%d", w->threads);
-  words_of(w, k, resumed, dir, seed, threads, &words);
+static bool start(Sweep *w, Child *c, uint32_t k) {
   fflush(NULL);
   *c = (Child){fork(), k, pass_now()};
-  if (c->pid == 0) become(w, log, words.at);
-  vec_free(&words);
-  free(dir);
-  free(log);
+  if (c->pid == 0) become(w, k);
   return c->pid > 0;
 }
 
@@ -121,7 +63,7 @@ static bool start(Sweep *w, Child *c, uint32_t k, bool resumed) {
 
 /* The last error that a run said, in buf; "" if it said none. */
 static const char *last_error(const Sweep *w, uint32_t k, char *buf, size_t size) {
-  char *log = in_sweep(w, "logs/%s.txt", sweep_point(w->spec, k).dir), line[512];
+  char *log = sweep_path(w->dir, "logs/%s.txt", sweep_point(w->spec, k).dir), line[512];
   FILE *f = fopen(log, "r");
   *buf = 0;
   while (f && fgets(line, sizeof line, f))
@@ -133,11 +75,10 @@ static const char *last_error(const Sweep *w, uint32_t k, char *buf, size_t size
 
 static void tell(Sweep *w, const Child *c, int status) {
   const uint32_t n = sweep_count(w->spec);
-  char error[512], said[32];
+  char error[512];
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (code == 130 && w->stops) return;
   w->over++;
-  status_of(w, c->point, said, sizeof said);
   if (code) w->failed++, w->code = w->code ? w->code : WIFEXITED(status) ? code : EXIT_FAULT;
   if (w->o->quiet && !code) return;
   fprintf(stderr, "%*u/%u  %s  %s  %.1f s\n",
@@ -145,7 +86,7 @@ static void tell(Sweep *w, const Child *c, int status) {
           : n < 100  ? 2
           : n < 1000 ? 3
                      : 5,
-          w->over, n, sweep_point(w->spec, c->point).dir, code ? "failed" : said, pass_now() - c->began);
+          w->over, n, sweep_point(w->spec, c->point).dir, code ? "failed" : "done", pass_now() - c->began);
   if (!code) return;
   last_error(w, c->point, error, sizeof error);
   if (*error) fprintf(stderr, "  %s\n", error);
@@ -186,31 +127,29 @@ static void wait_for_one(Sweep *w, const struct timespec *most) {
     if (w->child[k].pid) kill(w->child[k].pid, SIGTERM);
 }
 
+/* Whether a run in this state is to be done. */
+static bool to_do(const Options *o, SweepState state) { return state != SWEEP_DONE && (o->again || state != SWEEP_FAILED); }
+
 /* Runs of a sweep that was killed end after their step: nobody else is at work in this one. */
-static bool wanted(Sweep *w, uint32_t k, bool *resumed) {
+static bool wanted(Sweep *w, uint32_t k) {
   const struct timespec moment = {0, 50 * 1000 * 1000};
-  char status[32];
-  for (;;) {
-    status_of(w, k, status, sizeof status);
-    if (w->stops || strcmp(status, "running") != 0) break;
-    wait_for_one(w, &moment);
-  }
-  *resumed = !strcmp(status, "stopped") || !strcmp(status, "killed");
-  if (w->stops || !*status || *resumed) return true;
+  SweepState state;
+  while ((state = sweep_state(w->dir, w->spec, k)) == SWEEP_RUNNING && !w->stops) wait_for_one(w, &moment);
+  if (w->stops || to_do(w->o, state)) return true;
   w->over++;
-  if (strcmp(status, "done")) w->failed++, w->code = EXIT_NUMBERS;
+  if (state == SWEEP_FAILED) w->failed++, w->code = EXIT_NUMBERS;
   return false;
 }
 
 static int all(Sweep *w) {
   const uint32_t n = sweep_count(w->spec);
-  bool resumed, ok = true;
+  bool ok = true;
   for (uint32_t k = 0; ok && k < n && !w->stops; k++) {
-    if (!wanted(w, k, &resumed)) continue;
+    if (!wanted(w, k)) continue;
     Child *c;
     while (!(c = free_child(w)) && !w->stops) wait_for_one(w, NULL);
     if (w->stops) break;
-    if (!(ok = start(w, c, k, resumed))) *c = (Child){0};
+    if (!(ok = start(w, c, k))) *c = (Child){0};
   }
   while (any_at_work(w)) wait_for_one(w, NULL);
   if (!ok) return refuse(CODE_output, EXIT_IO, "cannot start a process");
@@ -218,7 +157,13 @@ static int all(Sweep *w) {
   return w->code;
 }
 
-static int go(const Options *o, const char *dir, json_t *spec) {
+static void make_logs(const char *dir) {
+  char *logs = sweep_path(dir, "logs");
+  (void)mkdir(logs, 0777);
+  free(logs);
+}
+
+static int go_here(const Options *o, const char *dir, json_t *spec) {
   Sweep w = {.o = o, .dir = dir, .spec = spec, .jobs = o->jobs ? o->jobs : 1, .self = getpid()};
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   const int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -230,9 +175,7 @@ static int go(const Options *o, const char *dir, json_t *spec) {
   }
   w.threads = o->threads ? o->threads : cores / w.jobs > 1 ? (int)(cores / w.jobs) : 1;
   w.child = base_zeroed((size_t)w.jobs, sizeof *w.child);
-  char *logs = in_sweep(&w, "logs");
-  (void)mkdir(logs, 0777);
-  free(logs);
+  make_logs(dir);
   sigemptyset(&w.waited);
   static const int number[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP};
   for (size_t k = 0; k < sizeof number / sizeof *number; k++) sigaddset(&w.waited, number[k]);
@@ -247,6 +190,64 @@ static int go(const Options *o, const char *dir, json_t *spec) {
   base_free(w.child);
   close(lock);
   return code;
+}
+
+/* ---- on a cluster --------------------------------------------------------------------------------------------------------- */
+
+/* What is not done, and not on its way already, as tasks of job arrays. */
+static int go_there(const Options *o, const char *dir, const char *name, json_t *spec) {
+  const uint32_t n = sweep_count(spec);
+  bool *run = base_zeroed(2 * (size_t)n, sizeof *run), *queued = run + n;
+  uint32_t wanted = 0, waiting = 0, over = 0;
+  RtError err = {{0}};
+  make_logs(dir);
+  slurm_queued(dir, queued, n);
+  for (uint32_t k = 0; k < n; k++) {
+    const SweepState state = sweep_state(dir, spec, k);
+    if (queued[k] || state == SWEEP_RUNNING) waiting++;
+    else if (to_do(o, state)) run[k] = true, wanted++;
+    else over++;
+  }
+  const SlurmJob job = {.dir = dir,
+                        .name = name,
+                        .options = o->slurm,
+                        .wanted = run,
+                        .n = n,
+                        .jobs = o->jobs,
+                        .threads = o->threads,
+                        .no_cache = o->no_cache,
+                        .again = o->again};
+  const bool ok = !wanted || slurm_submit(&job, &err);
+  if (ok && !o->quiet) {
+    fprintf(stderr, "%s: %u of %u runs submitted, %u waiting or under way, %u over\n", dir, wanted, n, waiting, over);
+    fprintf(stderr, "`hnnc runs %s` shows how they are, `hnnc resume %s --slurm` submits what was stopped\n", dir, dir);
+  }
+  base_free(run);
+  return ok ? 0 : refuse(CODE_output, EXIT_IO, err.text);
+}
+
+static int go(const Options *o, const char *dir, const char *name, json_t *spec) {
+  if (o->slurm && slurm_there()) return go_there(o, dir, name, spec);
+  if (o->slurm && !o->quiet) fprintf(stderr, "there is no `sbatch` here: the runs are processes of this machine\n");
+  return go_here(o, dir, spec);
+}
+
+/* The task of an array: its run, in this process; with several ranks, those that srun starts. */
+static int do_task(const Options *o, const char *dir, const json_t *spec) {
+  const char *ranks = getenv("SLURM_NTASKS"), *cores = getenv("SLURM_CPUS_PER_TASK");
+  char text[160];
+  if (o->task >= sweep_count(spec)) {
+    snprintf(text, sizeof text, "--task %" PRId64 ": the sweep has the runs 0 to %u", o->task, sweep_count(spec) - 1);
+    return refuse(CODE_out_of_range, EXIT_USAGE, text);
+  }
+  const uint32_t k = (uint32_t)o->task;
+  if (!to_do(o, sweep_state(dir, spec, k))) return 0;
+  make_logs(dir);
+  sweep_become(o, dir, spec, k,
+               o->threads                 ? o->threads
+               : cores && atoi(cores) > 0 ? atoi(cores)
+                                          : 1,
+               ranks && atoi(ranks) > 1 ? "srun" : NULL);
 }
 
 /* ---- the commands ----------------------------------------------------------------------------------------------------- */
@@ -293,7 +294,7 @@ int sweep_run(const Options *o) {
   int code = look(o, spec, hash, name, sizeof name);
   json_object_set_new(spec, "sources", json_string(hash));
   char *dir = code ? NULL : sweep_begin(spec, name, o->out, &err);
-  if (!code) code = dir ? go(o, dir, spec) : refuse(CODE_output, EXIT_IO, err.text);
+  if (!code) code = dir ? go(o, dir, name, spec) : refuse(CODE_output, EXIT_IO, err.text);
   json_decref(spec);
   free(dir);
   return code;
@@ -320,7 +321,7 @@ int sweep_resume(const Options *o) {
              model);
     code = refuse(CODE_resume, EXIT_IO, err.text);
   }
-  if (!code) code = go(o, o->file, spec);
+  if (!code) code = o->task >= 0 ? do_task(o, o->file, spec) : go(o, o->file, name, spec);
   json_decref(spec);
   return code;
 }

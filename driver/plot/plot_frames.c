@@ -89,11 +89,10 @@ void plot_film_script(FILE *out, const PlotNumbers *d) {
   else fputs("set palette gray\n", out);
   if (!plot_in_colour(d) && d->low[1] > -0.5 && d->high[1] < 1.5) fputs("set cbrange [0:1]\n", out);
   canvas(out, d, f.frames, 1600, &width, &height);
-  fprintf(out, "set terminal svg size %.0f,%.0f standalone font 'Helvetica,14' background rgb 'white'\nset output '%s.svg'\n",
-          width, height, d->p->name);
+  plot_terminal(out, d->p, width, height);
   picture(out, d, "0");
   if (!d->p->animate) return;
-  fputs("set output\nif (strstrt(GPVAL_TERMINALS, 'gif') > 0) {\n", out);
+  fputs("set output\nif (format eq 'svg' && strstrt(GPVAL_TERMINALS, 'gif') > 0) {\n", out);
   canvas(out, d, 1, 480, &width, &height);
   fprintf(out, "set terminal gif animate delay 10 loop 0 size %.0f,%.0f\nset output '%s.gif'\ndo for [k = 1:%lld] {\n", width,
           height, d->p->name, (long long)f.frames);

@@ -52,6 +52,8 @@ void plot_film_script(FILE *out, const PlotNumbers *d);
 
 void plot_data(FILE *out, const PlotNumbers *d);
 void plot_script(FILE *out, const PlotNumbers *d);
+void plot_terminal(FILE *out, const Plot *p, double width,
+                   double height); /* a page of so many pixels, in the format that is asked for */
 
 /* ---- gnuplot.c ----------------------------------------------------------------------------------- */
 

@@ -6,9 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLOURS = 7, CELLS = 2500, STRIP = 10 }; /* a matrix of more cells is an image, not cells */
+enum {
+  COLOURS = 7,
+  CELLS = 2500,
+  STRIP = 10,
+  MARKS = 20000,
+  DASHES = 4
+}; /* a matrix of more cells is an image, not cells; of more points every k-th is drawn */
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
+/* A few curves differ without colours, too, and one shows between the dashes of another that lies on it. */
+static const char *const dashes[DASHES] = {"", " dt (12,5)", " dt (3,4)", " dt (12,4,3,4)"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
@@ -147,15 +155,30 @@ static void aspect(FILE *out, const PlotNumbers *d) {
 }
 
 static void first_line(FILE *out, const Plot *p) {
-  fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\nset encoding utf8\n", p->name, p->name, p->name);
+  fprintf(out,
+          "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat; gnuplot -e \"format = 'pdf'\" %s.gp makes %s.pdf, and 'png' "
+          "%s.png\n"
+          "set encoding utf8\nif (!exists('format')) format = 'svg'\n",
+          p->name, p->name, p->name, p->name, p->name, p->name);
+}
+
+/* The page: as wide as the text of a paper where it is a PDF, twice the pixels where it is a PNG. */
+void plot_terminal(FILE *out, const Plot *p, double width, double height) {
+  const double cm = 12 / fmax(width, height);
+  fprintf(out,
+          "if (format eq 'svg') set terminal svg size %.0f,%.0f standalone rounded font 'Helvetica,14' background rgb 'white'\n"
+          "if (format eq 'pdf') set terminal pdfcairo size %.2fcm,%.2fcm rounded font 'Helvetica,14' fontscale 0.6\n"
+          "if (format eq 'png') set terminal pngcairo size %.0f,%.0f rounded font 'Helvetica,14' fontscale 2 linewidth 2 "
+          "background rgb 'white'\n"
+          "set output '%s.'.format\n",
+          width, height, width * cm, height * cm, 2 * width, 2 * height, p->name);
 }
 
 static void head(FILE *out, const PlotNumbers *d) {
   const Plot *p = d->p;
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
   first_line(out, p);
-  fputs("set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n", out);
-  fprintf(out, "set output '%s.svg'\n", p->name);
+  plot_terminal(out, p, 720, 540);
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
   fprintf(out, "set linetype cycle %d\n", COLOURS);
@@ -222,10 +245,15 @@ static void levels(Drawing *g) {
   }
 }
 
-/* Smaller the more there are. */
-static double point_size(const PlotNumbers *d) {
+static int64_t points_in_all(const PlotNumbers *d) {
   int64_t n = 0;
   for (uint32_t c = 0; c < d->p->ncurve; c++) n += d->nsample * plot_length(d, &d->p->curve[c]);
+  return n;
+}
+
+/* Smaller the more there are. */
+static double point_size(const PlotNumbers *d) {
+  const int64_t n = points_in_all(d);
   if (d->p->kind == PLOT_SECTION) return n > 5000 ? 0.12 : n > 1000 ? 0.18 : 0.25;
   return n > 5000 ? 0.15 : n > 1000 ? 0.25 : n > 200 ? 0.35 : 0.55;
 }
@@ -234,7 +262,9 @@ static void points_of(Drawing *g, uint32_t c) {
   const PlotNumbers *d = g->d;
   const Plot *p = d->p;
   bool orbits = p->kind == PLOT_SECTION && p->ncurve == 1 && plot_length(d, &p->curve[c]) > 1;
+  const int64_t every = (points_in_all(d) + MARKS - 1) / MARKS;
   next(g, NULL, c);
+  if (every > 1) fprintf(g->out, " every %lld", (long long)every);
   fprintf(g->out, " using 2:3%s with points pt 7 ps %.2f lc ",
           p->colour >= 0 ? ":4"
           : orbits       ? ":(column(-1) + 1)"
@@ -266,7 +296,12 @@ static void lines(Drawing *g) {
     next(g, NULL, c);
     if (p->ncurve == 1 && p->kind == PLOT_LINE)
       fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
-    else fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
+    else
+      fprintf(g->out, " using 2:3 with lines lw %s lt %u%s",
+              !many                   ? "2"
+              : p->kind == PLOT_PHASE ? "1.6"
+                                      : "1.2",
+              c % COLOURS + 1, p->kind == PLOT_LINE && p->ncurve <= DASHES && !many ? dashes[c] : "");
     title(g, p->curve[c].label);
   }
 }

@@ -170,7 +170,7 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
     in[k] = (Tensor){f->in.at[k].type, at};
     memcpy(at, pick(s->model, &e->use[k], results, &count), sizeof *at * (size_t)type_count(in[k].type));
   }
-  bool ok = ir_eval(f, 1, in, &out, &(EvalEnv){0}, err, sizeof err);
+  bool ok = ir_eval(f, 1, in, &out, &(EvalEnv){.ode = rt_ode}, err, sizeof err);
   if (ok) *holds = out.v[0] != 0, ir_tensors_free(&out, 1);
   base_free(in);
   base_free(v);

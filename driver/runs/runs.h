@@ -38,4 +38,32 @@ json_t *sweep_read(const char *dir, bool *none, RtError *err);
 /* Makes the folder (out NULL: one in runs/NAME), and writes it there. The folder, malloc'ed; NULL and why: it has another sweep, or other files. */
 char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtError *err);
 
+/* ---- point.c ------------------------------------------------------------------------------------------------ */
+
+/* DIR/..., malloc'ed. */
+char *sweep_path(const char *dir, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+typedef enum SweepState { SWEEP_NOT_BEGUN, SWEEP_RUNNING, SWEEP_STOPPED, SWEEP_KILLED, SWEEP_DONE, SWEEP_FAILED } SweepState;
+SweepState sweep_state(const char *dir, const json_t *sweep, uint32_t k);
+bool sweep_goes_on(SweepState state); /* by `hnnc resume` of the run */
+/* This process becomes run k: it begins, or goes on, and what it says goes to its log. threads 0: as many as there are. launcher (or NULL): what it
+ * is started by, `srun`. Does not come back: exit code 4 where that cannot be. */
+_Noreturn void sweep_become(const Options *o, const char *dir, const json_t *sweep, uint32_t k, int threads, const char *launcher);
+
+/* ---- slurm.c ------------------------------------------------------------------------------------------------ */
+
+typedef struct SlurmJob {
+  const char *dir, *name; /* of the sweep, with its logs/ there; of the model */
+  const char *options;    /* of sbatch, as they are written behind #SBATCH */
+  const bool *wanted;     /* which of the n runs */
+  uint32_t n;
+  int jobs, threads;    /* tasks at a time, cores of each; 0: as Slurm has it */
+  bool no_cache, again; /* again: of what failed, too */
+} SlurmJob;
+bool slurm_there(void); /* there is an `sbatch` */
+/* Marks the runs whose tasks wait in the queue, or are under way there. */
+void slurm_queued(const char *dir, bool *queued, uint32_t n);
+/* Says the numbers of the jobs on stderr. False and why: some may have been submitted, which DIR/jobs.json has. */
+bool slurm_submit(const SlurmJob *j, RtError *err);
+
 #endif

@@ -57,8 +57,18 @@ void nan_advise(const Session *s, DiagMsg *m, const Origin *o) {
 
 bool nan_ended(DiagMsg *m, const Origin *o) {
   if (!ir_origin_ended(o)) return false;
-  diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
-            ORIGIN_MOST);
+  if (o->f) {
+    const Inst *i = ir_inst(o->f, o->v);
+    const ode_attr attr = ir_ode_attr(o->f, i);
+    diag_label(m, i->at, "the search ended here");
+    diag_help(
+        m,
+        "the cause was not looked for beyond the first %d operations, in which `%s` came to t = %g: with fewer steps (of which "
+        "`max_steps` allows %" PRId64 "), or a shorter time, it is named",
+        ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
+  } else
+    diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
+              ORIGIN_MOST);
   return true;
 }
 

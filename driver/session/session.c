@@ -81,7 +81,7 @@ _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   Session *s = ctx;
-  return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
+  return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r, s->opt->may_decide, s->opt->text_ctx);
 }
 
 static const char *imported(void *ctx, const char *path, size_t *len) {
@@ -90,7 +90,8 @@ static const char *imported(void *ctx, const char *path, size_t *len) {
 }
 
 static void at(void *ctx, const char *what, const char *name, Span place) {
-  (void)ctx;
+  const Session *s = ctx;
+  if (s->opt->at_item) s->opt->at_item(s->opt->text_ctx);
   waiting_at(what, name, place);
 }
 
@@ -177,11 +178,11 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .at = at,
                      .text = s->opt->text ? imported : NULL,
                      .tree = s->opt->tree,
+                     .made = s->opt->made,
                      .ctx = s,
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
-  kept_put_model(s);
 }
 
 /* Warnings alone that are errors: without this line it could be missed why the command ended. */
@@ -217,7 +218,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .refused = o->library ? NULL : kept_refused,
                       .cache_dir = cache_dir(s)};
   s->model = kept_model(s, text, len);
-  if (!s->model) make_model(s, text, len);
+  if (!s->model) make_model(s, text, len), kept_put_model(s);
   waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
   pass_timed(&s->passes, "frontend", pass_now() - begin);
@@ -235,6 +236,27 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   if ((strcmp(s->opt->command, "check") != 0 || s->model->nstart) && !make_params(s))
     return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
   return start_params(s);
+}
+
+bool session_means_fit(Session *s) {
+  bool fit = true;
+  for (uint32_t i = 0; i < s->model->naction; i++) {
+    const Train *t = s->model->action[i].kind == DO_TRAIN ? s->model->action[i].train : NULL;
+    for (uint32_t k = 0; t && k < t->nsum; k++) {
+      Fn *mean = pass_step_mean(&s->passes, t->sum[k].loss, s->diag);
+      fit &= mean != NULL;
+      ir_fn_destroy(mean);
+    }
+  }
+  return fit;
+}
+
+void session_look(Session *s, const Options *o, const char *text, size_t len) {
+  *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
+  s->diag = diag_create(s->src);
+  set_passes(s, o);
+  s->cg = (CgOptions){.cache_dir = cache_dir(s)};
+  make_model(s, text, len);
 }
 
 /* What the runtime holds: of a session that is not whole, what there is. */

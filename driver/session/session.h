@@ -53,6 +53,10 @@ const char *session_cache_dir(char *buf, size_t size);
 int session_open(Session *s, const Options *o);
 /* The same with the file's text given (a resumed run has its own copy); NULL: read the file. */
 int session_open_text(Session *s, const Options *o, const char *text, size_t len);
+/* What can be said of a text: s->diag, and the tree that the options ask for. Nothing is made that could run. */
+void session_look(Session *s, const Options *o, const char *text, size_t len);
+/* Whether means over the batch stand where a training step can take them; else an error in s->diag. */
+bool session_means_fit(Session *s);
 void session_close(Session *s);
 /* Lets go of what was compiled as number `from` and later: nobody holds a function of it. */
 void session_drop_code(Session *s, uint32_t from);

@@ -104,7 +104,7 @@ void wrt_finish(Elab *E);
 Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
 /* what has no derivative and lies between one of `from` and e: "the method `taylor`, which has ..."; or NULL */
-const char *elab_no_derivative(const Fn *f, Val e, const bool *from, bool backwards);
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
 
 /* ---- data.c: data programs ------------------------------------------------------------------------------- */
 

@@ -22,22 +22,22 @@ static const char *shown(Elab *E, const Actual *a, const char *otherwise) {
   return a->e && a->e->kind == EX_NAME ? arena_printf(E->mem, "`%s`", a->e->name) : otherwise;
 }
 
-static bool through(Elab *E, const Actual *e, Val ve, Val vx, const char *who) {
+static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   bool *from = base_realloc(NULL, E->now->level->fn->inst.n);
   memset(from, 0, E->now->level->fn->inst.n);
   from[vx.id] = true;
-  const char *what = elab_no_derivative(E->now->level->fn, ve, from, strcmp(who, "jac") != 0);
+  const char *what = elab_no_derivative(E->now->level->fn, ve, from);
   base_free(from);
   if (!what) return false;
-  elab_help(
-      elab_error(E, CODE_no_derivative, e->at, "this goes through %s", what),
-      "trajectories by `tsit5`, `dop853`, `dopri5` and `gauss16` have one, and those of fixed steps: yoshida4, gauss4, rk4, ...");
+  elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s", what),
+            "trajectories by `tsit5`, `dop853`, `dopri5`, `gauss16` and `taylor` have one, and those of fixed steps: yoshida4, "
+            "gauss4, rk4, ...");
   return true;
 }
 
 /* k: which of a tuple of variables. */
-static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, uint32_t k, const char *who) {
-  if (elab_reaches(E->now->level->fn, ve, vx)) return !through(E, e, ve, vx, who);
+static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, uint32_t k) {
+  if (elab_reaches(E->now->level->fn, ve, vx)) return !through(E, e, ve, vx);
   const Expr *name = x->e;
   if (name && name->kind == EX_TUPLE) {
     const Arg *part = name->args;
@@ -64,7 +64,7 @@ static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v,
     return false;
   }
   *out = elab_use(E, v);
-  return depends(E, e, ve, x, *out, k, who);
+  return depends(E, e, ve, x, *out, k);
 }
 
 /* e as one value (its parts flattened and joined), and the parts of x. */

@@ -172,6 +172,12 @@ bool elab_spend(Elab *E, uint64_t n);
 void elab_tell(const Elab *E, const char *what, const char *name, Span at); /* what is at hand, to who waits */
 
 const char *elab_type_of(const Elab *E, const void *node); /* as it was noted of a node of the tree; NULL: it was not */
+typedef struct NoteMade {                                  /* by one evaluation of a node: instructions [first, end) of fn */
+  const void *node;
+  const Fn *fn;
+  uint32_t first, end;
+} NoteMade;
+const NoteMade *elab_made(const Elab *E, uint32_t k); /* in the order in which they ended; NULL behind the last */
 void notes_finish(Elab *E);
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */

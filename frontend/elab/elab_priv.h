@@ -22,6 +22,7 @@ const char *std_text(const char *name, size_t *len);
 
 /* note.c: the type of a node of the syntax tree. */
 void elab_note_type(Elab *E, const void *node, Value v);
+void elab_note_made(Elab *E, const void *node, const Fn *fn, uint32_t first);
 
 /* exact.c */
 bool exact_table(const Array *a); /* numbers that a table of doubles holds */

@@ -99,10 +99,13 @@ Value elab_expr(Elab *E, const Expr *e) {
   }
   elab_at(E, e->at);
   if (!elab_spend(E, 1)) return POISON;
+  const Fn *fn = E->now->level->fn;
+  const uint32_t first = fn->inst.n;
   E->now->depth++;
   Value v = dispatch(E, e);
   E->now->depth--;
   elab_note_type(E, e, v);
+  elab_note_made(E, e, fn, first);
   return v;
 }
 

@@ -78,7 +78,7 @@ const char *moved_no_derivative(const Fn *f) {
   bool *from = base_realloc(NULL, f->inst.n);
   for (uint32_t id = 0; id < f->inst.n; id++)
     from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
-  const char *what = elab_no_derivative(f, f->out.at[0], from, true);
+  const char *what = elab_no_derivative(f, f->out.at[0], from);
   base_free(from);
   return what;
 }
@@ -104,10 +104,10 @@ void moved_all(Elab *E, Train *t, const Item *it) {
     const uint32_t n = add_moved(E, t, l->loss);
     const char *what = moved_no_derivative(l->loss);
     if (what)
-      elab_help(
-          elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s", l->name, what),
-          "trajectories by `tsit5`, `dop853`, `dopri5` and `gauss16` have one, and those of fixed steps: yoshida4, gauss4, rk4, "
-          "...");
+      elab_help(elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s", l->name, what),
+                "trajectories by `tsit5`, `dop853`, `dopri5`, `gauss16` and `taylor` have one, and those of fixed steps: yoshida4, "
+                "gauss4, rk4, "
+                "...");
     if (!n)
       elab_error(E, CODE_nothing_to_train, s->name_at, "the loss `%s` depends on no parameter: there is nothing to train", l->name);
   }

@@ -235,11 +235,19 @@ static bool two_points(PlotJob *j, const Expr *e, const PlotParts *ps) {
   return true;
 }
 
+/* `[a, b]` of two real[n, 2] is two curves, a point in each row; `(a, b)` is x and y of two. */
+static bool two_paths(const PlotJob *j, const Expr *e, const PlotParts *ps) {
+  Type t;
+  for (uint32_t i = 0; i < ps->n; i++)
+    if (!is_pair(j, ps->at[i].v, &t) || t.rank != 2) return false;
+  return e->kind == EX_LIST;
+}
+
 static void pairs(PlotJob *j, const Arg *o) {
   PlotParts ps = parts_of(j, o->value, false);
   if (!j->good) return;
   const Expr *e = told(o->value);
-  bool one = ps.n == 2 && value_numeric(ps.at[0].v) && value_numeric(ps.at[1].v);
+  bool one = ps.n == 2 && value_numeric(ps.at[0].v) && value_numeric(ps.at[1].v) && !two_paths(j, e, &ps);
   if (one) {
     if (two_points(j, e, &ps)) return;
     ps.at[1].text = text_of(j->E, o->value);

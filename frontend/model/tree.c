@@ -7,6 +7,7 @@
 typedef struct Walk {
   Elab *E;
   Tree *t;
+  Index node_of; /* by expression */
 } Walk;
 
 static const char *const expr_kind[] = {
@@ -53,6 +54,7 @@ static void args(Walk *w, int32_t in, const Arg *a) {
 static void expr(Walk *w, int32_t in, const Expr *e) {
   if (!e) return;
   const int32_t here = add(w, in, expr_kind[e->kind], name_of(e), place_of_name(e), e->at, elab_type_of(w->E, e));
+  index_put(&w->node_of, (uintptr_t)e, (uint32_t)here);
   expr(w, here, e->a);
   expr(w, here, e->b);
   args(w, here, e->args);
@@ -107,12 +109,22 @@ static void item(Walk *w, int32_t in, const Item *it) {
   block(w, here, it->body);
 }
 
+static void made(const Walk *w) {
+  const NoteMade *m;
+  for (uint32_t k = 0; (m = elab_made(w->E, k)); k++) {
+    const uint32_t *node = index_find(&w->node_of, (uintptr_t)m->node);
+    if (node) *vec_push(&w->t->made) = (TreeMade){m->fn, (int32_t)*node, m->first, m->end};
+  }
+}
+
 void tree_make(Elab *E, Tree *t) {
-  Walk w = {E, t};
+  Walk w = {E, t, {0}};
   *t = (Tree){.mem = arena_create()};
   for (uint32_t file = 1; file <= E->src->files.n; file++)
     for (const Module *m = E->modules; m; m = m->next)
       for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, -1, it);
+  made(&w);
+  index_free(&w.node_of);
   for (uint32_t k = 0; k < E->made.proofs.n; k++) {
     Proof p = E->made.proofs.at[k];
     p.text = arena_strdup(t->mem, p.text), p.detail = arena_strdup(t->mem, p.detail ? p.detail : "");
@@ -122,6 +134,7 @@ void tree_make(Elab *E, Tree *t) {
 
 void tree_finish(Tree *t) {
   vec_free(&t->node);
+  vec_free(&t->made);
   vec_free(&t->proof);
   arena_destroy(t->mem);
   *t = (Tree){0};

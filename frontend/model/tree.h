@@ -14,10 +14,18 @@ typedef struct TreeNode {
   int32_t parent;   /* index; -1: a definition of a file */
 } TreeNode;
 
+/* An expression was evaluated: instructions [first, end) of fn, a function of the model or a body of one, were made by it. */
+typedef struct TreeMade {
+  const Fn *fn;
+  int32_t node;
+  uint32_t first, end;
+} TreeMade;
+
 struct Tree {
   Arena *mem;
   VEC(TreeNode) node;
-  VEC(Proof) proof; /* what was decided before the errors, too */
+  VEC(TreeMade) made; /* if FrontOptions asked for it */
+  VEC(Proof) proof;   /* what was decided before the errors, too */
 };
 
 void tree_finish(Tree *t);

@@ -2,10 +2,13 @@
  *
  * An interval [a, a + w] walks along [from, 1]. Where no coefficient of the polynomial on it has the other sign, there is no crossing in
  * it, and a moves to its end; where they change sign once there is one; else it is halved. So crossings that follow each other
- * closely are told apart; of more than one within 2^-30 of a window only their sum is seen. A crossing against the
- * wanted direction is passed by. A polynomial that comes to 0 at the end of an interval crosses there, and is not found
- * again behind it; one that touches 0 does not cross. A root at the begin of a window, where the orbit started or has crossed before, is
- * divided out.
+ * closely are told apart; of more than one within 2^-30 of a window only their sum is seen. A polynomial that comes to 0 at the
+ * end of a window crosses there, and is not found again behind it. A root at the begin of a window, where the orbit started or has
+ * crossed before, is divided out.
+ *
+ * What touches a surface does not cross it: a crossing goes beyond 0 by more than rounding, a part of the largest coefficient. The
+ * polynomial tells so as far as it follows the surface; so where it does not stay on the other side up to the end of the window, which
+ * lies on the orbit, the surface itself is asked at the end of the interval (`confirm`). Where that has not crossed, it is looked at from there on.
  *
  * Then Ridders' method on the polynomials. All loops run in all lanes until each is done: status is the first carry. */
 #include "frontend/motion/events_priv.h"
@@ -16,50 +19,70 @@ enum { ISOLATE_TURNS = 200, ROOT_TURNS = 60, BEHIND_TURNS = 4 };
 #define NARROW 0x1p-30
 /* Behind a root, to be on its other side; nothing is looked for so close to the end of a window. */
 static double nudge(const Build *b) { return b->f->f64 ? 0x1p-40 : 0x1p-16; }
+/* Of the largest coefficient: what is not beyond 0 by more has not crossed. */
+static double touch(const Build *b) { return b->f->f64 ? 0x1p-40 : 0x1p-18; }
 
 /* One surface's interval. */
 typedef struct Interval {
   Val busy, a, w, sign; /* busy: 1 or 0; w is 0 where nothing was found */
 } Interval;
 
-/* With the sign that is left as the positive one; what the first coefficient rounded off is no crossing. One that comes to 0 at the
- * end crosses there, unless it only touches, up to rounding. */
-static void oriented(Build *b, Bernstein *p, Val sign) {
-  Val zero = ir_const(b, 0), most = zero;
-  for (int k = 0; k <= p->n; k++) p->c[k] = ir_mul(b, p->c[k], sign), most = ir_max(b, most, p->c[k]);
-  p->c[0] = ir_max(b, p->c[0], zero);
-  Val steep = ir_mul(b, most, ir_const(b, nudge(b))), comes = ir_lt(b, steep, p->c[p->n - 1]);
-  Val at_end = ir_and(b, ir_eq(b, p->c[p->n], zero), comes);
-  p->c[p->n] = ir_select(b, at_end, ir_const(b, -1), p->c[p->n]);
+static Val largest(Build *b, const Bernstein *p) {
+  Val most = ir_const(b, 0);
+  for (int k = 0; k <= p->n; k++) most = ir_max(b, most, ir_abs(b, p->c[k]));
+  return most;
 }
 
-/* below: a coefficient is; once: none behind it is above. */
-static void signs(Build *b, const Bernstein *p, Val *below, Val *once) {
-  Val zero = ir_const(b, 0), again = VAL_NONE;
-  *below = ir_lt(b, p->c[1], zero);
+/* With the sign that is left as the positive one; what the first coefficient rounded off is no crossing. At the end of a window, one that
+ * comes to 0 crosses there, unless it only touches. */
+static void oriented(Build *b, Bernstein *p, Val sign, Val tol, Val at_end) {
+  Val zero = ir_const(b, 0);
+  for (int k = 0; k <= p->n; k++) p->c[k] = ir_mul(b, p->c[k], sign);
+  p->c[0] = ir_max(b, p->c[0], zero);
+  Val end = p->c[p->n], beyond = ir_lt(b, end, ir_neg(b, tol)), short_of = ir_lt(b, zero, end);
+  Val near = ir_and(b, at_end, ir_not(b, ir_or(b, beyond, short_of))), comes = ir_lt(b, tol, p->c[p->n - 1]);
+  Val crosses = ir_sub(b, ir_const(b, -1), tol);
+  p->c[p->n] = ir_select(b, near, ir_select(b, comes, crosses, zero), end);
+}
+
+/* below: a coefficient is, by more than tol; once: none behind one that is below is above. */
+static void signs(Build *b, const Bernstein *p, Val tol, Val *below, Val *once) {
+  Val zero = ir_const(b, 0), far = ir_neg(b, tol), again = VAL_NONE, low = ir_lt(b, p->c[1], zero);
+  *below = ir_lt(b, p->c[1], far);
   for (int k = 2; k <= p->n; k++) {
-    Val back = ir_and(b, *below, ir_lt(b, zero, p->c[k]));
+    Val back = ir_and(b, low, ir_lt(b, zero, p->c[k]));
     again = again.id ? ir_or(b, again, back) : back;
-    *below = ir_or(b, *below, ir_lt(b, p->c[k], zero));
+    low = ir_or(b, low, ir_lt(b, p->c[k], zero));
+    *below = ir_or(b, *below, ir_lt(b, p->c[k], far));
   }
   *once = ir_not(b, again);
 }
 
-static Interval isolate_turn(Build *b, const Bernstein *g, int64_t wanted, Interval i) {
+static Val is_wanted(Build *b, int64_t wanted, Val sign) {
+  Val zero = ir_const(b, 0);
+  return wanted > 0 ? ir_lt(b, sign, zero) : wanted < 0 ? ir_lt(b, zero, sign) : ir_le(b, zero, ir_mul(b, sign, sign));
+}
+
+static Val is_last(Build *b, Val end) {
+  Val rest = ir_sub(b, ir_const(b, 1), end);
+  return ir_lt(b, rest, ir_const(b, nudge(b)));
+}
+
+/* Only what crosses against the wanted direction at the end of the window, where it surely does, is passed by. */
+static Interval isolate_turn(Build *b, const Bernstein *g, Val tol, int64_t wanted, Interval i) {
   Bernstein p = bernstein_part(b, g, i.a, i.w);
-  Val zero = ir_const(b, 0), half = ir_const(b, 0.5), two = ir_const(b, 2), below, once, busy = events_mask(b, i.busy);
-  oriented(b, &p, i.sign);
-  signs(b, &p, &below, &once);
-  Val narrow = ir_lt(b, i.w, ir_const(b, NARROW)), low_end = ir_lt(b, p.c[p.n], zero);
+  Val zero = ir_const(b, 0), half = ir_const(b, 0.5), two = ir_const(b, 2), one = ir_const(b, 1), below, once;
+  Val busy = events_mask(b, i.busy), end = ir_add(b, i.a, i.w), last = is_last(b, end);
+  oriented(b, &p, i.sign, tol, last);
+  signs(b, &p, tol, &below, &once);
+  Val narrow = ir_lt(b, i.w, ir_const(b, NARROW)), low_end = ir_lt(b, p.c[p.n], ir_neg(b, tol));
   below = ir_select(b, narrow, low_end, below);
   once = ir_or(b, once, narrow);
-  Val crossed = ir_and(b, below, once), is_wanted = crossed;
-  if (wanted) is_wanted = ir_and(b, crossed, wanted > 0 ? ir_lt(b, i.sign, zero) : ir_lt(b, zero, i.sign));
-  Val take = ir_and(b, busy, is_wanted), passed = ir_and(b, crossed, ir_not(b, is_wanted));
+  Val crossed = ir_and(b, below, once), unwanted = ir_not(b, is_wanted(b, wanted, i.sign));
+  Val passed = ir_and(b, crossed, ir_and(b, unwanted, last)), take = ir_and(b, busy, ir_and(b, crossed, ir_not(b, passed)));
   Val on = ir_and(b, busy, ir_or(b, passed, ir_not(b, below)));
   Val split = ir_and(b, busy, ir_and(b, below, ir_not(b, once)));
-  Val end = ir_add(b, i.a, i.w), rest = ir_sub(b, ir_const(b, 1), end), least = ir_const(b, nudge(b));
-  Val ends = ir_and(b, on, ir_lt(b, rest, least)), longer = ir_min(b, ir_mul(b, two, i.w), rest);
+  Val rest = ir_sub(b, one, end), ends = ir_and(b, on, last), longer = ir_min(b, ir_mul(b, two, i.w), rest);
   Interval n;
   Val other = ir_neg(b, i.sign);
   n.sign = ir_select(b, ir_and(b, on, passed), other, i.sign);
@@ -92,8 +115,8 @@ static void values_of(Elab *E, const Bernstein *g, uint32_t m, int n, Value *v) 
     for (int k = 0; k <= n; k++) v[j * (BERNSTEIN_MOST + 1) + (uint32_t)k] = elab_value(E, g[j].c[k]);
 }
 
-/* Until each surface has an interval with one wanted crossing, or none. */
-static void intervals(Elab *E, const Events *s, const Value *poly, Interval *i) {
+/* Until each surface has an interval with one crossing, or none. */
+static void intervals(Elab *E, const Events *s, const Value *poly, const Value *tol, Interval *i) {
   const int n = events_degree(s);
   const Type scalar = elab_type(E, i[0].a);
   Build *b = events_at(E, s);
@@ -109,7 +132,8 @@ static void intervals(Elab *E, const Events *s, const Value *poly, Interval *i) 
   b = events_at(E, s);
   for (uint32_t j = 0; j < s->m; j++) {
     memcpy(&now[j], in + 1 + 4 * j, sizeof now[j]);
-    now[j] = isolate_turn(b, &g[j], s->sign[j], now[j]);
+    Val bound = elab_use(E, tol[j]);
+    now[j] = isolate_turn(b, &g[j], bound, s->sign[j], now[j]);
   }
   out[0] = sum_of(b, now, s->m);
   flat(now, s->m, out + 1);
@@ -261,23 +285,78 @@ static void behind_begin(Elab *E, const Events *s, Window *w, Val busy, Bernstei
   }
 }
 
-/* ---- the first of all surfaces ------------------------------------------------------------------------------------------- */
+/* ---- the surface itself ---------------------------------------------------------------------------------------------------- */
 
-void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *which) {
-  const int n = events_degree(s);
+/* Of each surface where it is to be asked, whether it still is, and its value. */
+typedef struct Probe {
+  Val busy, far[MAX_SURFACES], need[MAX_SURFACES], value[MAX_SURFACES];
+  Window w;
+  Value kept[MAX_WINDOW];
+} Probe;
+
+static bool ask_turn(Elab *E, Events *s, void *state) {
+  Probe *k = state;
+  Val *field[MAX_WINDOW], value[MAX_SURFACES], part;
+  const uint32_t n = events_fields(s, &k->w, field);
+  for (uint32_t i = 0; i < n; i++) *field[i] = elab_use(E, k->kept[i]);
   Build *b = events_at(E, s);
-  Value poly[MAX_SURFACES * (BERNSTEIN_MOST + 1)];
-  Interval i[MAX_SURFACES];
-  Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), at[MAX_SURFACES];
-  Bernstein g[MAX_SURFACES];
-  behind_begin(E, s, w, busy, g);
+  Val zero = ir_const(b, 0), tau = zero, none = ir_lt(b, zero, zero), before = none, mine[MAX_SURFACES];
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val need = events_mask(b, k->need[j]);
+    mine[j] = ir_and(b, need, ir_not(b, before));
+    before = ir_or(b, before, need);
+    tau = ir_select(b, mine[j], k->far[j], tau);
+  }
+  Moment from, x;
+  events_before(E, s, &k->w, tau, &from, &part);
   b = events_at(E, s);
-  values_of(E, g, s->m, n, poly);
+  Val by = ir_mul(b, ir_sub(b, tau, part), k->w.length);
+  if (!events_point(E, s, &from, by, &x) || !surface_values(E, s, &x, value, NULL)) return false;
+  b = events_at(E, s);
+  k->busy = zero;
+  for (uint32_t j = 0; j < s->m; j++) {
+    k->value[j] = ir_select(b, mine[j], value[j], k->value[j]);
+    k->need[j] = ir_select(b, mine[j], zero, k->need[j]);
+    k->busy = ir_add(b, k->busy, k->need[j]);
+  }
+  return true;
+}
+
+/* Whether the surfaces have crossed at the ends of their intervals. */
+static bool confirm(Elab *E, Events *s, const Window *w, const Interval *i, const Val *need, const Val *tol, Val *crossed) {
+  Probe *k = ARENA_NEW(E->mem, Probe);
+  Val *field[MAX_WINDOW], *at[1 + 3 * MAX_SURFACES];
+  uint32_t n = 0;
+  k->w = *w;
+  for (uint32_t f = 0, all = events_fields(s, &k->w, field); f < all; f++) k->kept[f] = elab_value(E, *field[f]);
+  Build *b = events_at(E, s);
+  k->busy = ir_const(b, 0);
+  at[n++] = &k->busy;
+  for (uint32_t j = 0; j < s->m; j++) {
+    k->need[j] = ir_indicator(b, need[j]), k->far[j] = ir_add(b, i[j].a, i[j].w), k->value[j] = ir_const(b, 0);
+    k->busy = ir_add(b, k->busy, k->need[j]);
+    at[n++] = &k->need[j], at[n++] = &k->far[j], at[n++] = &k->value[j];
+  }
+  if (!events_run(E, s, "confirm", at, n, s->m + 1, ask_turn, k)) return false;
+  b = events_at(E, s);
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val beyond = ir_mul(b, k->value[j], i[j].sign);
+    crossed[j] = ir_lt(b, beyond, ir_neg(b, tol[j]));
+  }
+  return true;
+}
+
+/* ---- of all surfaces ------------------------------------------------------------------------------------------------------- */
+
+/* Where each is looked at: from `from` on, if there is anything to see. */
+static void first_intervals(Elab *E, const Events *s, const Window *w, const Bernstein *g, const Val *tol, Val busy, Interval *i) {
+  Build *b = events_at(E, s);
+  Val zero = ir_const(b, 0), one = ir_const(b, 1), least = ir_const(b, nudge(b)), always = ir_le(b, zero, zero);
   for (uint32_t j = 0; j < s->m; j++) {
     Val rest = ir_sub(b, one, w->from[j]), inside = ir_lt(b, zero, w->from[j]), below, once;
     Bernstein whole = g[j];
-    oriented(b, &whole, w->sign[j]);
-    signs(b, &whole, &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
+    oriented(b, &whole, w->sign[j], tol[j], always);
+    signs(b, &whole, tol[j], &below, &once); /* mostly all coefficients have one sign, and no interval is looked at */
     Val looks = ir_and(b, busy, ir_le(b, least, rest)), open = ir_and(b, looks, ir_or(b, inside, below));
     i[j] = (Interval){ir_indicator(b, open), w->from[j], ir_select(b, open, rest, zero), w->sign[j]};
   }
@@ -285,21 +364,58 @@ void isolate_next(Elab *E, const Events *s, Window *w, Val busy, Val *tau, Val *
     Val *v[] = {&i[j].busy, &i[j].a, &i[j].w, &i[j].sign};
     for (int k = 0; k < 4; k++) *v[k] = traj_lane(E, *v[k], s->p.call);
   }
-  intervals(E, s, poly, i);
-  b = events_at(E, s);
-  *tau = ir_const(b, 2), *which = zero;
+}
+
+/* Behind the interval of surface j: pending where it must be looked at once more; gives where there is a crossing. */
+static Val behind(Build *b, const Events *s, Window *w, uint32_t j, const Interval *i, Val busy, Val crossed, Val *pending) {
+  Val end = ir_add(b, i->a, i->w), found = ir_and(b, busy, events_mask(b, i->w)), one = ir_const(b, 1);
+  Val sure = ir_or(b, is_last(b, end), crossed), counts = ir_and(b, sure, is_wanted(b, s->sign[j], i->sign));
+  Val again = ir_and(b, found, ir_not(b, counts)), none = ir_and(b, busy, ir_not(b, found));
+  Val other = ir_neg(b, i->sign), sign = ir_select(b, crossed, other, i->sign);
+  w->from[j] = ir_select(b, again, end, ir_select(b, none, one, w->from[j]));
+  w->sign[j] = ir_select(b, again, sign, ir_select(b, none, i->sign, w->sign[j]));
+  *pending = pending->id ? ir_or(b, *pending, again) : again;
+  return ir_and(b, found, counts);
+}
+
+bool isolate_next(Elab *E, Events *s, Window *w, Val busy, Val *tau, Val *pending) {
+  const int n = events_degree(s);
+  Value poly[MAX_SURFACES * (BERNSTEIN_MOST + 1)], bound[MAX_SURFACES];
+  Interval i[MAX_SURFACES];
+  Val tol[MAX_SURFACES], need[MAX_SURFACES], crossed[MAX_SURFACES];
+  Bernstein g[MAX_SURFACES];
+  behind_begin(E, s, w, busy, g);
+  Build *b = events_at(E, s);
   for (uint32_t j = 0; j < s->m; j++) {
-    at[j] = root(E, s, poly + j * (BERNSTEIN_MOST + 1), i[j]);
-    b = events_at(E, s);
-    Val none = ir_const(b, 2), here = ir_select(b, events_mask(b, i[j].w), at[j], none), first = ir_lt(b, here, *tau);
-    *tau = ir_select(b, first, here, *tau);
-    *which = ir_select(b, first, ir_const(b, j), *which);
+    Val most = largest(b, &g[j]);
+    tol[j] = ir_mul(b, most, ir_const(b, touch(b))), bound[j] = elab_value(E, tol[j]);
   }
-  Val any = ir_lt(b, *tau, ir_const(b, 2)), behind = ir_min(b, ir_add(b, *tau, least), one);
+  values_of(E, g, s->m, n, poly);
+  first_intervals(E, s, w, g, tol, busy, i);
+  intervals(E, s, poly, bound, i);
+  b = events_at(E, s);
   for (uint32_t j = 0; j < s->m; j++) {
-    Val mine = ir_and(b, any, ir_eq(b, *which, ir_const(b, j))), none = ir_and(b, busy, ir_not(b, any));
-    w->from[j] = ir_select(b, mine, behind, ir_select(b, none, one, w->from[j]));
-    Val kept = ir_select(b, none, i[j].sign, w->sign[j]);
-    w->sign[j] = ir_select(b, mine, ir_neg(b, i[j].sign), kept);
+    Val end = ir_add(b, i[j].a, i[j].w), inner = ir_not(b, is_last(b, end)), found = ir_and(b, busy, events_mask(b, i[j].w));
+    need[j] = ir_and(b, found, inner);
+  }
+  if (!confirm(E, s, w, i, need, tol, crossed)) return false;
+  b = events_at(E, s);
+  *pending = VAL_NONE;
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val here = behind(b, s, w, j, &i[j], busy, crossed[j], pending), zero = ir_const(b, 0), none = ir_const(b, 2);
+    i[j].w = ir_select(b, here, i[j].w, zero);
+    Val at = root(E, s, poly + j * (BERNSTEIN_MOST + 1), i[j]);
+    b = events_at(E, s);
+    tau[j] = ir_select(b, here, at, none);
+  }
+  return true;
+}
+
+void isolate_over(Build *b, const Events *s, Window *w, Val lanes, Val which, const Val *tau) {
+  Val one = ir_const(b, 1), least = ir_const(b, nudge(b));
+  for (uint32_t j = 0; j < s->m; j++) {
+    Val mine = ir_and(b, lanes, ir_eq(b, which, ir_const(b, j))), other = ir_neg(b, w->sign[j]);
+    w->from[j] = ir_select(b, mine, ir_min(b, ir_add(b, tau[j], least), one), w->from[j]);
+    w->sign[j] = ir_select(b, mine, other, w->sign[j]);
   }
 }

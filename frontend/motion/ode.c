@@ -1,4 +1,4 @@
-/* Does a value depend on others by way of a trajectory by `taylor` or a section? Those have no derivative backwards.
+/* Does a value depend on others by way of a section? It has no derivative.
  * Loops are followed input by input, so that a trajectory beside the dependence does no harm. Of what is
  * elaborated, only a section holds loops that run to convergence. */
 #include "frontend/builtin/builtin.h"
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REACHED = 1, BY_ODE = 2, BY_SECTION = 4 };
+enum { REACHED = 1, BY_SECTION = 2 };
 
 static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at);
 
@@ -37,8 +37,8 @@ static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t stat
 
 static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
   uint8_t any = 0;
+  if (i->op == OP_stop || i->op == OP_fixed) return 0; /* a constant to every derivative */
   for (uint32_t k = 0; k < i->nargs; k++) any |= at[ir_arg(f, i, k).id];
-  if (i->op == OP_ode && ir_ode_attr(f, i).method == M_TAYLOR) return any ? any | REACHED | BY_ODE : 0;
   if (i->op == OP_scan && ir_scan_shape(f, i).converge) return any ? any | REACHED | BY_SECTION : 0;
   if (i->op == OP_scan) return loop(f, i, at, ir_scan_shape(f, i).carry);
   if (i->op == OP_integrate) return any | loop(f, i, at, (uint32_t)ir_integrate_attr(f, i).states);
@@ -57,11 +57,10 @@ static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at
   }
 }
 
-const char *elab_no_derivative(const Fn *f, Val e, const bool *from, bool backwards) {
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from) {
   uint8_t *at = base_realloc(NULL, f->inst.n);
   follow(f, NULL, from, at);
   uint8_t by = at[e.id];
   base_free(at);
-  if ((by & BY_ODE) && backwards) return "the method `taylor`, which has no derivative backwards";
   return by & BY_SECTION ? "the crossing of a surface, which has no derivative" : NULL;
 }

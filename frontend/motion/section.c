@@ -30,6 +30,7 @@ bool events_direction(Elab *E, Events *s, int64_t usual) {
   const uint32_t n = a->v.kind == V_TUPLE ? a->v.list.n : a->v.array->n;
   if (n > MAX_SURFACES)
     return elab_error(E, CODE_too_large, a->at, "at most %d surfaces have a direction, found %u", MAX_SURFACES, n), false;
+  s->directions = n;
   for (uint32_t j = 0; j < n; j++) {
     const Actual one = {.v = a->v.kind == V_TUPLE ? a->v.list.at[j] : value_num(a->v.array->at[j].v), .at = a->at};
     if (!need_int(E, &one, "each `direction`", &s->sign[j]) || bad_direction(E, a, s->sign[j])) return false;

@@ -21,16 +21,59 @@ static void name_all(Elab *E, const Events *s, const char *const *name, uint32_t
   }
 }
 
-/* v: the states, and the time behind them. */
-static void name_points(Elab *E, const Events *s, const Value *v) {
-  const char *name[MAX_STATES + 1] = {NULL};
+/* Those that the function gives, the time's among them; how many. */
+static uint32_t own_names(const Events *s, const char **name) {
   const Func *h = s->p.given;
   while (h && h->kind != F_USER) h = h->kind == F_BUILTIN || h->kind == F_METHOD ? NULL : h->of[0];
   uint32_t n = 0;
   for (const Formal *f = h ? h->item->formals : NULL; f && n < s->p.n + s->timed; f = f->next) name[n++] = f->name;
-  if (n >= s->p.n) name_all(E, s, name, n, v);
+  return n >= s->p.n ? n : 0;
+}
+
+/* v: the states, and the time behind them. */
+static void name_points(Elab *E, const Events *s, const Value *v) {
+  const char *name[MAX_STATES + 1] = {NULL};
+  uint32_t n = own_names(s, name);
+  if (n) name_all(E, s, name, n, v);
   for (n = 0; n < s->p.n; n++) name[n] = plain_name(&s->p.state[n]);
   name_all(E, s, name, s->p.n, v);
+}
+
+static const Expr *named_in(const Expr *e, const char *name);
+
+static const Expr *named_in_args(const Arg *a, const char *name) {
+  const Expr *found = NULL;
+  for (; a && !found; a = a->next) found = named_in(a->value, name);
+  return found;
+}
+
+/* Where e has this name from around it, or NULL. */
+static const Expr *named_in(const Expr *e, const char *name) {
+  if (!e) return NULL;
+  if (e->kind == EX_NAME) return strcmp(e->name, name) ? NULL : e;
+  const Expr *found = named_in(e->b, name);
+  if (e->kind == EX_COMPREHENSION && e->name && !strcmp(e->name, name)) return found;
+  if (!found) found = named_in(e->a, name);
+  return found ? found : named_in_args(e->args, name);
+}
+
+/* Two names of one state: one is mostly meant to be its start, which does not move. */
+static bool clear_names(Elab *E, const Events *s) {
+  const char *own[MAX_STATES + 1] = {NULL}, *given[MAX_STATES];
+  const uint32_t n = own_names(s, own);
+  for (uint32_t k = 0; k < s->p.n; k++) given[k] = plain_name(&s->p.state[k]);
+  for (uint32_t k = 0; k < s->p.n && n; k++) {
+    bool taken = !given[k]; /* by the call, for another state: its names are above those of the function */
+    for (uint32_t i = 0; i < s->p.n; i++) taken |= given[i] && !strcmp(given[i], own[k]);
+    const Expr *at = taken ? NULL : named_in(s->on->e, given[k]), *twin = at ? named_in(s->on->e, own[k]) : NULL;
+    if (!twin) continue;
+    DiagMsg *m =
+        elab_error(E, CODE_ambiguous_name, at->at, "`%s` and `%s` are both the moving point in `%s`", given[k], own[k], s->option);
+    elab_label(m, twin->at, "its name in `%s`", s->p.given->name);
+    elab_help(m, "the start, which does not move, has a name of its own by `let %s0 = %s` before", given[k], given[k]);
+    return false;
+  }
+  return true;
 }
 
 /* ---- values ---------------------------------------------------------------------------------------------------------------- */
@@ -53,6 +96,10 @@ static bool levels(Elab *E, const Events *s, const Value *v, Value *out, uint32_
   context_push(E, &c);
   c.no_draws = "a surface does not change along an orbit: draw before, by `let`";
   name_points(E, s, v);
+  if (!clear_names(E, s)) {
+    context_pop(E, &c);
+    return false;
+  }
   Value all = elab_expr(E, s->on->e);
   const Value *part = all.kind == V_TUPLE && s->several ? all.list.at : &all;
   *n = all.kind == V_TUPLE && s->several ? all.list.n : 1;
@@ -111,13 +158,23 @@ static Val slope_of(Elab *E, const Events *s, const Moment *x, Val g, const Val 
   return s->timed && elab_reaches(b->f, g, x->t) ? ir_add(b, sum, ir_grad(b, g, x->t)) : sum;
 }
 
+/* Directions are as many as surfaces. */
+static bool of_each(Elab *E, const Events *s, uint32_t n) {
+  if (!s->directions || s->directions == n) return true;
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->direction->at, "%u direction%s of %u surface%s", s->directions,
+                          s->directions == 1 ? "" : "s", n, n == 1 ? "" : "s");
+  elab_label(m, s->on->at, "%u surface%s", n, n == 1 ? "" : "s");
+  elab_help(m, "one number is of all; a tuple has one of each, 0 for both ways");
+  return false;
+}
+
 bool surface_values(Elab *E, Events *s, const Moment *x, Val *g, Val *slope) {
   Value v[MAX_STATES + 1], out[MAX_SURFACES];
   Moment own;
   uint32_t n;
   for (uint32_t k = 0; k < s->p.n; k++) own.x[k] = ir_id(events_at(E, s), x->x[k]), v[k] = elab_value(E, own.x[k]);
   own.t = ir_id(events_at(E, s), x->t), v[s->p.n] = elab_value(E, own.t);
-  if (!levels(E, s, v, out, &n)) return false;
+  if (!levels(E, s, v, out, &n) || !of_each(E, s, n)) return false;
   s->m = n;
   Val rate[MAX_STATES];
   for (uint32_t k = 0; k < n; k++) {

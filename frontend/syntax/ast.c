@@ -14,6 +14,7 @@ const char *const ast_stmt_text[] = {
 };
 
 const char *const ast_item_text[] = {
+  [IT_LANGUAGE] = "language",
   [IT_PRECISION] = "precision",
   [IT_IMPORT] = "import",
   [IT_CONST] = "const",

@@ -148,9 +148,12 @@ struct Block {
   bool broken;
 }; /* broken: a statement with a syntax error is left out */
 
+enum { FRONT_LANGUAGE = 1 }; /* the version of the language; docs/versions.md says when it rises */
+
 /* ---- the top level ------------------------------------------------------------------------------------------------ */
 
 typedef enum ItemKind {
+  IT_LANGUAGE,  /* language 1: value */
   IT_PRECISION, /* precision f32: name */
   IT_IMPORT,    /* import "std/nets": name */
   IT_CONST,     /* const n = e */

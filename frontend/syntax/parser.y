@@ -18,6 +18,7 @@ static Expr *error_expr(Parser *ps, Span at);
 static void check_equality(Parser *ps, const Expr *e);
 static bool closed(const Parser *ps, Span string);
 static void check_claim(Parser *ps, const Item *it, Span at);
+static void check_language(Parser *ps, const Expr *version);
 
 #define YYLLOC_DEFAULT(cur, rhs, n)                                                                \
   ((cur) = (n) ? span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n))                                     \
@@ -61,7 +62,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %token T_NL "the end of the line"
 %token T_OPEN_STRING T_STRAY
 
-%token T_PRECISION "precision" T_IMPORT "import" T_CONST "const" T_FN "fn" T_HAMILTONIAN "hamiltonian"
+%token T_LANGUAGE "language" T_PRECISION "precision" T_IMPORT "import" T_CONST "const" T_FN "fn" T_HAMILTONIAN "hamiltonian"
 %token T_NET "net" T_FLOW "flow" T_SYMPLECTIC "symplectic" T_VOLUME "volume" T_USE "use" T_DATA "data"
 %token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
@@ -109,7 +110,8 @@ items:
   ;
 
 item:
-    "precision" T_NAME             { $$ = new_item(ps, IT_PRECISION, $2, @2, @$); }
+    "language" T_NUMBER            { $$ = new_item(ps, IT_LANGUAGE, NULL, @1, @$); $$->value = ast_number(ps, @2); check_language(ps, $$->value); }
+  | "precision" T_NAME             { $$ = new_item(ps, IT_PRECISION, $2, @2, @$); }
   | "import" T_STRING              { $$ = new_item(ps, IT_IMPORT, $2, @2, @$); $$->broken = !closed(ps, @2); }
   | "const" T_NAME '=' expr        { $$ = new_item(ps, IT_CONST, $2, @2, @$); $$->value = $4; }
   | "use" T_NAME '=' expr          { $$ = new_item(ps, IT_USE, $2, @2, @$); $$->value = $4; }
@@ -503,6 +505,20 @@ static void check_equality(Parser *ps, const Expr *e)
 static bool closed(const Parser *ps, Span string)
 {
   return string.end > string.begin + 1 && ps->text[string.end - 1] == ps->text[string.begin];
+}
+
+/* A file says what version it was written for; of a later one this reads nothing wrong, but not everything. */
+static void check_language(Parser *ps, const Expr *version)
+{
+  const Span at = version->at;
+  const int len = (int)(at.end - at.begin);
+  if (!version->integer || version->value < 1)
+    diag_help(diag_add(ps->diag, CODE_language, at, "a version of the language is a whole number from 1 on, found `%.*s`", len, ps->text + at.begin),
+              "write `language %d`", FRONT_LANGUAGE);
+  else if (version->value > FRONT_LANGUAGE)
+    diag_help(diag_add(ps->diag, CODE_language, at, "the file is written for version %.*s of the language, this hnnc knows up to version %d", len,
+                       ps->text + at.begin, FRONT_LANGUAGE),
+              "take a newer hnnc, or write `language %d` if the file uses nothing newer", FRONT_LANGUAGE);
 }
 
 static void check_claim(Parser *ps, const Item *it, Span at)

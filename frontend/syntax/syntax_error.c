@@ -17,8 +17,8 @@ typedef struct Words {
 } Words;
 
 static const char *const definitions[] = {
-  "precision", "import", "const",  "fn",     "hamiltonian", "net",  "flow", "symplectic",          "volume", "use", "data",
-  "loss",      "train",  "report", "expect", "prove",       "plot", "save", "the end of the file", NULL};
+  "language", "precision", "import", "const",  "fn",     "hamiltonian", "net",  "flow", "symplectic",          "volume", "use",
+  "data",     "loss",      "train",  "report", "expect", "prove",       "plot", "save", "the end of the file", NULL};
 static const char *const operands[] = {"a name", "a number", "a string", "'('",  "'['",   "'{'",
                                        "'-'",    "'+'",      "not",      "true", "false", NULL};
 static const char *const statements[] = {"let",    "var",     "return",  "for",    "repeat",   "param",    "use", "yield",

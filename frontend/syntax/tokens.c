@@ -11,6 +11,7 @@
  * Brackets. Each opener is paired here. A closer that pairs with an outer opener, a line that begins a
  * new statement inside ( ) or [ ], and a new definition inside { } that can be none of the body's close what
  * is open in between, with an error; a closer that pairs with nothing is left out, with an error. */
+#include "frontend/syntax/lexemes.h"
 #include "frontend/syntax/parse_priv.h"
 #include "parser.h"
 
@@ -26,6 +27,7 @@ static const struct Word {
   int kind;
   WordClass class;
 } words[] = {
+  {"language", T_LANGUAGE, ITEM},
   {"precision", T_PRECISION, ITEM},
   {"import", T_IMPORT, ITEM},
   {"const", T_CONST, ITEM},
@@ -69,6 +71,13 @@ static const struct Word {
   {"or", T_OR, HARD},
   {"not", T_NOT, HARD},
 };
+
+static const char *const clauses[] = {"inverse", "logdet", "each", "windows", "shuffled"}; /* see keyword() */
+
+const char *lexemes_keyword(uint32_t k) {
+  enum { WORDS = sizeof words / sizeof *words, CLAUSES = sizeof clauses / sizeof *clauses };
+  return k < WORDS ? words[k].text : k < WORDS + CLAUSES ? clauses[k - WORDS] : NULL;
+}
 
 typedef struct Filter {
   Parser *ps;

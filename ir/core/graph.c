@@ -59,3 +59,11 @@ void ir_dot_graph(FILE *out, const Fn *f) {
   graph(out, f, "v");
   fputs("}\n", out);
 }
+
+bool ir_holds(const Fn *f, unsigned traits, Op op) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == op || ir_has(i->op, traits) || (i->sub && ir_holds(ir_body(f, i), traits, op))) return true;
+  }
+  return false;
+}

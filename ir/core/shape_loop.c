@@ -166,7 +166,6 @@ bool shape_ode(const Sig *s, Type *out) {
   const ode_attr attr = ode_attr_at(a);
   if (attr.watched < 1 || attr.watched > attr.states) return shape_bad(s, "watches 1 ... %lld states", (long long)attr.states);
   if (attr.record < 0 || attr.record > ODE_MOST_RECORD) return shape_bad(s, "records 0 ... %d steps", (int)ODE_MOST_RECORD);
-  if (attr.record && attr.method == M_TAYLOR) return shape_bad(s, "by taylor records no steps");
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
   if (times.dt != DT_REAL || times.rank != 1) return shape_bad(s, "needs a vector of times, operand %u", n);
@@ -244,19 +243,21 @@ int64_t ir_turns(const Fn *f, const Inst *scan) {
   return s.converge == 2 && s.n > WHILE_TURNS ? WHILE_TURNS : s.n;
 }
 
+#define ATTRS(op) (sizeof(op##_attr) / sizeof(int64_t)) /* attributes of an operator whose last ones are no list */
+
 /* Rates that its body has, but for a second one; states, once it is verified. */
 static uint32_t ode_states(const Fn *f, const Inst *ode) {
   const uint32_t n = ir_body(f, ode)->out.n;
-  const bool plain = ode->nattr != sizeof(ode_attr) / sizeof(int64_t) || ir_ode_attr(f, ode).method != M_GAUSS16;
+  const bool plain = ode->nattr != ATTRS(ode) || ir_ode_attr(f, ode).method != M_GAUSS16;
   return plain || ir_ode_attr(f, ode).states != 2 || n != 3 ? n : 2;
 }
 
 /* Of the results of a record how many there are. */
 static uint32_t recorded(const Fn *f, const Inst *ode) {
-  if (ode->nattr != sizeof(ode_attr) / sizeof(int64_t)) return 0;
+  if (ode->nattr != ATTRS(ode)) return 0;
   const ode_attr attr = ir_ode_attr(f, ode);
   const uint32_t n = (uint32_t)attr.states;
-  return !attr.record ? 0 : attr.method == M_GAUSS16 ? n + 1 : 2 * n + 1;
+  return !attr.record ? 0 : ir_records_rates((Method)attr.method) ? 2 * n + 1 : n + 1;
 }
 
 static bool record_type(const Fn *f, const Inst *ode, uint32_t index, Type *out) {
@@ -285,15 +286,15 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
   *n = 0;
   switch (m->op) {
   case OP_scan:
-    if (m->nattr != 7) return false;
+    if (m->nattr != ATTRS(scan)) return false;
     if (index >= scan_attr_at(a).carry && index < scan_attr_at(a).carry + scan_attr_at(a).ys) *n = (uint32_t)scan_attr_at(a).n;
     return true;
   case OP_integrate:
-    if (m->nattr != 4 || a[3] < 1) return false;
+    if (m->nattr != ATTRS(integrate) || a[3] < 1) return false;
     *n = integrate_points(a);
     return true;
   case OP_ode:
-    if (m->nattr != 7 || a[1] < 0 || a[1] >= m->nargs) return false;
+    if (m->nattr != ATTRS(ode) || a[1] < 0 || a[1] >= m->nargs) return false;
     Val times = ir_arg(f, m, (uint32_t)a[1]);
     if (times.id >= f->inst.n) return false;
     *n = ir_type(f, times).dim[0];

@@ -283,7 +283,7 @@ static Recorded record_begin(Node *n, HnnOde *o, const ode_attr *attr) {
   Recorded r = {.rows = (size_t)attr->record};
   if (!r.rows) return r;
   r.states = base_zeroed(r.rows * row, sizeof *r.states);
-  if (attr->method != M_GAUSS16) r.starts = base_zeroed(r.rows * row, sizeof *r.starts);
+  if (ir_records_rates((Method)attr->method)) r.starts = base_zeroed(r.rows * row, sizeof *r.starts);
   o->record = (int32_t)attr->record;
   o->states = r.states, o->starts = r.starts;
   o->steps = n->results[ir_ode_result(states, ODE_STEPS, 0)].v;

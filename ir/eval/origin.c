@@ -21,6 +21,7 @@ typedef struct Hunt {
   double limit;
   int64_t samples;
   uint64_t looked;
+  Origin ended; /* the trajectory in which the search ended */
   VEC(Flow *) flow;
   VEC(Origin) origin; /* source k is origin.at[k - 1] */
 } Hunt;
@@ -207,7 +208,9 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *
 }
 
 static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
-  Flow *w = flow_of(ctx, f);
+  Hunt *h = ctx;
+  Flow *w = flow_of(h, f);
+  if (h->looked > ORIGIN_MOST && !h->ended.f) h->ended = (Origin){.f = f, .v = v, .time = base_shown(ode->failed_at)};
   if (!w || w->failure[v.id]) return;
   w->failure[v.id] = (HnnOdeFailure)ode->failure;
   w->time[v.id] = base_shown(ode->failed_at);
@@ -225,7 +228,7 @@ bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env
     for (uint32_t k = 0; k < f->out.n && !source; k++) source = h.flow.at[0]->now[f->out.at[k].id];
     ir_tensors_free(result, f->out.n);
   }
-  *out = source ? h.origin.at[source - 1] : (Origin){0};
+  *out = source ? h.origin.at[source - 1] : h.ended;
   out->looked = h.looked;
   for (uint32_t k = 0; k < h.flow.n; k++) {
     Flow *w = h.flow.at[k];

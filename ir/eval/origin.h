@@ -19,7 +19,7 @@ enum { ORIGIN_MOST = 100000000 };
 
 /* Evaluates f on n samples and follows what is not finite in its outputs, or is beyond `limit`, back to its origin. env:
  * the generators. out->looked is that of earlier searches, 0 at first. False: the outputs are finite, f cannot be evaluated, or the
- * search ended. */
+ * search ended; if that was inside an `ode`, out has it, and the time it had come to. */
 bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
 bool ir_origin_ended(const Origin *o); /* before anything was found */
 Span ir_origin_place(const Origin *o);

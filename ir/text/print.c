@@ -305,6 +305,8 @@ void ir_print_noted(FILE *out, const Fn *f, const Source *src, IrNote notes, voi
   print_body(&p, f);
 }
 
+void ir_print_inst(FILE *out, const Fn *f, uint32_t id) { print_inst(&(Printer){.out = out}, f, id); }
+
 void ir_print(FILE *out, const Fn *f, const Source *src) { ir_print_noted(out, f, src, NULL, NULL); }
 
 char *ir_text(const Fn *f) {

@@ -75,6 +75,7 @@ Fn *pass_done(PassRun *run, const char *name, double start, Fn *out) {
   pass_timed(run, name, pass_now() - start);
   if (!out) return NULL;
   print_after(run, name, out);
+  if (run && run->trace) pass_trace_stage(run->trace, name, out);
   if (verify_wanted(run) && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
   return out;
 }

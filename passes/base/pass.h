@@ -13,6 +13,15 @@ Fn *pass_done(PassRun *run, const char *name, double start, Fn *out);
 /* To who waits: what is being done, of which function (or NULL), where. */
 void pass_at(const PassRun *run, const char *what, const char *name, Span at);
 
+/* ---- trace.c: both do nothing where nobody asks ------------------------------------------------- */
+
+/* What a pass ends with, by pass_done. */
+void pass_trace_stage(PassTrace *t, const char *pass, Fn *out);
+/* The place of what is derived of an instruction at `at`. */
+Span pass_trace_derived(Span at);
+void pass_trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uint32_t ncolour, const uint32_t *colour,
+                        bool rows);
+
 /* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
 enum { PASS_MOST = 1000000 };
 /* Whether what was written since ir_written() was `before`, or will be, is more, which is said of what stands at `at`. */
@@ -24,6 +33,7 @@ Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
 Val pass_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
 Type pass_type_with(Type t, bool lane);
 Val pass_with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val pass_weighted(Build *b, Val w, Val x);       /* w times the stages x: a square matrix gives stages again, a vector one state */
 Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type */
 Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
 Type pass_turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
@@ -32,8 +42,7 @@ bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
  * so that less is asked for; the next one, of lanes that are under way (`on`) and of those that come to rest (`still`). */
 Val pass_status_late(Build *b, Val status);
 Val pass_status_next(Build *b, Val status, Val on, Val still);
-/* f or a body of it holds the operator, or one with a trait of these (OPF_). */
-bool pass_holds(const Fn *f, unsigned traits, Op op);
+static inline bool pass_holds(const Fn *f, unsigned traits, Op op) { return ir_holds(f, traits, op); }
 /* Marks, by id, what the marked values are computed from. */
 void pass_mark_needed(const Fn *f, bool *need);
 /* The same attributes, tables by what they hold; the same function, instruction for instruction, without draws. */

@@ -43,12 +43,11 @@ bool pass_has_derivatives(const Fn *f) {
   return false;
 }
 
-bool pass_holds(const Fn *f, unsigned traits, Op op) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == op || ir_has(i->op, traits) || (i->sub && pass_holds(ir_body(f, i), traits, op))) return true;
-  }
-  return false;
+Val pass_weighted(Build *b, Val w, Val x) {
+  const Type t = ir_type(b->f, x);
+  const uint32_t flat[2] = {t.dim[0], (uint32_t)(type_count(t) / t.dim[0])};
+  const Val y = ir_matmul(b, w, ir_reshape(b, x, 2, flat));
+  return ir_type(b->f, w).rank == 2 ? ir_reshape(b, y, t.rank, t.dim) : ir_reshape(b, y, t.rank - 1, t.dim + 1);
 }
 
 bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {

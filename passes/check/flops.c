@@ -35,7 +35,7 @@ static int64_t elimination_flops(int64_t n) {
   return elimination;
 }
 
-static int64_t inst_flops(const Fn *f, const Inst *i) {
+int64_t pass_inst_flops(const Fn *f, const Inst *i) {
   if (ir_op[i->op].cls == OPC_LOGIC) return 0;
   if (ir_elementwise(i->op)) return type_count(i->type);
   switch (i->op) {
@@ -130,7 +130,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
       count_step(rows, f, i, turns);
       continue;
     }
-    int64_t n = pass_times(turns, inst_flops(f, i));
+    int64_t n = pass_times(turns, pass_inst_flops(f, i));
     if (!n) continue;
     char what[96];
     describe(f, i, what, sizeof what);

@@ -37,8 +37,12 @@ typedef struct Jac {
 
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
+static const char *const way_text[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
+                                       "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
+
 static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
   if (j->way == BY_UNITS || !run) return;
+  pass_trace_pattern(run->trace, at, way_text[j->way], &j->pattern, j->colours.n, j->colours.of, j->way == BY_ROWS);
   *vec_push(&run->swept) = (PassSwept){.at = at,
                                        .way = j->way,
                                        .rows = j->pattern.rows,
@@ -49,13 +53,11 @@ static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
 }
 
 void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src) {
-  static const char *const what[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
-                                     "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
   char where[256];
   for (uint32_t k = 0; out && k < run->swept.n; k++) {
     const PassSwept *s = &run->swept.at[k];
     fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s", comment, source_where(src, s->at, where, sizeof where),
-            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, s->blocks ? "sweeps" : what[s->way]);
+            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, s->blocks ? "sweeps" : way_text[s->way]);
     if (s->blocks) fprintf(out, ", a log-determinant of %u blocks, the largest of %u", s->blocks, s->largest);
     if (s->held) fprintf(out, ", %u use%s held constant", s->held, s->held > 1 ? "s" : "");
     fputc('\n', out);

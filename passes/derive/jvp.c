@@ -181,12 +181,6 @@ FAULT_RULE(jac)
 FAULT_RULE(divergence)
 FAULT_RULE(logjac)
 
-Val jvp_cauchy(Jvp *s, Val v, const Inst *i) { /* of a series, of which no derivative is to come */
-  (void)v;
-  region_error(s->r, CODE_no_derivative, i->at, NULL, "the coefficients of a series have no derivative");
-  return VAL_NONE;
-}
-
 #define LINEAR_RULE(name)                        \
   Val jvp_##name(Jvp *s, Val v, const Inst *i) { \
     (void)v;                                     \
@@ -303,6 +297,19 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i) {
     args[k] = pass_with_lane(b, t, attr.lanes != 0);
     args[1 - k] = primal(s, i, 1 - k);
     sum = plus(b, sum, again(s, i, args));
+  }
+  return sum;
+}
+
+/* By both series. */
+Val jvp_cauchy(Jvp *s, Val v, const Inst *i) {
+  Val sum = VAL_NONE;
+  (void)v;
+  for (uint32_t k = 0; k < 2; k++) {
+    Val t = tangent(s, i, k), args[3] = {primal(s, i, 0), primal(s, i, 1), primal(s, i, 2)};
+    if (!t.id) continue;
+    args[k] = t;
+    sum = plus(s->r->b, sum, again(s, i, args));
   }
   return sum;
 }

@@ -283,7 +283,8 @@ static void forward(Moving *w) {
     if (moved.id) res[k] = ir_add(r->b, res[k], by_times(r->b, rate[k], moved));
     if (!attr.record) continue;
     res[ir_ode_result(n, ODE_STATE, k)] = ir_proj(r->b, ode, ir_ode_result(2 * n, ODE_STATE, n + k));
-    if (attr.method != M_GAUSS16) res[ir_ode_result(n, ODE_RATE, k)] = ir_proj(r->b, ode, ir_ode_result(2 * n, ODE_RATE, n + k));
+    if (ir_records_rates((Method)attr.method))
+      res[ir_ode_result(n, ODE_RATE, k)] = ir_proj(r->b, ode, ir_ode_result(2 * n, ODE_RATE, n + k));
   }
   base_free(args);
   base_free(rate);

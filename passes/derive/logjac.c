@@ -181,6 +181,7 @@ static uint32_t largest(const LogJac *l) {
 }
 
 static void note(const LogJac *l, int64_t sweeps) {
+  if (l->run) pass_trace_pattern(l->run->trace, l->at, "the blocks of a log-determinant", &l->needed, 0, NULL, false);
   if (l->run)
     *vec_push(&l->run->swept) = (PassSwept){.at = l->at,
                                             .rows = l->n,

@@ -40,7 +40,7 @@ Val region_value(Region *r, Val v) {
 void region_stamp(Region *r, const Inst *i, Role role) {
   r->b->role = role;
   r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op; /* as the source has it */
-  r->b->at = i->at;
+  r->b->at = pass_trace_derived(i->at);
 }
 
 void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message) {
@@ -298,16 +298,12 @@ int64_t region_record_rows(const Fn *f, const Inst *ode) {
 static Val recording_ode(Build *b, const Fn *from, const Inst *i, const Val *args) {
   ode_attr attr = ir_ode_attr(from, i);
   const uint32_t n = (uint32_t)attr.states;
-  if (attr.method != M_TAYLOR) {
-    attr.record = region_record_rows(from, i);
-    if (attr.max_steps > attr.record) attr.max_steps = attr.record;
-  }
+  attr.record = region_record_rows(from, i);
+  if (attr.max_steps > attr.record) attr.max_steps = attr.record;
   return ir_ode_as(b, &attr, args, args[n], args + n + 1, i->nargs - n - 1, ir_copy_fn(b->f, ir_body(from, i)));
 }
 
-static bool records(const Fn *f, const Inst *i) {
-  return i->op == OP_ode && !ir_ode_attr(f, i).record && ir_ode_attr(f, i).method != M_TAYLOR;
-}
+static bool records(const Fn *f, const Inst *i) { return i->op == OP_ode && !ir_ode_attr(f, i).record; }
 
 /* ---- both ------------------------------------------------------------------------------------------ */
 

@@ -16,11 +16,11 @@
 
 enum { ROWS_LEAST = 16 }; /* of a history: fewer numbers would be values one by one, which none of the loops over them wants */
 
-static uint32_t rows_of(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
+uint32_t jets_rows(const Jets *j) { return j->order > ROWS_LEAST ? j->order : ROWS_LEAST; }
 
 /* ---- the function of one order ----------------------------------------------------------------------------------------------- */
 
-static Type stacked(Type t, uint32_t n) {
+Type jets_stacked(Type t, uint32_t n) {
   memmove(t.dim + 1, t.dim, t.rank * sizeof *t.dim);
   t.dim[0] = n;
   t.rank++;
@@ -34,7 +34,7 @@ Val jets_input(Jets *j, JetsIn kind, Val v, Type t) {
 
 Val jets_history(Jets *j, Val v) {
   Val *h = &j->history[v.id];
-  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, stacked(ir_type(j->f, v), rows_of(j)));
+  if (!h->id) *h = jets_input(j, JETS_HISTORY, v, jets_stacked(ir_type(j->f, v), jets_rows(j)));
   return *h;
 }
 
@@ -62,19 +62,19 @@ Val jets_coefficient(Jets *j, Val v) { return j->active[v.id] ? j->coefficient[v
 /* The coefficient of an input: those of the states are given, that of the time is h at order 1. */
 static Val of_input(Jets *j, Val v, const Inst *i) {
   const uint32_t n = ir_number(j->f, i);
-  if (n < j->states) return jets_input(j, JETS_COEFFICIENT, (Val){n}, i->type);
+  if (n != j->states) return jets_input(j, JETS_COEFFICIENT, (Val){n < j->states ? n : n - 1}, i->type);
   Val first = ir_eq(j->b, j->k, ir_const(j->b, 1)), none = ir_const(j->b, 0);
   (void)v;
   return ir_select(j->b, first, j->h, none);
 }
 
-static void orders(Jets *j) {
+void jets_orders(Jets *j, const bool *live) {
   const Type t = j->f->in.at[j->states].type;
-  j->k = jets_input(j, JETS_ORDER, VAL_NONE, type_scalar(false));
+  j->k = j->last ? ir_const(j->b, j->order - 1) : jets_input(j, JETS_ORDER, VAL_NONE, type_scalar(false));
   j->h = jets_input(j, JETS_STEP, VAL_NONE, t);
   for (uint32_t id = 1; id < j->f->inst.n && !j->failed; id++) {
     const Inst i = j->f->inst.at[id];
-    if (!j->active[id]) continue;
+    if (!j->active[id] || (live && !live[id])) continue;
     j->b->at = i.at;
     Val c = i.op == OP_in ? of_input(j, (Val){id}, &i) : jets_rule(j, (Val){id}, &i);
     if (c.id && ir_type(j->b->f, c).rank < i.type.rank) c = ir_expand_to(j->b, c, i.type);
@@ -82,193 +82,15 @@ static void orders(Jets *j) {
   }
 }
 
-/* ---- the function of the values -------------------------------------------------------------------------------------------- */
-
-typedef struct Values {
-  Build b;
-  bool *active, *varies; /* varies: or jumps */
-  Val (*extra)[2];
-  uint32_t size, states;
-} Values;
-
-static bool becomes_active(const Values *w, uint32_t id, const Inst *i) {
-  const Fn *f = w->b.f;
-  (void)id;
-  if (i->op == OP_in) return ir_number(f, i) <= w->states;
-  if (jets_flat(i->op)) return false;
-  if (i->op == OP_gather || i->op == OP_scatter) return w->active[ir_arg(f, i, 0).id];
-  if (i->op == OP_setrow) return w->active[ir_arg(f, i, 0).id] || w->active[ir_arg(f, i, 2).id];
-  for (uint32_t k = i->op == OP_select; k < i->nargs; k++)
-    if (w->active[ir_arg(f, i, k).id]) return true;
-  return false;
-}
-
-static bool bends(unsigned op) {
-  return op == OP_relu || op == OP_abs || op == OP_min || op == OP_max || op == OP_mod || op == OP_rmax || op == OP_rmin ||
-         op == OP_select || op == OP_gather || op == OP_setrow || op == OP_scatter || (jets_flat(op) && ir_op[op].cls == OPC_EW1);
-}
-
-/* A branch or a row that changes with time, which no series sees; those in the derivatives of smooth functions bend nothing. */
-static bool bent(const Values *w, const Inst *i) {
-  const Fn *f = w->b.f;
-  if (!bends(i->op) || (i->role != ROLE_PRIMAL && !bends(i->of))) return false;
-  const uint32_t chooses = i->op == OP_gather || i->op == OP_scatter || i->op == OP_setrow;
-  if (chooses || i->op == OP_select) return w->varies[ir_arg(f, i, chooses).id];
-  return w->varies[ir_arg(f, i, 0).id] || (i->nargs > 1 && w->varies[ir_arg(f, i, 1).id]);
-}
-
-static void refuse(const Values *w, const Inst *i, Diag *diag) {
-  const unsigned op = i->role == ROLE_PRIMAL ? i->op : i->of;
-  (void)w;
-  diag_help(diag_add(diag, CODE_no_series, i->at, "`taylor` steps over where %s bends or jumps, as it has no series there",
-                     op == OP_select ? "a condition" : ir_op[op].name),
-            "write `dop853(rtol = 1e-12)`, which shortens its steps there, or a smooth function, such as softplus");
-}
-
-static bool varying(const Values *w, const Inst *i) {
-  const Fn *f = w->b.f;
-  if (i->op == OP_in) return ir_number(f, i) <= w->states;
-  for (uint32_t k = 0; k < i->nargs; k++)
-    if (w->varies[ir_arg(f, i, k).id]) return true;
-  return false;
-}
-
-typedef struct Of {
-  const Fn *f;
-  Val x, y, z;
-} Of;
-
-static Val operand_of(void *ctx, char letter) {
-  const Of *o = ctx;
-  return letter == 'x' ? o->x : letter == 'y' ? o->y : o->z;
-}
-
-/* z log x, of which x^z asks coefficient k: it stands before it. */
-static Val by_logarithm(Build *b, Val x, Val z) { return ir_mul(b, z, ir_log(b, x)); }
-
-/* What its rule needs beside it: partial derivatives, of which there may be partial derivatives in turn. */
-static void beside(Values *w, uint32_t id) {
-  const Inst i = w->b.f->inst.at[id];
-  if (ir_op[i.op].cls > OPC_EW2 || i.op == OP_powlog || i.op == OP_powlog2) return;
-  Of o = {w->b.f, ir_arg(w->b.f, &i, 0), i.nargs > 1 ? ir_arg(w->b.f, &i, 1) : VAL_NONE, {id}};
-  Val extra[2] = {{0}};
-  w->b.at = i.at;
-  if (i.op == OP_pow && w->active[o.y.id]) extra[0] = by_logarithm(&w->b, o.x, o.y);
-  for (uint32_t k = 0; k < i.nargs && !jets_own_rule(i.op); k++)
-    if (w->active[k ? o.y.id : o.x.id] && pass_partial_exists((Op)i.op, k))
-      extra[k] = pass_partial(&w->b, (Op)i.op, k, operand_of, &o);
-  memcpy(w->extra[id], extra, sizeof extra);
-}
-
-static void grow(Values *w) {
-  const uint32_t n = w->b.f->inst.n * 2;
-  if (w->b.f->inst.n <= w->size) return;
-  w->active = base_realloc(w->active, n * sizeof *w->active);
-  w->varies = base_realloc(w->varies, n * sizeof *w->varies);
-  memset(w->varies + w->size, 0, (n - w->size) * sizeof *w->varies);
-  w->extra = base_realloc(w->extra, n * sizeof *w->extra);
-  memset(w->active + w->size, 0, (n - w->size) * sizeof *w->active);
-  memset(w->extra + w->size, 0, (n - w->size) * sizeof *w->extra);
-  w->size = n;
-}
-
-/* x^n by squares, which have a series where x is 0. */
-static Val whole_power(Build *b, Val x, uint32_t n) {
-  Val y = VAL_NONE;
-  for (; n; n >>= 1) {
-    if (n & 1) y = y.id ? ir_mul(b, y, x) : x;
-    if (n > 1) x = ir_mul(b, x, x);
-  }
-  return y;
-}
-
-/* The turns of a loop one after the other. */
-static void unroll(Copy *c, uint32_t id, const Inst *i) {
-  const ScanShape s = ir_scan_shape(c->from, i);
-  const Fn *body = ir_body(c->from, i);
-  const uint32_t outs = body->out.n;
-  Val *arg = base_zeroed(i->nargs + 1, sizeof *arg), *out = base_zeroed(outs + 1, sizeof *out);
-  Val *stack = base_zeroed((size_t)s.ys * s.n + 1, sizeof *stack), *map = base_zeroed(body->inst.n, sizeof *map);
-  c->result[id] = base_zeroed(outs + 1, sizeof(Val));
-  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = c->map[ir_arg(c->from, i, k).id];
-  Val *turn_arg = base_zeroed(i->nargs + 1, sizeof *turn_arg);
-  for (uint32_t n = 0; n < s.n; n++) {
-    const uint32_t at = s.reverse ? s.n - 1 - n : n;
-    for (uint32_t k = 0; k < i->nargs; k++)
-      turn_arg[k] = k >= s.carry && k < s.carry + s.xs ? ir_index(c->b, arg[k], 0, at) : arg[k];
-    copy_emit(c->b, body, turn_arg, NULL, NULL, NULL, map);
-    for (uint32_t k = 0; k < outs; k++) {
-      out[k] = map[body->out.at[k].id];
-      if (k < s.carry) arg[k] = pass_with_lane(c->b, out[k], ir_type(body, body->out.at[k]).lane);
-      else if (k < s.carry + s.ys) stack[(k - s.carry) * s.n + at] = out[k];
-      else c->result[id][k] = n ? ir_add(c->b, c->result[id][k], out[k]) : out[k];
-    }
-  }
-  for (uint32_t k = 0; k < s.carry; k++) c->result[id][k] = arg[k];
-  for (uint32_t k = 0; k < s.ys; k++) c->result[id][s.carry + k] = ir_stack(c->b, stack + k * s.n, s.n);
-  base_free(arg), base_free(out), base_free(stack), base_free(map), base_free(turn_arg);
-}
-
-enum { WHOLE_MOST = 64, UNROLLED_MOST = 4000 };
-
-static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
-  double n;
-  if (i->op == OP_scan && c->from->sub.n) {
-    const ScanShape s = ir_scan_shape(c->from, i);
-    const Fn *body = ir_body(c->from, i);
-    if (!s.converge && s.n && !body->sub.n && (uint64_t)s.n * body->inst.n <= UNROLLED_MOST) unroll(c, id, i);
-  }
-  if (i->op != OP_pow) return VAL_NONE;
-  if (!ir_is_const(c->from, ir_arg(c->from, i, 1), &n)) {
-    by_logarithm(c->b, c->map[ir_arg(c->from, i, 0).id], c->map[ir_arg(c->from, i, 1).id]);
-    return VAL_NONE;
-  }
-  if (!(n >= 1 && n <= WHOLE_MOST && n == (uint32_t)n)) return VAL_NONE;
-  Val x = whole_power(c->b, c->map[ir_arg(c->from, i, 0).id], (uint32_t)n);
-  return ir_type(c->b->f, x).rank < i->type.rank ? ir_expand_to(c->b, x, i->type) : x;
-}
-
-static bool values(Values *w, const Fn *rates, uint32_t states, Diag *diag) {
-  bool smooth = true;
-  Copy c;
-  *w = (Values){.states = states};
-  ir_build_init(&w->b, ir_fn_create(rates->name, rates->f64));
-  copy_begin(&c, &w->b, rates, NULL);
-  copy_inputs(&c);
-  copy_walk(&c, plain_value);
-  copy_outputs(&c);
-  copy_end(&c);
-  const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
-  for (uint32_t id = 1; id < w->b.f->inst.n && smooth; id++) {
-    grow(w);
-    const Inst i = w->b.f->inst.at[id];
-    w->varies[id] = varying(w, &i);
-    smooth = id >= own || !bent(w, &i);
-    if (!smooth) refuse(w, &i, diag);
-    w->active[id] = becomes_active(w, id, &i);
-    if (w->active[id]) beside(w, id);
-  }
-  grow(w);
-  ir_build_finish(&w->b);
-  return smooth;
-}
-
 /* ---- the loop over orders ------------------------------------------------------------------------------------------------- */
 
-typedef struct Series {
-  const Jets *j;
-  const Fn *one; /* what one order is made of */
-  Build b;       /* of the result */
-  Val *map, h;   /* by id of j->f: at order 0 */
-  VEC(Val) args;
-} Series;
+bool jets_is(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.at[n].kind == kind; }
 
-static bool is_kind(const Series *s, uint32_t n, JetsIn kind) { return s->j->in.at[n].kind == kind; }
-
-static Val invariant(Series *s, uint32_t n) {
-  if (is_kind(s, n, JETS_STEP)) return s->h;
+Val jets_invariant(Series *s, uint32_t n) {
+  if (jets_is(s, n, JETS_STEP)) return s->h;
   const Val v = s->j->in.at[n].v, z = s->map[v.id];
-  if (is_kind(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
+  s->b.at = ir_inst(s->j->f, v)->at;
+  if (jets_is(s, n, JETS_RECIPROCAL)) return ir_div(&s->b, ir_const(&s->b, 1), z);
   return ir_type(s->j->f, v).dt == DT_BOOL ? ir_indicator(&s->b, z) : z;
 }
 
@@ -284,14 +106,14 @@ static Fn *turn(Series *s, const Val *first) {
   Val *all = base_zeroed(j->states, sizeof *all);
   for (uint32_t v = 0; v < j->states; v++) x[v] = ir_input(&b, "x", IN_OTHER, 0, ir_type(s->b.f, first[v]));
   for (uint32_t v = 0; v < j->states; v++)
-    all[v] = ir_input(&b, "all", IN_OTHER, 0, stacked(ir_type(s->b.f, first[v]), rows_of(j)));
+    all[v] = ir_input(&b, "all", IN_OTHER, 0, jets_stacked(ir_type(s->b.f, first[v]), jets_rows(j)));
   for (uint32_t m = 0; m < n; m++)
-    if (is_kind(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
+    if (jets_is(s, m, JETS_COEFFICIENT)) in[m] = x[j->in.at[m].v.id];
   const JetsIn order[] = {JETS_HISTORY, JETS_ORDER, JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
   Val k = VAL_NONE, h = VAL_NONE, next = VAL_NONE;
   for (int o = 0; o < 5; o++)
     for (uint32_t m = 0; m < n; m++) {
-      if (!is_kind(s, m, order[o])) continue;
+      if (!jets_is(s, m, order[o])) continue;
       in[m] = ir_input(&b, NULL, IN_OTHER, 0, s->one->in.at[m].type);
       if (order[o] == JETS_ORDER) k = in[m], next = ir_input(&b, NULL, IN_OTHER, 0, type_scalar(false));
       if (order[o] == JETS_STEP) h = in[m];
@@ -305,33 +127,34 @@ static Fn *turn(Series *s, const Val *first) {
   }
   for (uint32_t v = 0; v < j->states; v++) ir_output(&b, ir_setrow(&b, all[v], k, x[v]), NULL);
   for (uint32_t m = 0, o = j->states; m < n; m++)
-    if (is_kind(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
+    if (jets_is(s, m, JETS_HISTORY)) ir_output(&b, ir_setrow(&b, in[m], k, map[s->one->out.at[o++].id]), NULL);
   ir_build_finish(&b);
   base_free(in), base_free(map), base_free(x), base_free(all);
   return body;
 }
 
 /* v is row 0, the others are to come. */
-static Val begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, rows_of(s->j)); }
+Val jets_begun(Series *s, Val v) { return ir_unslice(&s->b, ir_expand(&s->b, v, 0, 1), 0, 0, 1, jets_rows(s->j)); }
 
 static void series(Series *s, Val *first, Val *out) {
+  VEC(Val) args = {0};
   const Jets *j = s->j;
   uint32_t carry = 2 * j->states;
-  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = first[v];
-  for (uint32_t v = 0; v < j->states; v++) *vec_push(&s->args) = begun(s, first[v]);
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&args) = first[v];
+  for (uint32_t v = 0; v < j->states; v++) *vec_push(&args) = jets_begun(s, first[v]);
   for (uint32_t m = 0; m < j->in.n; m++)
-    if (is_kind(s, m, JETS_HISTORY)) *vec_push(&s->args) = begun(s, s->map[j->in.at[m].v.id]), carry++;
+    if (jets_is(s, m, JETS_HISTORY)) *vec_push(&args) = jets_begun(s, s->map[j->in.at[m].v.id]), carry++;
   Val one = ir_const(&s->b, 1), k = ir_add(&s->b, ir_iota(&s->b, j->order - 1), one);
-  *vec_push(&s->args) = k;
-  *vec_push(&s->args) = ir_div(&s->b, one, ir_add(&s->b, k, one));
+  *vec_push(&args) = k;
+  *vec_push(&args) = ir_div(&s->b, one, ir_add(&s->b, k, one));
   const JetsIn still[] = {JETS_ZERO, JETS_RECIPROCAL, JETS_STEP};
   for (int o = 0; o < 3; o++)
     for (uint32_t m = 0; m < j->in.n; m++)
-      if (is_kind(s, m, still[o])) *vec_push(&s->args) = invariant(s, m);
+      if (jets_is(s, m, still[o])) *vec_push(&args) = jets_invariant(s, m);
   Fn *body = turn(s, first);
-  Val scan = ir_scan(&s->b, s->args.at, s->args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
+  Val scan = ir_scan(&s->b, args.at, args.n, j->order - 1, carry, 2, 0, 0, false, 0, body);
   for (uint32_t v = 0; v < j->states; v++) out[v] = ir_slice(&s->b, ir_proj(&s->b, scan, j->states + v), 0, 0, j->order, 1);
-  vec_free(&s->args);
+  vec_free(&args);
 }
 
 /* Values at order 0, the first coefficients, and the loop. */
@@ -361,34 +184,46 @@ static Fn *whole(const Jets *j, const Fn *one) {
   return g;
 }
 
+void jets_begin(Jets *j, const Values *w, Build *b, uint32_t order, bool last, Diag *diag) {
+  const Fn *f = w->b.f;
+  *j = (Jets){.f = f, .states = w->states, .duals = w->duals, .order = order, .last = last, .b = b, .diag = diag};
+  j->active = w->active, j->extra = w->extra, j->failed = !w->smooth;
+  j->coefficient = base_zeroed(f->inst.n, sizeof(Val));
+  j->history = base_zeroed(f->inst.n, sizeof(Val));
+  j->zero = base_zeroed(f->inst.n, sizeof(Val));
+  j->reciprocal = base_zeroed(f->inst.n, sizeof(Val));
+  ir_build_init(b, ir_fn_create("order", f->f64));
+}
+
+void jets_output_histories(Jets *j) {
+  for (uint32_t m = 0; m < j->in.n && !j->failed; m++) {
+    const Val v = j->in.at[m].v;
+    if (j->in.at[m].kind == JETS_HISTORY) ir_output(j->b, pass_value_or_zero(j->b, jets_coefficient(j, v), ir_type(j->f, v)), NULL);
+  }
+}
+
+void jets_end(Jets *j) {
+  ir_fn_destroy(j->b->f);
+  vec_free(&j->in);
+  base_free(j->coefficient), base_free(j->history), base_free(j->zero), base_free(j->reciprocal);
+}
+
 Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
   Values w;
   Build b;
-  const bool smooth = values(&w, rates, states, diag);
-  const Fn *f = w.b.f;
-  Jets j = {
-    .f = f, .states = states, .order = order, .active = w.active, .extra = w.extra, .b = &b, .diag = diag, .failed = !smooth};
-  j.coefficient = base_zeroed(f->inst.n, sizeof(Val));
-  j.history = base_zeroed(f->inst.n, sizeof(Val));
-  j.zero = base_zeroed(f->inst.n, sizeof(Val));
-  j.reciprocal = base_zeroed(f->inst.n, sizeof(Val));
-  ir_build_init(&b, ir_fn_create("order", f->f64));
-  if (smooth) orders(&j);
+  Jets j;
+  jets_values(&w, rates, states, 0, diag);
+  jets_begin(&j, &w, &b, order, false, diag);
+  if (w.smooth) jets_orders(&j, NULL);
   for (uint32_t v = 0; v < states && !j.failed; v++) {
-    Val c = jets_coefficient(&j, f->out.at[v]);
-    ir_output(&b, pass_value_or_zero(&b, c, f->in.at[v].type), NULL);
+    Val c = jets_coefficient(&j, j.f->out.at[v]);
+    ir_output(&b, pass_value_or_zero(&b, c, j.f->in.at[v].type), NULL);
   }
-  for (uint32_t m = 0; m < j.in.n && !j.failed; m++) {
-    const Val v = j.in.at[m].v;
-    if (j.in.at[m].kind == JETS_HISTORY) ir_output(&b, pass_value_or_zero(&b, jets_coefficient(&j, v), ir_type(f, v)), NULL);
-  }
+  jets_output_histories(&j);
   ir_build_finish(&b);
   Fn *g = j.failed ? NULL : whole(&j, b.f);
-  ir_fn_destroy(b.f);
-  ir_fn_destroy(w.b.f);
-  vec_free(&j.in);
-  base_free(j.coefficient), base_free(j.history), base_free(j.zero), base_free(j.reciprocal);
-  base_free(w.active), base_free(w.varies), base_free(w.extra);
+  jets_end(&j);
+  jets_values_end(&w);
   return g;
 }
 

@@ -5,7 +5,7 @@
  *
  *   linear operators     the same operator
  *   x z                  C(x, z) + x_0 z_k + x_k z_0; likewise einsums
- *   y = x/z              (x_k - y_0 z_k - C(y, z))/z_0; likewise systems of equations
+ *   y = x/z              (x_k - y_0 z_k - C(y, z))/z_0; likewise systems of equations (jets_linear.c)
  *   y = sqrt x           (x_k - C(y, y))/(2 y_0)
  *   y = x^c              (c x_k y_0 + (c + 1) J(x, y) - C(x, y))/x_0
  *   y = f(x, ...)        sum over operands of J(x, f_x) + x_k f_x, by the partial derivatives of its row: y' = f_x x' + ...
@@ -101,8 +101,8 @@ static Val power(Jets *j, Val v, Val x, Val c) {
   return plus(j, times(j, sum, by), ir_mul(j->b, end, slope));
 }
 
-/* By z log x, which stands beside it. */
-static Val general_power(Jets *j, Val v, Val exponent) {
+/* y' = y times the derivative of the exponent, which stands beside it: z log x of x^z. */
+Val jets_exponential(Jets *j, Val v, Val exponent) {
   return plus(j, J(j, exponent, v), times(j, jets_coefficient(j, exponent), jets_zero(j, v)));
 }
 
@@ -129,7 +129,7 @@ static Val elementwise(Jets *j, Val v, const Inst *i) {
   case OP_sqrt: return square_root(j, v, i);
   case OP_rsqrt: return power(j, v, arg(j, i, 0), ir_const(j->b, -0.5));
   case OP_rsqrt3: return power(j, v, arg(j, i, 0), ir_const(j->b, -1.5));
-  case OP_pow: return j->extra[v.id][0].id ? general_power(j, v, j->extra[v.id][0]) : power(j, v, arg(j, i, 0), zero(j, i, 1));
+  case OP_pow: return j->extra[v.id][0].id ? jets_exponential(j, v, j->extra[v.id][0]) : power(j, v, arg(j, i, 0), zero(j, i, 1));
   default: return by_partials(j, v, i);
   }
 }
@@ -182,22 +182,23 @@ static bool square(const Jets *j, const Inst *i) {
 
 enum { SUMMED_MOST = 16 }; /* terms of an einsum that are written out for each term of a sum over orders */
 
-/* C of an einsum: of long ones the products of elements first, which are summed then, in loops. */
-static Val below_summed(Jets *j, Val x, Val y, const DotShape *d) {
-  const Type type[2] = {ir_type(j->f, x), ir_type(j->f, y)};
-  Val a = jets_history(j, x), b = jets_history(j, y);
-  int out[2 * IR_MAX_RANK], rank = d->rank[2];
+Val jets_below(Jets *j, Val x, Val y, bool weighted, const int *lx, const int *ly, int nout, const int *lo) {
+  const Val all[2] = {x, y};
+  const int *label[2] = {lx, ly};
+  int out[2 * IR_MAX_RANK], rank = nout;
   int64_t terms = 1;
-  memcpy(out, d->label[2], sizeof *out * (size_t)rank);
-  for (int side = 0; side < 2; side++)
-    for (int k = 0; k < d->rank[side]; k++) {
+  for (int k = 0; k < nout; k++) out[k] = lo[k];
+  for (int side = 0; side < 2; side++) {
+    const Type t = ir_type(j->b->f, all[side]);
+    for (int k = 0; k + 1 < t.rank; k++) {
       bool seen = false;
-      for (int n = 0; n < rank; n++) seen |= out[n] == d->label[side][k];
-      if (!seen) out[rank++] = d->label[side][k], terms *= type[side].dim[k];
+      for (int n = 0; n < rank; n++) seen |= out[n] == label[side][k];
+      if (!seen) out[rank++] = label[side][k], terms *= t.dim[k + 1];
     }
-  if (terms <= SUMMED_MOST || rank > IR_MAX_RANK) rank = d->rank[2];
-  Val sum = ir_cauchy(j->b, a, b, j->k, false, d->label[0], d->label[1], rank, out);
-  while (rank > d->rank[2]) sum = ir_sum(j->b, sum, --rank);
+  }
+  if (terms <= SUMMED_MOST || rank > IR_MAX_RANK) rank = nout;
+  Val sum = ir_cauchy(j->b, x, y, j->k, weighted, lx, ly, rank, out);
+  while (rank > nout) sum = ir_sum(j->b, sum, --rank);
   return sum;
 }
 
@@ -208,34 +209,48 @@ static Val einsum(Jets *j, const Inst *i) {
   else if (z.id) z = again(j, i, (Val[]){zero(j, i, 0), z});
   if (moves(j, arg(j, i, 0)) && moves(j, arg(j, i, 1))) {
     const DotShape d = ir_dot_shape(j->f, i);
-    sum = below_summed(j, arg(j, i, 0), arg(j, i, 1), &d);
+    Val a = jets_history(j, arg(j, i, 0)), b = jets_history(j, arg(j, i, 1));
+    sum = jets_below(j, a, b, false, d.label[0], d.label[1], d.rank[2], d.label[2]);
   }
   return plus(j, sum, plus(j, x, z));
 }
 
-/* A y, by matrices at order 0, k or below: y is a vector or a matrix. */
-static Val applied(Jets *j, Val a, Val y) { return ir_matmul(j->b, a, y); }
-
-/* y = A^-1 x, of lu(A). */
-static Val system_of(Jets *j, Val v, const Inst *i) {
-  const Inst *lu = ir_inst(j->f, arg(j, i, 0));
-  if (lu->op != OP_lu || ir_solve_attr(j->f, i).trans) return VAL_NONE;
-  const Val matrix = ir_arg(j->f, lu, 0);
-  Val a = jets_coefficient(j, matrix), rest = coefficient(j, i, 1);
-  if (a.id) {
-    const int rank = ir_type(j->f, v).rank;
-    rest = minus(j, rest, applied(j, a, jets_zero(j, v)));
-    rest = minus(j, rest, below_summed(j, matrix, v, &(DotShape){.rank = {2, rank, rank}, .label = {{0, 1}, {1, 2}, {0, 2}}}));
-  }
-  return rest.id ? ir_lu_solve(j->b, zero(j, i, 0), rest, false) : rest;
-}
-
 static Val no_series(Jets *j, const Inst *i) {
-  if (!j->failed)
+  if (!j->failed && i->op == OP_scan)
+    diag_help(
+        diag_add(j->diag, CODE_no_series, i->at,
+                 "`taylor` has no series of this loop of %u turns, which has more than %d operations in all and is not written out",
+                 ir_scan_shape(j->f, i).n, JETS_UNROLLED_MOST),
+        "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
+  else if (!j->failed)
     diag_help(diag_add(j->diag, CODE_no_series, i->at, "`taylor` knows no series of %s", ir_op[i->op].name),
               "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
   j->failed = true;
   return VAL_NONE;
+}
+
+/* Coefficients 0 ... k of a value, stacked. */
+static Val all_orders(Jets *j, Val v) {
+  Val part[2] = {ir_slice(j->b, jets_history(j, v), 0, 0, j->order - 1, 1), ir_expand(j->b, jets_coefficient(j, v), 0, 1)};
+  return ir_concat(j->b, part, 2, 0);
+}
+
+/* A product that is summed over the batch: over the orders at once. */
+static Val over_batch(Jets *j, const Inst *i) {
+  const Val x = arg(j, i, 0), z = arg(j, i, 1);
+  DotShape d = ir_dot_shape(j->f, i);
+  int turn = 0, label[2][IR_MAX_RANK + 1];
+  if (!moves(j, x) || !moves(j, z)) {
+    Val args[2] = {moves(j, x) ? coefficient(j, i, 0) : zero(j, i, 0), moves(j, z) ? coefficient(j, i, 1) : zero(j, i, 1)};
+    return args[0].id && args[1].id ? again(j, i, args) : VAL_NONE;
+  }
+  for (int side = 0; side < 3; side++)
+    for (int k = 0; k < d.rank[side]; k++) turn = d.label[side][k] >= turn ? d.label[side][k] + 1 : turn;
+  for (int side = 0; side < 2; side++) {
+    label[side][0] = turn;
+    memcpy(label[side] + 1, d.label[side], sizeof label[0][0] * (size_t)d.rank[side]);
+  }
+  return ir_dot(j->b, all_orders(j, x), ir_flip(j->b, all_orders(j, z), 0), true, label[0], label[1], d.rank[2], d.label[2]);
 }
 
 Val jets_rule(Jets *j, Val v, const Inst *i) {
@@ -247,20 +262,26 @@ Val jets_rule(Jets *j, Val v, const Inst *i) {
   case OP_spread:
   case OP_barrier:
   case OP_id: break;
-  case OP_powlog:
-  case OP_powlog2:
-  case OP_batch_sum:
   case OP_scan: return no_series(j, i);
+  case OP_batch_sum: {
+    Val c = coefficient(j, i, 0);
+    return !j->last ? no_series(j, i) : c.id ? ir_batch_sum(j->b, c) : c;
+  }
   case OP_setrow: return set(j, i);
   case OP_gather:
   case OP_scatter: return linear(j, i, 1);
   case OP_rmax:
   case OP_rmin: return extremum(j, v, i);
-  case OP_dot: return ir_dot_attr(j->f, i).lanes ? no_series(j, i) : einsum(j, i);
-  case OP_solve: {
-    Val y = system_of(j, v, i);
-    return y.id ? y : no_series(j, i);
-  }
+  case OP_dot: return !ir_dot_attr(j->f, i).lanes ? einsum(j, i) : j->last ? over_batch(j, i) : no_series(j, i);
+  case OP_lu:
+  case OP_solve:
+  case OP_trisolve:
+  case OP_det:
+  case OP_logdet:
+  case OP_cholesky:
+  case OP_eigh: return jets_linear_rule(j, v, i);
+  case OP_eigvals: return ir_index(j->b, or_zeros(j, i, 0), 0, i->type.dim[0]);
+  case OP_eigvecs: return ir_slice(j->b, or_zeros(j, i, 0), 0, 0, i->type.dim[0], 1);
   default:
     if (ir_op[i->op].cls != OPC_STRUCT) return elementwise(j, v, i);
     if (!ir_has(i->op, OPF_LINEAR)) return no_series(j, i);

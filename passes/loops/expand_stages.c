@@ -67,14 +67,6 @@ static Val of_stages(Build *b, const double *v) {
   return ir_table(b, type_real(false, 1, &n), v);
 }
 
-/* w times stages: of rank 2 gives stages again, of rank 1 one state. */
-static Val weighted(Build *b, Val w, Val k) {
-  const Type t = ir_type(b->f, k);
-  const uint32_t flat[2] = {GAUSS_STAGES, (uint32_t)(type_count(t) / GAUSS_STAGES)};
-  const Val x = ir_matmul(b, w, ir_reshape(b, k, 2, flat));
-  return ir_type(b->f, w).rank == 2 ? ir_reshape(b, x, t.rank, t.dim) : ir_reshape(b, x, t.rank - 1, t.dim + 1);
-}
-
 /* Rates at all stages, in a loop over them. States whose stages are not known stay where they are. */
 static void at_stages(const Stages *m, const Within *w, Val *next) {
   Build b, *out = w->in.b;
@@ -87,7 +79,8 @@ static void at_stages(const Stages *m, const Within *w, Val *next) {
   b.at = out->at;
   for (uint32_t v = 0; v < n; v++) {
     if (!w->k[v].id) continue;
-    const Val from = ir_expand(out, w->in.y[v], 0, GAUSS_STAGES), z = ir_add(out, from, ir_mul(out, h, weighted(out, a, w->k[v])));
+    const Val from = ir_expand(out, w->in.y[v], 0, GAUSS_STAGES),
+              z = ir_add(out, from, ir_mul(out, h, pass_weighted(out, a, w->k[v])));
     *vec_push(&args) = z, xs++;
     y[v] = ir_input(&b, "z", IN_STATE, v, pass_turn_type(ir_type(out->f, z)));
   }
@@ -266,7 +259,7 @@ void expand_stages(const Traj *t, Scope *s) {
   }
   for (uint32_t v = 0; v < n; v++) {
     const Val of = good[ir_type(b->f, s->y[v]).lane];
-    s->y[v] = ir_add(b, s->y[v], ir_mul(b, expand_length(s), weighted(b, of_stages(b, adaptive_gauss16.b), m.k[v])));
+    s->y[v] = ir_add(b, s->y[v], ir_mul(b, expand_length(s), pass_weighted(b, of_stages(b, adaptive_gauss16.b), m.k[v])));
     /* NaN for what has not converged, by a factor, so that derivatives are NaN, too */
     if (of.id) s->y[v] = ir_mul(b, s->y[v], ir_require(b, of, s->dt, CAUSE_NOT_CONVERGED, t->method));
   }

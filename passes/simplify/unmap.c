@@ -5,7 +5,7 @@
  * summed over the batch, and what the backward pass needs would be computed in another loop. With the turns as a first
  * axis of all values W[k] @ x is one product of many matrices, its gradient another one, and nothing is a loop.
  *
- * Other maps stay: a body that reads and forgets is small in the cache. So do bodies with an operator that has
+ * Other maps stay, unless all are asked for: a body that reads and forgets is small in the cache. So do bodies with an operator that has
  * no such form here. */
 #include "passes/check/check.h"
 #include "passes/simplify/simplify.h"
@@ -24,7 +24,7 @@ typedef struct Turns { /* a body on its way out of the map */
 /* ---- which maps ---------------------------------------------------------------------------------------- */
 
 /* Has a rule below, whatever its operands are. */
-static bool has_rule(const Fn *f, const Inst *i) {
+static bool has_rule(const Fn *f, const Inst *i, bool sums) {
   switch (i->op) {
   case OP_in:
   case OP_const:
@@ -45,7 +45,8 @@ static bool has_rule(const Fn *f, const Inst *i) {
   case OP_take:
   case OP_put:
   case OP_tri: return true;
-  case OP_dot: return !ir_dot_attr(f, i).lanes;
+  case OP_batch_sum: return sums;
+  case OP_dot: return sums || !ir_dot_attr(f, i).lanes;
   default: return ir_elementwise(i->op);
   }
 }
@@ -73,13 +74,17 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
   return found;
 }
 
-static bool is_wanted(const Fn *f, const Inst *i, const Fn *body) {
+static bool can(const Fn *body, bool all) {
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (!has_rule(body, &body->inst.at[id], all) || body->inst.at[id].type.rank == IR_MAX_RANK) return false;
+  return true;
+}
+
+static bool is_wanted(const Fn *f, const Inst *i, const Fn *body, bool all) {
   if (i->op != OP_scan) return false;
   ScanShape sh = ir_scan_shape(f, i);
-  if (sh.carry || sh.zs || !sh.xs || !multiplies(f, i, body, sh)) return false;
-  for (uint32_t id = 1; id < body->inst.n; id++)
-    if (!has_rule(body, &body->inst.at[id]) || body->inst.at[id].type.rank == IR_MAX_RANK) return false;
-  return true;
+  if (sh.carry || !sh.n) return false;
+  return (all || (!sh.zs && sh.xs && multiplies(f, i, body, sh))) && can(body, all);
 }
 
 /* ---- one instruction of all turns ------------------------------------------------------------------------ */
@@ -113,7 +118,7 @@ static Val product(Turns *t, const Inst *i) {
     label[side][0] = turn;
     memcpy(label[side] + with[side], d.label[side], sizeof label[0][0] * (size_t)d.rank[side]);
   }
-  return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], false, label[0], label[1], d.rank[2] + 1, label[2]);
+  return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], d.lanes, label[0], label[1], d.rank[2] + 1, label[2]);
 }
 
 static Val joined(Turns *t, const Inst *i) {
@@ -150,6 +155,7 @@ static Val all_turns(Turns *t, const Inst *i) {
   switch (i->op) {
   case OP_id: return ir_id(t->b, t->map[x.id]);
   case OP_spread: return ir_spread(t->b, t->map[x.id]);
+  case OP_batch_sum: return ir_batch_sum(t->b, t->map[x.id]);
   case OP_reshape: return reshaped(t, i);
   case OP_transpose: return turned(t, i);
   case OP_concat: return joined(t, i);
@@ -177,21 +183,28 @@ static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *o
     t.stacked[id] = body->inst.at[id].op == OP_in && ir_number(body, &body->inst.at[id]) < sh.xs;
   c.ctx = &t;
   copy_walk(&c, turns_inst);
-  for (uint32_t k = 0; k < body->out.n; k++) out[k] = in_turns(&t, body->out.at[k]);
+  for (uint32_t k = 0; k < body->out.n; k++) {
+    out[k] = in_turns(&t, body->out.at[k]);
+    if (k >= sh.ys) out[k] = ir_sum(b, out[k], 0);
+  }
   copy_end(&c);
   base_free(t.stacked);
 }
 
-/* ctx: whether anything is changed */
+typedef struct Asked {
+  bool all; /* maps of any kind */
+  bool changed;
+} Asked;
+
 static Val unmap_inst(Copy *c, uint32_t id, const Inst *i) {
-  bool *changed = c->ctx;
+  Asked *asked = c->ctx;
   const Fn *f = c->from;
   if (!i->sub) return VAL_NONE;
-  Fn *body = copy_fn(c->b->f, ir_body(f, i), unmap_inst, changed);
-  if (!is_wanted(f, i, body)) return copy_body(c, i, body);
+  Fn *body = copy_fn(c->b->f, ir_body(f, i), unmap_inst, asked);
+  if (!is_wanted(f, i, body, asked->all)) return copy_body(c, i, body);
   Val *args = base_zeroed(i->nargs, sizeof *args);
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = c->map[ir_arg(f, i, k).id];
-  *changed = true;
+  asked->changed = true;
   c->result[id] = base_zeroed(body->out.n, sizeof *c->result[id]);
   emit(c->b, body, ir_scan_shape(f, i), args, c->result[id]);
   base_free(args);
@@ -201,15 +214,32 @@ static Val unmap_inst(Copy *c, uint32_t id, const Inst *i) {
 static bool any(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->sub && (is_wanted(f, i, ir_body(f, i)) || any(ir_body(f, i)))) return true;
+    if (i->sub && (is_wanted(f, i, ir_body(f, i), false) || any(ir_body(f, i)))) return true;
   }
   return false;
 }
 
+Fn *simplify_maps(const Fn *f) {
+  Asked asked = {.all = true};
+  Fn *g = copy_fn(NULL, f, unmap_inst, &asked);
+  if (g && asked.changed) return g;
+  ir_fn_destroy(g);
+  return NULL;
+}
+
+bool simplify_map(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out) {
+  Fn *plain = simplify_maps(body);
+  const Fn *f = plain ? plain : body;
+  const bool good = !sh.carry && can(f, true);
+  if (good) emit(b, f, sh, args, out);
+  ir_fn_destroy(plain);
+  return good;
+}
+
 Fn *pass_unmap(PassRun *run, const Fn *f) {
   double start = pass_now();
-  bool changed = false;
-  Fn *g = any(f) ? copy_fn(NULL, f, unmap_inst, &changed) : NULL;
+  Asked asked = {0};
+  Fn *g = any(f) ? copy_fn(NULL, f, unmap_inst, &asked) : NULL;
   pass_done(run, "unmap", start, g);
   if (g) check_same(run, "unmap", f, g);
   return g;

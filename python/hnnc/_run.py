@@ -4,7 +4,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -94,7 +97,7 @@ def _report(name: str, shape: tuple[int, ...], n: int, means: list[float], sds: 
 
 
 class Plot:
-    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves."""
+    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves. `save("figure.pdf")` is for papers."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -104,6 +107,24 @@ class Plot:
 
     def _repr_html_(self) -> str:
         return self._image()
+
+    def save(self, path: str) -> None:
+        """Writes the picture as .pdf, .png or .svg, by its own gnuplot script: the first needs gnuplot's cairo terminals (Debian: gnuplot-nox)."""
+        kind, base = os.path.splitext(path)[1][1:].lower(), os.path.splitext(os.path.abspath(self.path))[0]
+        if kind == os.path.splitext(self.path)[1][1:]:
+            shutil.copyfile(self.path, path)
+            return
+        if kind not in ("pdf", "png", "svg"): raise ValueError("`path` ends in .pdf, .png or .svg, found %r" % path)
+        with tempfile.TemporaryDirectory() as folder:
+            for end in ".dat", ".gp": shutil.copy(base + end, folder)
+            name = os.path.basename(base)
+            try:
+                made = subprocess.run(["gnuplot", "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+            except OSError as e:
+                raise Error("gnuplot, which draws %s, cannot be run: %s" % (path, e.strerror)) from None
+            there = os.path.join(folder, name + "." + kind)
+            if made.returncode or not os.path.exists(there): raise Error("gnuplot did not draw %s: %s" % (path, made.stderr.strip()[-500:] or "its script is of an older hnnc"))
+            shutil.copyfile(there, path)
 
     def __repr__(self) -> str:
         return "<plot %s>" % self.path
@@ -173,6 +194,10 @@ class Run:
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
         return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
+
+    def plot(self, name: str) -> Plot:
+        """`run.plot("phase").save("phase.pdf")`: plots[name]."""
+        return self.plots[name]
 
     def arrays(self, name: str) -> dict[str, Any]:
         """What `save NAME` wrote: a dict of arrays."""

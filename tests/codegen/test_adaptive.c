@@ -174,6 +174,29 @@ static void test_neighbours(void) {
   for (uint64_t k = 0; k < OFTEN(10); k++) chain(k + 1, size[k % 5], 3 + k % 6, k % 3 > 0, k % 4 > 0, k % 2 ? 1 : 9, NULL);
 }
 
+/* y' = A(y)^-1 y + L(y) y - log |det A(y)| y/20 by series, L L^T = A = y y^T + (4, 5, ...). */
+static void test_systems(void) {
+  for (int k = 0; k < 4; k++) {
+    const bool lane = k & 1;
+    const uint32_t n = k < 2 ? 2 : 5;
+    Build b, t;
+    ir_build_init(&b, ir_fn_create("case", true));
+    Val x = input(&b, lane, 1, n), times = table(&b, 3, (double[]){0, 0.1, 0.3});
+    ir_build_init(&t, ir_sub_create(b.f, "rates"));
+    Val y = input(&t, lane, 1, n);
+    input(&t, lane, 0, 0);
+    Val d = ir_diag(&t, ir_add(&t, ir_iota(&t, n), ir_const(&t, 4)));
+    Val a = ir_add(&t, ir_mul(&t, ir_expand(&t, y, 0, n), ir_expand(&t, y, 1, n)), d), lu = ir_lu(&t, a);
+    Val rate = ir_add(&t, ir_lu_solve(&t, lu, y, false), ir_matmul(&t, ir_cholesky(&t, a), y));
+    Val by = ir_mul(&t, ir_logdet(&t, lu), ir_const(&t, 0.05));
+    ir_output(&t, ir_sub(&t, rate, ir_mul(&t, ir_expand_to(&t, by, ir_type(t.f, y)), y)), "dy");
+    ir_build_finish(&t);
+    Val s = ir_ode(&b, M_TAYLOR, &x, 1, times, NULL, 0, 1e-10, 1e-10, 1000000, t.f);
+    ir_output(&b, ir_proj(&b, s, 0), "y");
+    finish(&b, NULL, lane ? 9 : 1);
+  }
+}
+
 /* y' = y^2 from 1 + x: ends at t = 1/(1 + x), for some samples before the last time, for some behind it. Few steps are too few
  * for some. Times of samples that are in no order. */
 static void test_failures(void) {
@@ -288,6 +311,7 @@ const Suite suite = {"adaptive", (CU_TestInfo[]){{"methods", test_methods},
                                                  {"machines", test_machines},
                                                  {"failures", test_failures},
                                                  {"neighbours", test_neighbours},
+                                                 {"systems by series", test_systems},
                                                  {"kepler", test_kepler},
                                                  {"aarch64", test_aarch64},
                                                  CU_TEST_INFO_NULL}};

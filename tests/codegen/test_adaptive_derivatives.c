@@ -18,7 +18,8 @@ typedef struct Case {
   double tol, dir;
 } Case;
 
-static const Method method[] = {M_DOPRI5, M_TSIT5, M_DOP853, M_GAUSS16};
+static const Method method[] = {M_DOPRI5, M_TSIT5, M_DOP853, M_GAUSS16, M_TAYLOR};
+enum { METHODS = sizeof method / sizeof *method };
 enum { POINTS = 7, INPUTS = 5 };
 
 static const double at[POINTS] = {0, 0, 0.02, 0.5, 0.55, 1.3, 2};
@@ -107,8 +108,8 @@ static bool is_near(double a, double b, double tol) {
 }
 
 static Case varied(int k, double tol) {
-  return (Case){.m = method[k % 4],
-                .lane = k % 5 != 3,
+  return (Case){.m = method[k % METHODS],
+                .lane = k / METHODS % 3 != 1,
                 .net = k / 2 % 2,
                 .f64 = true,
                 .ends = k % 6 == 5,
@@ -178,7 +179,8 @@ static Fn *timed(const Case *c, bool own) {
 /* To what the tolerance leaves. */
 static void test_times(void) {
   for (int k = 0; k < 8; k++) {
-    const Case c = {.m = method[k % 4], .lane = true, .net = k / 2 % 2, .f64 = true, .n = 2, .tol = 1e-10, .dir = k % 2 ? 1 : -1};
+    const Case c = {
+      .m = method[k % METHODS], .lane = true, .net = k / 2 % 2, .f64 = true, .n = 2, .tol = 1e-10, .dir = k % 2 ? 1 : -1};
     check_gradient(timed(&c, k > 3), -0.5, 0.5, 1e-6);
   }
 }
@@ -200,8 +202,8 @@ static void check_code(const Fn *g) {
 /* The gradient as generated code, and where samples need all kinds of numbers of steps. */
 static void test_code(void) {
   for (int k = 0; k < OFTEN(16); k++) {
-    const Case c = {.m = method[k % 4],
-                    .lane = k % 5 != 3,
+    const Case c = {.m = method[k % METHODS],
+                    .lane = k / METHODS % 3 != 1,
                     .net = k / 2 % 2,
                     .f64 = k % 3 != 1,
                     .ends = k % 6 == 5,
@@ -214,7 +216,7 @@ static void test_code(void) {
     if (k < 4 && c.f64) codegen_check_form(NULL, CG_SINGLE, g, 5, (uint64_t)k);
     ir_fn_destroy(f), ir_fn_destroy(g);
   }
-  for (int k = 0; k < 4; k++) {
+  for (int k = 0; k < METHODS; k++) {
     const Case c = {.m = method[k], .lane = true, .f64 = true, .n = 2, .tol = 1e-6, .dir = 1};
     Fn *f = timed(&c, k % 2), *g = derive_or_fail(gradient_of(f, true));
     check_code(g);
@@ -224,11 +226,11 @@ static void test_code(void) {
 
 /* Samples that use up their steps have no number for a solution, nor for a gradient; the others have theirs. */
 static void test_failures(void) {
-  for (int k = 0; k < 4; k++) {
+  for (int k = 0; k < METHODS; k++) {
     const Case c = {.m = method[k], .lane = true, .f64 = true, .n = 2, .tol = 1e-9, .dir = 1};
     Fn *f = scalar(&c, false);
     for (uint32_t i = 1; i < f->inst.n; i++) /* as many as some samples need */
-      if (f->inst.at[i].op == OP_ode) f->attr.at[f->inst.at[i].attr + 4] = k == 2 ? 14 : k == 3 ? 9 : 45;
+      if (f->inst.at[i].op == OP_ode) f->attr.at[f->inst.at[i].attr + 4] = k == 2 ? 14 : k > 2 ? 9 : 45;
     Fn *g = derive_or_fail(gradient_of(f, false));
     codegen_check(NULL, g, 19, 3);
     ir_fn_destroy(f), ir_fn_destroy(g);

@@ -121,7 +121,7 @@ static bool planned(const Fn *f, const char *words) {
   FILE *out = open_memstream(&text, &n);
   Cg *cg = codegen_start("skylake-avx512", NULL);
   cg_add(cg, f, "f");
-  cg_print_kernels(cg, out, NULL);
+  cg_print_kernels(cg, out, NULL, NULL);
   cg_destroy(cg);
   fclose(out);
   bool found = strstr(text, words) != NULL;

@@ -271,7 +271,7 @@ static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory) {
   FILE *out = tmpfile();
   long long bytes = -1;
   cg_add(cg, d, "f");
-  cg_print_kernels(cg, out, NULL);
+  cg_print_kernels(cg, out, NULL, NULL);
   rewind(out);
   while (bytes < 0 && fgets(err, sizeof err, out))
     if (strstr(err, "scratch")) sscanf(strstr(err, "scratch"), "scratch %lld", &bytes);

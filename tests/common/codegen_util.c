@@ -127,7 +127,7 @@ static double compile_and_compare(const char *cpu, CgForm form, const Fn *f, int
   Tensor *in = base_zeroed(f->in.n, sizeof *in);
   random_inputs(f, B, seed, in);
   double off = INFINITY;
-  if (print) cg_print_kernels(cg, stderr, NULL);
+  if (print) cg_print_kernels(cg, stderr, NULL, NULL);
   if (cg_compile(cg, err, sizeof err)) off = codegen_difference(cg, f, "f", B, in, print);
   else CU_FAIL(err);
   for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);

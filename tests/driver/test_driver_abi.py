@@ -262,10 +262,10 @@ def test_losses_that_nothing_trains():
     shown = [(lib.function[k].kind.decode(), lib.function[k].name.decode()) for k in range(lib.nfunction)]
     losses = [n for k, n in shown if k == "loss"]
     check(losses == ["fit", "free", "seen", "penalty", "noisy", "still", "far", "farther"], "losses", losses)
-    check([n for k, n in shown if k == "gradient"] == ["fit", "free", "seen", "penalty", "noisy", "far"], "gradients: what has parameters and derivatives", shown)
+    check([n for k, n in shown if k == "gradient"] == ["fit", "free", "seen", "penalty", "noisy", "far", "farther"], "gradients: what has parameters and derivatives", shown)
     n = 9
     args = [numbers([math.sin(k) for k in range(3*n)]), numbers([math.cos(k) for k in range(n)])]
-    for name, count in ("free", 2), ("seen", 2), ("penalty", 0), ("noisy", 1):
+    for name, count in ("free", 2), ("seen", 2), ("penalty", 0), ("noisy", 1), ("far", 1), ("farther", 1):
         value, slope = number(lib, name, "loss"), number(lib, name, "gradient")
         loss, gradient = call(lib, m, slope, n, args[:count], seed=3)
         want = []

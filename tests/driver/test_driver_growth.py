@@ -293,6 +293,13 @@ report a = iterate(step, 0, steps = STEPS)[-1]
     write("m.hnn", text.replace("LAST", "2e7").replace("STEPS", "3*10^7"))
     r = hnnc("run", "m.hnn", "--out", "n", code=3, timeout_=600)
     check("the cause was not looked for beyond the first 100000000 operations" in r.err and "sqrt" not in r.err, "it ends", r)
+    write("m.hnn", """\
+precision f64
+fn rate(x: real[2], t: real) = [x[1], -x[0]]
+report a = integrate(rate, [1, 0], times = [0, 1e9], method = taylor(rtol = 1e-14))[1]
+""")
+    r = hnnc("run", "m.hnn", "--out", "o", code=3, timeout_=600)
+    check(" ::: m.hnn:3:12" in r.err and re.search("in which `taylor` came to t = [0-9.]+: ", r.err), "where it ends", r)
 
 
 if __name__ == "__main__":

@@ -263,6 +263,37 @@ def film_data(path):
     return [[line.split() for line in block.split("\n") if line and line[0] != "#"] for block in read(path).decode().split("\n\n\n")]
 
 
+def test_two_paths():
+    """[a, b] of two real[n, 2] is two curves, (a, b) x and y of two."""
+    plots("""const a = [[0, 1], [2, 3], [4, 6]]
+const b = [[0, -1], [5, -3], [7, 8]]
+plot listed = { kind = line, xy = [a, b] }
+plot paired = { kind = line, xy = (a, b) }
+""")
+    check([[row[1:] for row in part[1][0]] for part in sets("r/plots/listed.dat")] == [[[0, 1], [2, 3], [4, 6]], [[0, -1], [5, -3], [7, 8]]], "paths")
+    check(b" lt 1 title" in read("r/plots/listed.gp") and b" lt 2 dt (12,5) title" in read("r/plots/listed.gp"), "the second one is dashed")
+    check([[row[1:] for row in part[1][0]] for part in sets("r/plots/paired.dat")] == [[[0, 0], [2, 5], [4, 7]], [[1, -1], [3, -3], [6, 8]]], "columns")
+
+
+def test_many_points():
+    """Of very many points every k-th is drawn; all are in the numbers."""
+    plots("""data walk { yield x = normal(0, 1, 3000), y = normal(0, 1, 3000) }
+use walks = walk(count = 10, seed = 1)
+plot cloud = { kind = scatter, xy = (x, y) } on walks
+""")
+    check(sum(len(block) for block in sets("r/plots/cloud.dat")[0][1]) == 30000 and b" every 2 " in read("r/plots/cloud.gp"), "thinned")
+    check(not GNUPLOT or len(read("r/plots/cloud.svg")) < 3 << 20, "a picture that opens", len(read("r/plots/cloud.svg")) if GNUPLOT else 0)
+
+
+def test_formats():
+    """The script makes a PDF and a PNG as well."""
+    plots("plot a = { kind = line, y = [1, 2, 4] }\nplot film = { kind = frames, z = [[[0, 1], [1, 0]]] }\n")
+    for name in ("a", "film") if GNUPLOT else ():
+        for kind, magic in (("pdf", b"%PDF-"), ("png", b"\x89PNG")):
+            p = subprocess.run([GNUPLOT, "-e", "format = '%s'" % kind, name + ".gp"], cwd="r/plots", capture_output=True, check=False)
+            check(p.returncode == 0 and read("r/plots/%s.%s" % (name, kind)).startswith(magic), name + " as " + kind, p.stderr.decode())
+
+
 def test_frames():
     film = """data d { yield film = [[[index + 10*k + 0.1*i + 0.01*j for j in 0:4] for i in 0:3] for k in 0:2] }
 use three = d(count = 3)

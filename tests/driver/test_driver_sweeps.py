@@ -174,6 +174,106 @@ def test_kills_at_random():
             same_end("whole/" + x, name + "/" + x)
 
 
+# ---- job arrays -----------------------------------------------------------------------------------------------------------
+
+# A queue in a file: sbatch reads the array and the script's #SBATCH lines, squeue lists what waits.
+SBATCH = r'''#!/usr/bin/env python3
+import json, os, re, sys
+if "refuse" in open(sys.argv[3]).read(): sys.exit("sbatch: error: no such partition")
+jobs = json.load(open("queue.json"))
+tasks = []
+for part in re.match(r"--array=([0-9,-]+)(%\d+)?$", sys.argv[2])[1].split(","):
+    first, _, last = part.partition("-")
+    tasks += range(int(first), int(last or first) + 1)
+assert sys.argv[1] == "--parsable" and max(tasks) < 1001, sys.argv
+jobs.append({"script": os.path.abspath(sys.argv[3]), "first": sys.argv[4], "tasks": tasks, "array": sys.argv[2],
+             "says": [l[8:].strip() for l in open(sys.argv[3]) if l.startswith("#SBATCH ")]})
+json.dump(jobs, open("queue.json", "w"))
+print("%d;cluster" % (100 + len(jobs)))
+'''
+SQUEUE = r'''#!/usr/bin/env python3
+import json, sys
+assert sys.argv[1:] == ["--noheader", "--array", "--me", "--format=%F:%K"], sys.argv
+for k, job in enumerate(json.load(open("queue.json"))):
+    for t in job["tasks"]: print("%d:%d" % (101 + k, t))
+print("7:0\n8:N/A")
+'''
+
+
+def scheduler():
+    for name, text in ("sbatch", SBATCH), ("squeue", SQUEUE):
+        write("bin/" + name, text)
+        os.chmod("bin/" + name, 0o755)
+    write("queue.json", "[]")
+    os.environ["PATH"] = os.path.abspath("bin") + ":" + os.environ["PATH"]
+
+
+def at_work(number=None, **more):
+    """All tasks that wait, one after the other; each is sent the signal `number` when it trains. Exit codes, by run."""
+    jobs, codes = load("queue.json"), {}
+    write("queue.json", json.dumps([dict(j, tasks=[]) for j in jobs]))
+    for job in jobs:
+        for task in job["tasks"]:
+            p = subprocess.Popen(["sh", job["script"], job["first"]], env=dict(environment(), SLURM_ARRAY_TASK_ID=str(task), **more), cwd="/")
+            k = task + int(job["first"])
+            if number:
+                begun = os.path.join(os.path.dirname(job["script"]), load("s/sweep.json")["points"][k]["dir"], "metrics.jsonl")
+                until(lambda: os.path.exists(begun) and os.path.getsize(begun))
+                p.send_signal(number)
+            codes[k] = p.wait()
+    return codes
+
+
+def test_job_array():
+    """The runs of an array are those of processes; what waits is not submitted twice, what was stopped or failed goes on when it is asked for."""
+    model(precision="f64", old="steps = 200", new="steps = 20000")
+    hnnc(*swept("whole"), "-q")
+    scheduler()
+    r = hnnc(*swept("s", "--slurm=--time=60 -p short", "--threads", "2", "--jobs", "3"))
+    job = load("queue.json")[0]
+    check((job["array"], job["first"], job["says"][0], job["says"][2:]) ==
+          ("--array=0-3%3", "0", "--job-name=hnnc-m", ["--signal=B:TERM@120", "--cpus-per-task=2", "--time=60 -p short"]), job)
+    check("job 101: 4 runs\ns: 4 of 4 runs submitted, 0 waiting or under way, 0 over\n" in r.err and r.out == "", r)
+    check(hnnc("runs", "s").out == "no runs in s\n4 more are not begun: 000-lr=1e-2-seed=1, ...\n", "not begun")
+    check(json.loads(hnnc("runs", "s", "--json").out)["not_begun"] == points("whole"), "not begun")
+    check("0 of 4 runs submitted, 4 waiting" in hnnc("resume", "s", "--slurm").err and len(load("queue.json")) == 1, "not twice")
+    check(set(at_work(signal.SIGTERM, SLURM_CPUS_PER_TASK="2").values()) <= {0, 130, -15}, "stopped")
+    r = hnnc("resume", "s", "--slurm")
+    check(len(load("queue.json")) == 2, "none was stopped", r)
+    again = len(load("queue.json")[-1]["tasks"])
+    check(again > 0 and "%d of 4 runs submitted, 0 waiting or under way, %d over" % (again, 4 - again) in r.err, "submitted again", r)
+    check(load("queue.json")[-1]["says"][-1] == "--time=60 -p short", "with what was said before")
+    check(list(at_work().values()) == again*[0], "whole")
+    check("0 of 4 runs submitted, 0 waiting or under way, 4 over" in hnnc("resume", "s", "--slurm").err, "all over")
+    for x in points("whole"):
+        same_end("whole/" + x, "s/" + x)
+    check(hnnc("runs", "s").out.count("done") == 4, "collected")
+
+
+def test_job_array_failures():
+    model(precision="f64", limit="5")
+    scheduler()
+    hnnc("run", "m.hnn", "--sweep", 'train.optimizer.lr=[1e-2, 1e-3]', "--out", "s", "--slurm")
+    check(at_work() == {0: 3, 1: 0}, "one fails")
+    check("0 of 2 runs submitted, 0 waiting or under way, 2 over" in hnnc("resume", "s", "--slurm").err, "left alone")
+    check("1 of 2 runs submitted" in hnnc("resume", "s", "--slurm", "--again").err and load("queue.json")[-1]["array"] == "--array=0", "again")
+    check(at_work() == {0: 3} and len(os.listdir("s/000-lr=1e-2/earlier")) == 1, "done again")
+    r = hnnc("resume", "s", "--again", code=3)
+    check(len(os.listdir("s/000-lr=1e-2/earlier")) == 2 and "failed" in r.out, "here, too", r)
+    hnnc("resume", "s", "--task", "2", code=2, says="--task 2: the sweep has the runs 0 to 1")
+    hnnc("run", "m.hnn", "--seeds", "0:2", "--out", "t", "--slurm=-p refuse", code=4, says="sbatch did not take the job array t/array.sh")
+    hnnc("resume", "s/000-lr=1e-2", "--slurm", code=4, says="is no sweep, and --slurm is for sweeps")
+    hnnc("run", "m.hnn", "--seeds", "0:2500", "--out", "many", "--slurm", "-q")
+    check([(j["first"], j["array"]) for j in load("queue.json")[-3:]] == [("0", "--array=0-999"), ("1000", "--array=0-999"), ("2000", "--array=0-499")], "arrays end")
+
+
+def test_no_scheduler():
+    model(precision="f64")
+    os.environ["PATH"] = os.path.abspath(".")
+    r = hnnc("run", "m.hnn", "--seeds", "0:2", "--out", "s", "--slurm")
+    check("there is no `sbatch` here: the runs are processes of this machine" in r.err and r.out.count("done") == 2, r)
+
+
 def test_two_at_once():
     model(precision="f64", old="steps = 200", new="steps = 2000000")
     p = subprocess.Popen([HNNC, *swept("s")], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -171,7 +171,6 @@ static const Bad bad[] = {
   {"`ode` with times per sample needs states per sample", OP_ode, {SCALAR, LANE3}, 7, {M_DOPRI5, 1, 1, 1, 1, 1, 0}, true},
   {"`ode` needs a number of steps", OP_ode, {SCALAR, VEC4}, 7, {M_DOPRI5, 1, 1, 1, 0, 1, 0}, true},
   {"`ode` watches 1 ... 1 states", OP_ode, {SCALAR, VEC4}, 7, {M_DOPRI5, 1, 1, 1, 1, 2, 0}, true},
-  {"`ode` by taylor records no steps", OP_ode, {SCALAR, VEC4}, 7, {M_TAYLOR, 1, 1, 1, 1, 1, 5}, true},
   {"`require` quotes a scalar", OP_require, {FLAG, VEC4}, 2, {CAUSE_NO_CROSSING, 5}, false},
   {"`require` has a cause and what it is about", OP_require, {FLAG, SCALAR}, 2, {CAUSE_NOT_CONVERGED, M_count}, false},
 };

@@ -5,6 +5,7 @@ import ctypes
 import inspect
 import json
 import os
+import shutil
 import select
 import signal
 import subprocess
@@ -475,6 +476,11 @@ def test_tables():
         check("report" in repr(run) and "expect error_ < 1: holds" in repr(run), repr(run))
         page = run._repr_html_()
         check("<table>" in page and "expect error_ &lt; 1: holds" in page and page.count("<img ") == len(run.plots), "a run as HTML", page[:1000])
+        if run.plots and shutil.which("gnuplot"):
+            run.plot("phase").save(d + "/phase.pdf")
+            run.plot("phase").save(d + "/phase.png")
+            check(open(d + "/phase.pdf", "rb").read(5) == b"%PDF-" and open(d + "/phase.png", "rb").read(4) == b"\x89PNG", "figures for papers")
+            raises(ValueError, "ends in", run.plot("phase").save, d + "/phase.bmp")
         table = hnnc.Runs([{"status": "done", "loss": 12.5, "note": None}, {"status": "<b>", "loss": 0.25, "note": None}])
         check(repr(table) == "status  loss\ndone    12.5\n<b>     0.25", repr(table))
         check("<th style=\"text-align: right\">loss</th>" in table._repr_html_() and "&lt;b&gt;" in table._repr_html_() and "note" not in table._repr_html_(), "as HTML")

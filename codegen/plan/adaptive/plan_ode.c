@@ -54,6 +54,11 @@ static void by_stages(const Plan *p, PlanOde *o) {
   o->bytes = o->counts + plan_round_up(2 * es, p->tune->align);
 }
 
+bool plan_ode_own(const Plan *p, const Inst *ode, uint32_t k) {
+  return (k == (uint32_t)ir_ode_attr(p->f, ode).states ? ir_type(p->f, ir_arg(p->f, ode, k)) : ir_body(p->f, ode)->in.at[k].type)
+      .lane;
+}
+
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   const ode_attr attr = ir_ode_attr(p->f, ode);
   const AdaptiveMethod *m = adaptive_method(attr.method);
@@ -70,8 +75,10 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   }
   o.bytes = plan_round_up(o.dim * row, p->tune->align);
   for (uint32_t k = o.states; k < ode->nargs; k++) {
-    o.off[k] = o.bytes;
-    o.bytes += plan_round_up(type_count(ir_type(p->f, ir_arg(p->f, ode, k))) * tile * es, p->tune->align);
+    const bool own = plan_ode_own(p, ode, k);
+    int64_t *bytes = own ? &o.bytes : &o.common;
+    o.off[k] = *bytes;
+    *bytes += plan_round_up(type_count(ir_type(p->f, ir_arg(p->f, ode, k))) * (own ? tile : 1) * es, p->tune->align);
   }
   o.times = type_count(ir_type(p->f, ir_arg(p->f, ode, o.states)));
   if (plan_by_stages(p->f, ode)) {
@@ -84,6 +91,7 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   o.series = o.array + o.arrays * o.stride;
   o.trajectory = o.series + plan_round_up(o.order * o.dim * row, p->tune->align);
   o.counts = o.trajectory + plan_round_up((o.times * o.dim * o.lanes + o.w) * es, p->tune->align);
-  o.bytes = o.counts + plan_round_up(2 * row, p->tune->align);
+  o.slots = o.counts + plan_round_up(2 * row, p->tune->align);
+  o.bytes = o.slots + (o.lanes > 1 ? plan_round_up(ODE_SLOTS * o.lanes * 8, p->tune->align) : 0);
   return o;
 }

@@ -6,8 +6,9 @@
  *
  * With zeta = 0 the second line is a contraction where the first is one. It is the method itself on the adjoint equation, in other
  * variables (Hairer, Lubich, Wanner, Geometric Numerical Integration, VI.4; Sanz-Serna, SIAM Review 58 (2016) 3), so that quadratic
- * invariants of the pair, such as lambda^T (a tangent), are kept. Stages are the first axis of a value, along which a loop walks. */
+ * invariants of the pair, such as lambda^T (a tangent), are kept. Stages are the first axis of values. */
 #include "passes/derive/ode/vjp_ode.h"
+#include "passes/simplify/simplify.h"
 
 #include <stdlib.h>
 
@@ -18,11 +19,11 @@ static const uint32_t SQUARE[2] = {GAUSS_STAGES, GAUSS_STAGES};
 static Val table(Build *b, int rank, const double *v) { return ir_table(b, type_real(false, rank, SQUARE), v); }
 
 /* sum_j a_ij x_j, or of a_ji */
-static Val weighted(Build *b, Val x, bool transposed) {
-  int lx[IR_MAX_RANK], lo[IR_MAX_RANK], la[2] = {transposed, !transposed};
-  const int rank = ir_type(b->f, x).rank;
-  for (int k = 0; k < rank; k++) lx[k] = k ? k + 1 : 1, lo[k] = k ? k + 1 : 0;
-  return ir_dot(b, table(b, 2, &adaptive_gauss16.a[0][0]), x, false, la, lx, rank, lo);
+static Val of_stages(Build *b, Val x, bool transposed) {
+  double a[GAUSS_STAGES][GAUSS_STAGES];
+  for (int i = 0; i < GAUSS_STAGES; i++)
+    for (int j = 0; j < GAUSS_STAGES; j++) a[i][j] = transposed ? adaptive_gauss16.a[j][i] : adaptive_gauss16.a[i][j];
+  return pass_weighted(b, table(b, 2, a[0]), x);
 }
 
 static Val each_stage(Build *b, Val x) { return ir_expand(b, x, 0, GAUSS_STAGES); }
@@ -37,13 +38,30 @@ static Val by_b(Build *b, Val x) {
 static Val stacked_zeros(Build *b, Type t) { return each_stage(b, pass_zero_like(b, t)); }
 static Type state_type(const OdeRev *w, uint32_t s) { return pass_type_with(vjp_ode_cot_type(w, s), w->lane); }
 
-/* ---- a walk along the stages ---------------------------------------------------------------------------------------------------- */
+/* ---- all stages ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Stages {
   Val *z, *gamma; /* by state, stacked; gamma NULL: rates alone are asked for */
   Val times;
   const Val *inv;
 } Stages;
+
+/* Larger values fill vectors by their own elements. */
+static bool all_small(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].sub || type_count(f->inst.at[id].type) > GAUSS_STAGES) return false;
+  return true;
+}
+
+/* As plain operations, whose vectors run along the stages, where values are small; else in a loop. */
+static void every_stage(Build *outer, Build *b, const ScanShape *s, const OdeTurn *t, Val *out) {
+  Fn *simple = pass_simplify(NULL, b->f);
+  if (!all_small(simple) || !simplify_map(outer, simple, *s, t->args.at, out)) {
+    Val loop = ir_scan(outer, t->args.at, t->args.n, s->n, 0, s->xs, s->ys, s->zs, false, false, b->f);
+    for (uint32_t k = 0; k < s->ys + s->zs; k++) out[k] = ir_proj(outer, loop, k);
+  }
+  ir_fn_destroy(simple);
+}
 
 /* Into out, by state: rates, or cotangents of the stages; where sums is not NULL, those of what the rates read instead. */
 static bool walk(OdeRev *w, Build *outer, const Stages *in, Val *out, Cot *sums) {
@@ -68,11 +86,13 @@ static bool walk(OdeRev *w, Build *outer, const Stages *in, Val *out, Cot *sums)
     ir_output(&b, in->gamma ? vjp_ode_one_part(w, &b, cot[s], vjp_ode_cot_type(w, s)) : k[s], NULL);
   if (ok && sums) zs = vjp_ode_output_sums(&t, cot, w->ninv);
   if (ok && ys + zs) {
-    Val loop = ir_scan(outer, t.args.at, t.args.n, GAUSS_STAGES, 0, xs, ys, zs, false, false, b.f);
+    Val *result = base_zeroed(ys + zs, sizeof *result);
     uint32_t at = 0;
-    for (uint32_t s = 0; s < ys; s++) out[s] = ir_proj(outer, loop, at++);
+    every_stage(outer, &b, &(ScanShape){.n = GAUSS_STAGES, .xs = xs, .ys = ys, .zs = zs}, &t, result);
+    for (uint32_t s = 0; s < ys; s++) out[s] = result[at++];
     for (uint32_t j = 0; sums && j < w->ninv; j++)
-      for (int p = 0; p < 2; p++) sums[j].part[p] = cot[j].part[p].id ? ir_proj(outer, loop, at++) : VAL_NONE;
+      for (int p = 0; p < 2; p++) sums[j].part[p] = cot[j].part[p].id ? result[at++] : VAL_NONE;
+    base_free(result);
   }
   vjp_ode_turn_end(&t);
   vec_free(&seeds.at);
@@ -84,11 +104,11 @@ static bool walk(OdeRev *w, Build *outer, const Stages *in, Val *out, Cot *sums)
 /* ---- iterations ------------------------------------------------------------------------------------------------------------------- */
 
 static void stages_of(Build *b, uint32_t n, const Val *y, Val h, const Val *rate, Val *z) {
-  for (uint32_t s = 0; s < n; s++) z[s] = ir_add(b, each_stage(b, y[s]), ir_mul(b, h, weighted(b, rate[s], false)));
+  for (uint32_t s = 0; s < n; s++) z[s] = ir_add(b, each_stage(b, y[s]), ir_mul(b, h, of_stages(b, rate[s], false)));
 }
 
 static void gamma_of(Build *b, uint32_t n, const Val *end, Val h, const Val *zeta, Val *gamma) {
-  for (uint32_t s = 0; s < n; s++) gamma[s] = ir_mul(b, h, ir_add(b, by_b(b, end[s]), weighted(b, zeta[s], true)));
+  for (uint32_t s = 0; s < n; s++) gamma[s] = ir_mul(b, h, ir_add(b, by_b(b, end[s]), of_stages(b, zeta[s], true)));
 }
 
 /* Of `from` (the state, or with z the cotangent at the end): what is carried, rates of the stages or zeta, until it rests. */

@@ -8,9 +8,10 @@
  *   inv      the record, times, cotangents of the outputs, invariants
  *   zs       cotangents of the invariants, so that sums over the batch flow into sums over steps
  *
- * Outputs inside the step enter by the terms of the interpolant, whose cotangents are moments of theirs (`moments`). The rates as a
+ * Outputs inside the step enter by the terms of the interpolant, whose cotangents are moments of theirs (vjp_moments.c). The rates as a
  * step begins are those at the end of the one before (first same as last), so their cotangent is handed on, and each rate is computed
- * once; that of the very first is taken behind the loop. Steps of gauss16, whose outputs are at their ends alone, are in vjp_gauss.c. */
+ * once; that of the very first is taken behind the loop. Steps of gauss16, whose outputs are at their ends alone, are in vjp_gauss.c, those
+ * of taylor, whose outputs are values of its polynomial, in vjp_taylor.c. */
 #include "passes/derive/ode/vjp_ode.h"
 
 #include <math.h>
@@ -90,10 +91,6 @@ static Val combination(const OdeRev *w, Build *b, const double *c, const Val *k,
 
 /* ---- one step ---------------------------------------------------------------------------------------------------------------- */
 
-enum { FIRST_TERMS = 4, MOST_TERMS = 8 };
-
-static uint32_t terms(const OdeRev *w) { return !w->between ? 0 : w->m ? FIRST_TERMS + (uint32_t)w->m->ncont : 1; }
-
 /* From the state y and its rates k[0 .. n): the state at the end, the rates there, and the terms of the interpolant, term by term. */
 static void step(const OdeRev *w, Build *b, const Val *y, Val time, Val h, const Val *inv, Val *k, Val *end, Val *term) {
   const AdaptiveMethod *m = w->m;
@@ -113,73 +110,9 @@ static void step(const OdeRev *w, Build *b, const Val *y, Val time, Val h, const
     term[s] = y[s], term[w->n + s] = moved, term[2 * w->n + s] = bend;
     term[3 * w->n + s] = ir_sub(b, ir_sub(b, moved, at_end), bend);
     for (int c = 0; c < m->ncont; c++)
-      term[(uint32_t)(FIRST_TERMS + c) * w->n + s] = ir_mul(b, h, combination(w, b, m->d[c], k, all, s));
+      term[(uint32_t)(ODE_FIRST_TERMS + c) * w->n + s] = ir_mul(b, h, combination(w, b, m->d[c], k, all, s));
   }
   base_free(z);
-}
-
-/* ---- outputs inside a step ------------------------------------------------------------------------------------------------------ */
-
-static Val at_least_0(Build *b, Val x) { return ir_max(b, x, ir_const(b, 0)); }
-
-/* 1 where output `next`, at time `due`, is behind the time at which the step begins. */
-static Val inside(Build *b, Val next, Val due, Val time, Val h) {
-  Val ahead = ir_mul(b, ir_sub(b, due, time), h);
-  return ir_indicator(b, ir_and(b, ir_le(b, ir_const(b, 0), next), ir_lt(b, ir_const(b, 0), ahead)));
-}
-
-/* One output: adds its cotangents, by the weights of the terms of the interpolant there, and goes to the one before it. */
-static Fn *moment_body(OdeRev *w, Fn *parent, const Val *args, uint32_t nargs, uint32_t carries) {
-  Build b;
-  Fn *f = ir_sub_create(parent, "moments");
-  Val *in = base_realloc(NULL, sizeof *in * (nargs + 1)), weight[MOST_TERMS];
-  ir_build_init(&b, f);
-  b.at = w->i->at;
-  for (uint32_t k = 0; k < nargs; k++) in[k] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(parent, args[k]));
-  const Val next = in[1], due = in[2], *inv = in + carries, time = inv[0], h = inv[1], times = inv[2], *out = inv + 3;
-  Val on = ir_lt(&b, ir_const(&b, 0), in[0]), row = at_least_0(&b, next);
-  Val x = ir_div(&b, ir_sub(&b, due, time), ir_select(&b, ir_eq(&b, h, ir_const(&b, 0)), ir_const(&b, 1), h));
-  Val rest = ir_sub(&b, ir_const(&b, 1), x), before = ir_select(&b, on, ir_sub(&b, next, ir_const(&b, 1)), next);
-  Val due_before = ir_gather(&b, times, at_least_0(&b, before));
-  weight[0] = ir_indicator(&b, on);
-  for (uint32_t c = 0; c + 1 < terms(w); c++) weight[c + 1] = ir_mul(&b, weight[c], c & 1 ? rest : x);
-  ir_output(&b, ir_mul(&b, in[0], inside(&b, before, due_before, time, h)), NULL);
-  ir_output(&b, before, NULL);
-  ir_output(&b, pass_with_lane(&b, due_before, w->lane), NULL);
-  for (uint32_t c = 0; c < terms(w); c++)
-    for (uint32_t s = 0, o = 0; s < w->n; s++) {
-      if (!w->rc[s].id) continue;
-      Val sum = in[3 + c * (carries - 3) / terms(w) + o];
-      Val cot = ir_select(&b, on, ir_gather(&b, out[o], row), ir_const(&b, 0));
-      ir_output(&b, pass_with_lane(&b, ir_add(&b, sum, ir_mul(&b, weight[c], cot)), ir_type(f, sum).lane), NULL);
-      o++;
-    }
-  ir_build_finish(&b);
-  base_free(in);
-  return f;
-}
-
-/* Moments of the outputs of a step: cotangents of its terms. *next, *due: the output before them. */
-static void moments(OdeRev *w, Ports *x, Val time, Val h, Val *next, Val *due, Val *moment) {
-  Build *b = x->t.b;
-  VEC(Val) args = {0};
-  *vec_push(&args) = inside(b, *next, *due, time, h);
-  *vec_push(&args) = *next;
-  *vec_push(&args) = *due;
-  for (uint32_t c = 0; c < terms(w); c++)
-    for (uint32_t s = 0; s < w->n; s++)
-      if (w->rc[s].id) *vec_push(&args) = pass_zero_like(b, vjp_ode_cot_type(w, s));
-  const uint32_t carries = args.n;
-  *vec_push(&args) = time, *vec_push(&args) = h, *vec_push(&args) = x->time;
-  for (uint32_t s = 0; s < w->n; s++)
-    if (w->rc[s].id) *vec_push(&args) = x->out[s];
-  Fn *f = moment_body(w, b->f, args.at, args.n, carries);
-  Val loop = ir_scan(b, args.at, args.n, w->times, carries, 0, 0, 0, false, 2, f);
-  *next = ir_proj(b, loop, 1), *due = ir_proj(b, loop, 2);
-  uint32_t at = 3;
-  for (uint32_t c = 0; c < terms(w); c++)
-    for (uint32_t s = 0; s < w->n; s++) moment[c * w->n + s] = w->rc[s].id ? ir_proj(b, loop, at++) : VAL_NONE;
-  vec_free(&args);
 }
 
 /* ---- a sweep over what a turn has computed ------------------------------------------------------------------------------------- */
@@ -287,7 +220,7 @@ static bool explicit_step(OdeRev *w, Ports *x, const Place *p, const Val *y, con
   Build *b = x->t.b;
   const uint32_t n = w->n, stages = (uint32_t)(w->m->stages + w->m->extra);
   Val *from = base_zeroed(2 * n, sizeof *from), *k = base_zeroed(stages * n, sizeof *k), *end = base_zeroed(n, sizeof *end);
-  Val *term = base_zeroed(MOST_TERMS * n, sizeof *term);
+  Val *term = base_zeroed(ODE_MOST_TERMS * n, sizeof *term);
   OdeSeeds seeds = {0};
   for (uint32_t s = 0; s < n; s++) from[s] = y[s], k[s] = from[n + s] = ir_id(b, ir_gather(b, x->rates[s], row));
   step(w, b, y, p->time, p->h, x->t.inv, k, end, term);
@@ -295,11 +228,24 @@ static bool explicit_step(OdeRev *w, Ports *x, const Place *p, const Val *y, con
     vjp_ode_seed(w, b, &seeds, end[s], x->state[s]);
     vjp_ode_seed(w, b, &seeds, k[(uint32_t)(w->m->stages - 1) * n + s], ir_select(b, p->on, x->rate[s], ir_const(b, 0)));
   }
-  for (uint32_t c = 0; c < terms(w) * n; c++) vjp_ode_seed(w, b, &seeds, term[c], moment[c]);
+  for (uint32_t c = 0; c < vjp_ode_terms(w) * n; c++) vjp_ode_seed(w, b, &seeds, term[c], moment[c]);
   const bool ok = vjp_ode_sweep(w, &x->t, &seeds, from, 2 * n, true, cot);
   vec_free(&seeds.at);
   void *list[] = {from, k, end, term};
   for (int j = 0; j < 4; j++) base_free(list[j]);
+  return ok;
+}
+
+static bool taylor_step(OdeRev *w, Ports *x, const Place *p, const Val *y, const Val *moment, Cot *cot) {
+  Build *b = x->t.b;
+  Val *terms = base_zeroed(2 * w->n, sizeof *terms), *begin = terms + w->n;
+  for (uint32_t s = 0; s < w->n; s++) { /* the state at the end is the sum of all coefficients */
+    terms[s] = ir_expand(b, x->state[s], 0, w->order + 1);
+    if (moment[s].id) terms[s] = ir_add(b, terms[s], moment[s]);
+  }
+  const bool ok = vjp_ode_taylor_step(w, &x->t, y, p->time, p->h, terms, begin, cot + w->n);
+  for (uint32_t s = 0; s < w->n; s++) cot[s].part[EACH] = begin[s];
+  base_free(terms);
   return ok;
 }
 
@@ -319,14 +265,16 @@ static bool gauss_step(OdeRev *w, Ports *x, const Place *p, const Val *y, const 
 static bool one_step(OdeRev *w, Ports *x, Cot *inv, uint32_t *sums) {
   Build *b = x->t.b;
   const uint32_t n = w->n, carried = w->m ? 2 * n : n;
-  Val *y = base_zeroed(n, sizeof *y), *moment = base_zeroed(MOST_TERMS * n, sizeof *moment), next = x->next, due = x->due;
+  Val *y = base_zeroed(n, sizeof *y), *moment = base_zeroed(ODE_MOST_TERMS * n, sizeof *moment), next = x->next, due = x->due;
   Cot *cot = base_zeroed(carried + w->ninv, sizeof *cot);
-  Val on = ir_lt(b, ir_const(b, 0), x->left), row = at_least_0(b, ir_sub(b, x->left, ir_const(b, 1)));
+  Val on = ir_lt(b, ir_const(b, 0), x->left), row = vjp_ode_at_least_0(b, ir_sub(b, x->left, ir_const(b, 1)));
   Val pair = ir_gather(b, x->steps, row);
   const Place p = {on, ir_index(b, pair, 0, 0), ir_select(b, on, ir_index(b, pair, 0, 1), ir_const(b, 0))};
   for (uint32_t s = 0; s < n; s++) y[s] = ir_id(b, ir_gather(b, x->states[s], row));
-  if (w->between) moments(w, x, p.time, p.h, &next, &due, moment);
-  const bool ok = w->m ? explicit_step(w, x, &p, y, moment, row, cot) : gauss_step(w, x, &p, y, moment, cot);
+  if (w->between) vjp_ode_moments(w, b, &(OdeOutputs){x->time, x->out}, p.time, p.h, &next, &due, moment);
+  const bool ok = w->m       ? explicit_step(w, x, &p, y, moment, row, cot)
+                  : w->order ? taylor_step(w, x, &p, y, moment, cot)
+                             : gauss_step(w, x, &p, y, moment, cot);
   ir_output(b, ir_select(b, on, row, x->left), NULL);
   if (w->between) ir_output(b, next, NULL), ir_output(b, due, NULL);
   for (uint32_t s = 0; s < carried && ok; s++) {
@@ -464,11 +412,6 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
   Region *r = vjp_region(s);
   const ode_attr attr = ir_ode_attr(r->src, i);
   const uint32_t n = (uint32_t)attr.states;
-  if (attr.method == M_TAYLOR) {
-    region_error(r, CODE_no_derivative, i->at, "`gauss16`, `dop853` and `tsit5` have one: their steps are recorded",
-                 "trajectories by `taylor` have no derivative backwards");
-    return;
-  }
   const Cot *res = vjp_results(s, v);
   Val *rc = base_zeroed(n, sizeof *rc);
   const uint32_t times = ir_type(r->src, ir_arg(r->src, i, n)).dim[0];
@@ -477,7 +420,8 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
     for (uint32_t k = 0; k < n; k++) rc[k] = res[k].part[p], any |= rc[k].id != 0;
     if (!any) continue;
     OdeRev w = {.s = s, .v = v, .i = i, .body = ir_body(r->src, i), .n = n, .ninv = i->nargs - n - 1, .times = times, .rc = rc};
-    w.m = attr.method == M_GAUSS16 ? NULL : adaptive_method((int)attr.method);
+    w.m = ir_records_rates((Method)attr.method) ? adaptive_method((int)attr.method) : NULL;
+    if (attr.method == M_TAYLOR) w.order = vjp_ode_order(r->src, &attr);
     w.record = region_record_rows(r->src, i), w.between = times > 2;
     w.lane = ir_type(r->src, ir_arg(r->src, i, 0)).lane;
     w.lanes = p == EACH && (vjp_mode(s) != VJP_SAMPLE || any_lane(&w));

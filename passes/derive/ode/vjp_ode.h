@@ -1,4 +1,4 @@
-/* Between the reverse rule of `ode` (vjp_ode.c) and the steps of gauss16 (vjp_gauss.c). */
+/* Between the reverse rule of `ode` (vjp_ode.c), outputs inside of steps (vjp_moments.c) and the steps of gauss16 and taylor. */
 #ifndef HNNC_PASSES_DERIVE_ODE_VJP_ODE_H
 #define HNNC_PASSES_DERIVE_ODE_VJP_ODE_H
 
@@ -9,9 +9,9 @@ typedef struct OdeRev {
   Vjp *s;
   Val v;
   const Inst *i;
-  const AdaptiveMethod *m; /* NULL: gauss16 */
+  const AdaptiveMethod *m; /* NULL: gauss16, taylor */
   const Fn *body;
-  uint32_t n, ninv, times;
+  uint32_t n, ninv, times, order; /* order: of taylor */
   int64_t record;
   bool lane, lanes; /* states are per sample; cotangents are */
   bool between;     /* there are outputs between the first and the last */
@@ -47,5 +47,21 @@ uint32_t vjp_ode_output_sums(OdeTurn *t, const Cot *inv, uint32_t ninv);
 
 /* vjp_gauss.c: cotangents of the states as a step of gauss16 begins, from those at its end; of the invariants. */
 bool vjp_ode_gauss_step(OdeRev *w, OdeTurn *t, const Val *y, Val time, Val h, const Val *end, Val *begin, Cot *inv);
+
+/* vjp_taylor.c: cotangents of the states as a step of taylor begins, from those of its coefficients 0 ... order, stacked, in powers of the
+ * part of the step that is done; of the invariants. */
+bool vjp_ode_taylor_step(OdeRev *w, OdeTurn *t, const Val *y, Val time, Val h, const Val *terms, Val *begin, Cot *inv);
+uint32_t vjp_ode_order(const Fn *f, const ode_attr *attr);
+
+/* vjp_moments.c */
+enum { ODE_FIRST_TERMS = 4, ODE_MOST_TERMS = 8 };
+typedef struct OdeOutputs {
+  Val time;       /* the times */
+  const Val *out; /* by state: the cotangents of its outputs, or none */
+} OdeOutputs;
+uint32_t vjp_ode_terms(const OdeRev *w); /* of an interpolant; of taylor one, which has all coefficients */
+Val vjp_ode_at_least_0(Build *b, Val x);
+/* Moments of the outputs of a step: cotangents of its terms. *next, *due: the output before them. */
+void vjp_ode_moments(OdeRev *w, Build *b, const OdeOutputs *x, Val time, Val h, Val *next, Val *due, Val *moment);
 
 #endif

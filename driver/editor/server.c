@@ -1,0 +1,167 @@
+/* `hnnc lsp`: the loop of the language server, and which method is whose.
+ *
+ * A change makes a document dirty; it is analysed when nothing more has come, or when something is asked of it, so that fast typing does
+ * not queue up; an analysis that something comes in the way of is given up, but one that is asked for. Claims that took too long are decided when nothing comes for a while. */
+#include "driver/editor/editor.h"
+#include "driver/editor/server_priv.h"
+
+#include <malloc.h>
+#include <string.h>
+
+enum {
+  PARSE_ERROR = -32700,
+  INVALID_REQUEST = -32600,
+  METHOD_NOT_FOUND = -32601,
+  INVALID_PARAMS = -32602,
+  NOT_INITIALIZED = -32002,
+  REFUSED = -32803
+};
+enum { IDLE_MS = 300 };
+
+typedef json_t *Handler(Server *s, Doc *d, const json_t *params);
+
+static const struct {
+  const char *method;
+  Handler *ask;
+} asked_row[] = {
+  {"textDocument/hover", ask_hover},
+  {"textDocument/signatureHelp", ask_signature},
+  {"textDocument/completion", ask_completion},
+  {"textDocument/definition", ask_definition},
+  {"textDocument/references", ask_references},
+  {"textDocument/prepareRename", ask_prepare_rename},
+  {"textDocument/rename", ask_rename},
+  {"textDocument/documentSymbol", ask_symbols},
+  {"textDocument/semanticTokens/full", ask_tokens},
+  {"textDocument/inlayHint", ask_hints},
+  {"textDocument/codeAction", ask_actions},
+  {"textDocument/formatting", ask_format},
+};
+
+static json_t *capabilities(void) {
+  return json_pack(
+      "{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:{s:[s, s]}, s:{s:[s, s]}, s:{s:o, s:b}}, s:{s:s, s:s}}",
+      "capabilities", "positionEncoding", "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "hoverProvider", 1,
+      "definitionProvider", 1, "referencesProvider", 1, "documentSymbolProvider", 1, "documentFormattingProvider", 1,
+      "inlayHintProvider", 1, "codeActionProvider", 1, "renameProvider", "prepareProvider", 1, "completionProvider",
+      "triggerCharacters", "(", ",", "signatureHelpProvider", "triggerCharacters", "(", ",", "semanticTokensProvider", "legend",
+      tokens_legend(), "full", 1, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
+}
+
+/* ---- documents --------------------------------------------------------------------------------------------- */
+
+static Doc *doc_of(const Server *s, const json_t *params) {
+  return doc_find(s, json_string_value(json_object_get(json_object_get(params, "textDocument"), "uri")));
+}
+
+/* Documents that import a changed one are to be looked at again. */
+static void touch_others(Server *s, const Doc *changed) {
+  for (Doc *d = s->docs; d; d = d->next)
+    for (uint32_t k = 0; d != changed && d->a && !d->a->broken && k < d->a->asked.n; k++)
+      d->dirty |= !strcmp(d->a->asked.at[k], changed->path);
+}
+
+static void did_open(Server *s, const json_t *params) {
+  const json_t *t = json_object_get(params, "textDocument"), *text = json_object_get(t, "text");
+  const char *uri = json_string_value(json_object_get(t, "uri"));
+  if (!uri || !json_is_string(text) || json_string_length(text) > SOURCE_MOST) return;
+  touch_others(
+      s, doc_open(s, uri, json_string_value(text), json_string_length(text), json_integer_value(json_object_get(t, "version"))));
+}
+
+static void did_change(Server *s, const json_t *params) {
+  Doc *d = doc_of(s, params);
+  const json_t *changes = json_object_get(params, "contentChanges");
+  if (!d) return;
+  for (size_t k = 0; k < json_array_size(changes); k++) doc_change(d, json_array_get(changes, k));
+  d->version = json_integer_value(json_object_get(json_object_get(params, "textDocument"), "version"));
+  touch_others(s, d);
+}
+
+static void did_close(Server *s, const json_t *params) {
+  Doc *d = doc_of(s, params);
+  if (!d) return;
+  rpc_write(json_pack("{s:s, s:{s:s, s:[]}}", "method", "textDocument/publishDiagnostics", "params", "uri", d->uri, "diagnostics"));
+  touch_others(s, d);
+  doc_close(s, d);
+}
+
+/* One document that is dirty or unsure is looked at; false: there was none. */
+static bool analyse_one(Server *s, bool unsure) {
+  for (Doc *d = s->docs; d; d = d->next) {
+    if (!d->dirty && !(unsure && d->a && d->a->unsure)) continue;
+    s->patient = unsure && !d->dirty;
+    d->dirty = true;
+    s->hurried = true;
+    analysis_of(s, d);
+    s->patient = s->hurried = false;
+    return true;
+  }
+  return false;
+}
+
+static bool any(const Server *s, bool unsure) {
+  for (const Doc *d = s->docs; d; d = d->next)
+    if (unsure ? d->a && d->a->unsure : d->dirty) return true;
+  return false;
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------- */
+
+static void request(Server *s, const json_t *id, const char *method, const json_t *params) {
+  if (!strcmp(method, "initialize")) {
+    rpc_reply(id, capabilities());
+    return;
+  }
+  if (s->asked_down) {
+    rpc_fail(id, INVALID_REQUEST, "the server was shut down");
+    return;
+  }
+  if (!strcmp(method, "shutdown")) {
+    s->asked_down = true;
+    rpc_reply(id, NULL);
+    return;
+  }
+  for (size_t k = 0; k < sizeof asked_row / sizeof *asked_row; k++) {
+    if (strcmp(asked_row[k].method, method) != 0) continue;
+    Doc *d = doc_of(s, params);
+    if (!d) {
+      rpc_fail(id, INVALID_PARAMS, "this document is not open");
+      return;
+    }
+    json_t *result = asked_row[k].ask(s, d, params);
+    if (json_is_string(result)) rpc_fail(id, REFUSED, "%s", json_string_value(result)), json_decref(result);
+    else rpc_reply(id, result);
+    return;
+  }
+  rpc_fail(id, METHOD_NOT_FOUND, "there is no `%s`", method);
+}
+
+static void notification(Server *s, const char *method, const json_t *params) {
+  if (!strcmp(method, "exit")) s->leaving = true;
+  else if (!strcmp(method, "textDocument/didOpen")) did_open(s, params);
+  else if (!strcmp(method, "textDocument/didChange")) did_change(s, params);
+  else if (!strcmp(method, "textDocument/didClose")) did_close(s, params);
+}
+
+static void handle(Server *s, const json_t *m) {
+  const json_t *id = json_object_get(m, "id"), *params = json_object_get(m, "params");
+  const char *method = json_string_value(json_object_get(m, "method"));
+  if (!method && !json_object_get(m, "result") && !json_object_get(m, "error")) rpc_fail(NULL, PARSE_ERROR, "this is no message");
+  else if (method && id) request(s, id, method, params);
+  else if (method) notification(s, method, params);
+}
+
+int command_lsp(const Options *o) {
+  Server s = {0};
+  bool over = false;
+  (void)o;
+  while (!s.leaving && !over) {
+    const bool dirty = any(&s, false);
+    json_t *m = rpc_read(dirty ? 0 : s.spent || any(&s, true) ? IDLE_MS : -1, &over);
+    if (m) handle(&s, m), json_decref(m);
+    else if (!over && !analyse_one(&s, !dirty)) malloc_trim(0), s.spent = false;
+  }
+  while (s.docs) doc_close(&s, s.docs);
+  return s.asked_down ? 0 : 1;
+}

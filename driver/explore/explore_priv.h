@@ -1,0 +1,55 @@
+/* A piece is a function of the model on its way from the elaborator to code, with what became of it traced. */
+#ifndef HNNC_DRIVER_EXPLORE_EXPLORE_PRIV_H
+#define HNNC_DRIVER_EXPLORE_EXPLORE_PRIV_H
+
+#include "driver/explore/explore.h"
+
+typedef struct Piece {
+  const char *kind, *name;
+  const Fn *fn;     /* as the frontend made it */
+  Fn *given;        /* a copy, which the passes got */
+  const Data *data; /* whose samples its fields are; NULL: drawn */
+  Span at;
+  PassJob job;
+  Lowered low;
+  PassTrace *trace;
+} Piece;
+
+enum { EXPLORE_WORK = 2000000000 }; /* a few seconds */
+
+typedef struct Explore {
+  Session *s;
+  const Tree *tree;
+  Arena *mem;
+  VEC(Piece) piece;
+  VEC(Span) place; /* each once; the page counts them */
+  Index place_of;
+  double work; /* operations on numbers that are left for values and differences: pieces in front have them first */
+} Explore;
+
+/* pieces.c: those of the model, each traced through all passes; false after messages. */
+bool explore_pieces(Explore *x);
+void explore_pieces_finish(Explore *x);
+
+/* stages.c */
+json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted); /* wanted: by stage */
+json_t *explore_made(Explore *x, const Piece *p);                       /* by which nodes of the tree its instructions were made */
+bool *explore_wanted(const Piece *p);                                   /* what its code comes from; the caller frees */
+uint32_t explore_place(Explore *x, Span at);
+bool explore_spend(Explore *x, double work); /* false: that is too much for what is left */
+
+/* values.c: numbers at POINTS samples of every function without derivatives and trajectories, by its index in the trace. */
+json_t *explore_values(Explore *x, const Piece *p, const bool *wanted);
+Tensor *explore_inputs(Explore *x, const Piece *p, const Fn *f); /* the caller frees them by ir_tensors_free and itself */
+bool explore_whole(const Piece *p, const Fn *f);                 /* it has the inputs of the piece: no body, no part */
+json_t *explore_number(double v);
+
+/* differences.c: derivatives beside differences; explore_flow: of a scalar by every value that it is made of; explore_operators: what each
+ * `grad`, `jac` and `divergence` of the first stage gives. */
+json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted);
+json_t *explore_operators(Explore *x, const Piece *p);
+
+/* code.c: loop nests and assembly. */
+json_t *explore_code(Explore *x, const Piece *p);
+
+#endif

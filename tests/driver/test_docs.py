@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""The pages, as they lie in the tree: test_docs.py [HNNC]. Links and anchors lead somewhere (anchors are made as GitHub makes them); every page is in the site's
+navigation; a fence `hnn from FILE` is word for word in that file, and programs that commands name are there; pictures are shown, and are small."""
+import glob
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGES = sorted(glob.glob(os.path.join(ROOT, "docs/**/*.md"), recursive=True) + glob.glob(os.path.join(ROOT, "*.md")) + [os.path.join(ROOT, "bench/README.md")])
+PARTS = {"results-notes.md"}                                  # text that tools/results.py puts into a page
+PICTURES = 1500 << 10                                         # bytes that all pictures may have
+failures, passed = [], 0
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def without_code(text):
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^(```+|~~~+).*?^\1", "", text, flags=re.M | re.S))
+
+
+def anchors(text):
+    """What GitHub calls the headings."""
+    found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+    for title in re.findall(r"^#{1,6} +(.*?)\s*$", re.sub(r"^(```+|~~~+).*?^\1", "", text, flags=re.M | re.S), re.M):
+        title = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower()
+        slug = re.sub(r"[^\w\- ]", "", title).replace(" ", "-")
+        number = 0
+        while (slug if not number else "%s-%d" % (slug, number)) in found:
+            number += 1
+        found.add(slug if not number else "%s-%d" % (slug, number))
+    return found
+
+
+def test(name, faults):
+    global passed                                             # pylint: disable=global-statement
+    passed += not faults
+    failures.extend("%s: %s" % (name, f) for f in faults)
+
+
+def links(page):
+    text = read(page)
+    body = without_code(text)
+    for target in re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", body) + re.findall(r'<(?:a href|img src)="([^"]+)"', body):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        if not os.path.exists(there):
+            yield "there is no %s" % target
+        elif anchor and there.endswith(".md") and anchor not in anchors(read(there)):
+            yield "%s has no heading #%s" % (path or "the page", anchor)
+
+
+def excerpts(page):
+    for name, body in re.findall(r"^```hnn from (\S+)[^\n]*\n(.*?)^```$", read(page), re.M | re.S):
+        source = read(os.path.join(ROOT, name))
+        for piece in re.split(r"^\s*\.\.\.\s*\n", body, flags=re.M):
+            if piece.strip("\n") not in source:
+                yield "not in %s as it stands there:\n%s" % (name, piece)
+
+
+def commands(page):
+    """What a command on a page names lies in the tree."""
+    for name in re.findall(r"^\$ hnnc [^\n]*?\b((?:models|docs/examples)/\S+\.hnn)", read(page), re.M):
+        if not os.path.exists(os.path.join(ROOT, name)):
+            yield "a command reads %s, which is not there" % name
+
+
+def navigation():
+    shown = set()
+    for page in PAGES:
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", read(page), re.M | re.S):
+            for line in tree.splitlines():
+                entry = re.match(r"(?:.*<(.+)>|([\w/.-]+))$", line.strip())
+                if entry and not line.startswith(":"):
+                    there = os.path.normpath(os.path.join(os.path.dirname(page), entry.group(1) or entry.group(2)))
+                    shown.add(there + ".md")
+                    if not os.path.exists(there + ".md"):
+                        yield "%s has an entry %s: there is no such page" % (os.path.relpath(page, ROOT), line.strip())
+    for page in PAGES:
+        inside = os.path.relpath(page, os.path.join(ROOT, "docs"))
+        if not inside.startswith("..") and inside != "index.md" and inside not in PARTS and page not in shown:
+            yield "docs/%s is in no list of docs/index.md" % inside
+
+
+def pictures():
+    everything = "".join(map(read, PAGES))
+    found = glob.glob(os.path.join(ROOT, "docs/pictures/*"))
+    for path in found:
+        if os.path.basename(path) not in everything:
+            yield "%s is shown nowhere" % os.path.relpath(path, ROOT)
+    if sum(map(os.path.getsize, found)) > PICTURES:
+        yield "the pictures have %d bytes, more than %d" % (sum(map(os.path.getsize, found)), PICTURES)
+
+
+def functions():
+    """Every function of the language has an example that runs."""
+    page = read(os.path.join(ROOT, "docs/functions.md"))
+    for name in re.findall(r'^\s*\{"(\w+)",', read(os.path.join(ROOT, "frontend/builtin/builtin.c")), re.M):
+        if not re.search(r"\b%s\b" % name, page):
+            yield "docs/functions.md has no example of `%s`" % name
+
+
+def versions():
+    """One version everywhere, and it is the changelog's."""
+    said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
+        ("meson.build", r"version: '([^']+)'"), ("pyproject.toml", r'^version = "([^"]+)"'), ("driver/driver.h", r'HNNC_VERSION "([^"]+)"'),
+        ("CHANGELOG.md", r"^## ([\d.]+)"))}
+    if len(set(said.values())) > 1:
+        yield "the version is not the same everywhere: %s" % said
+
+
+assert anchors("# A, b-c: `d`\n## A\n## A\n```\n# no\n```\n") == {"a-b-c-d", "a", "a-1"}
+for p in PAGES:
+    test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)))
+test("navigation", list(navigation()))
+test("pictures", list(pictures()))
+test("functions", list(functions()))
+test("versions", list(versions()))
+for failure in failures:
+    print(failure)
+print("%d passed, %d failed" % (passed, len(failures)))
+sys.exit(1 if failures else 0)

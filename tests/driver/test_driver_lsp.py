@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""hnnc lsp, driven by the client in lsp_client.py: what is said of places, and that random edits leave it alive and up to date."""
+import glob
+import json
+import os
+import random
+import sys
+import time
+
+from driver_util import HNNC, SLOWER, check, environment, hnnc, main, write
+from lsp_client import Client, position, span, units
+
+MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models")
+TEXT = """\
+import "std/nets"
+const n = 2       # of the plane
+# Energy of a particle
+# at q.
+hamiltonian H(q: real[n], p: real[n]) = dot(p, p)/2 + dot(q, q)/2
+symplectic flow kick(h: real)(q: real[n], p: real[n]) {
+  let μ𝛼 = 2*h; p += μ𝛼*q
+}
+net f(width: int, act = tanh)(x: real[d]) { return mlp([width], 1, act)(x)[0] }
+data points {
+  let q = normal(0, 1, n)
+  yield q, both = [q[k]*h for k in 0:n] @ q
+}
+const h = 2
+use some = points(count = 3)
+report size = norm(q)*both on some
+expect max(size) < 1e9
+"""
+URI = "file:///tmp/a%20b/m.hnn"
+
+
+def start(text=TEXT):
+    c = Client([HNNC, "lsp"], environment())
+    c.open(URI, text)
+    return c
+
+
+def end(c, code=0):
+    check(c.close() == code, "another exit code", c.errors)
+    check(not c.errors, "something on stderr", c.errors)
+
+
+def at(what, offset=0, text=TEXT):
+    return position(text, text.index(what) + offset)
+
+
+def test_messages():
+    c = start()
+    check(c.diagnostics(URI) == [], "a good text has messages", c.published)
+    bad = TEXT.replace("norm(q)", "norm(Q)").replace("μ𝛼*q", "𝛼μ*q")
+    c.change(URI, bad)
+    said = {d["code"]: d for d in c.diagnostics(URI)}
+    check(said["undefined"]["severity"] == 1 and "did you mean" in json.dumps(said), "no help", said)
+    where = [d["range"] for d in c.diagnostics(URI) if "𝛼μ" in d["message"]]
+    begin = at("𝛼μ", 0, bad)
+    check(where == [span(*begin, begin[0], begin[1] + 3)], "a place in UTF-16", where, begin)
+    c.tell("textDocument/didClose", textDocument=dict(uri=URI))
+    c.ask("textDocument/hover", error=True, textDocument=dict(uri=URI), position=dict(line=0, character=0))
+    check(c.published[URI]["diagnostics"] == [], "a closed document keeps its messages")
+    end(c)
+
+
+def test_incremental():
+    c, text, rng = start(), TEXT, random.Random(3)
+    for _ in range(60):
+        a, b = sorted(rng.randrange(len(text) + 1) for _ in "ab")
+        b = min(b, a + 5)
+        new = rng.choice(["", "x", "𝛼\n", "(", "}", "q̂ = 1\n"])
+        c.change(URI, (*position(text, a), *position(text, b), new))
+        text = text[:a] + new + text[b:]
+    after = c.diagnostics(URI)
+    c.change(URI, text)
+    check(after == c.diagnostics(URI), "the text is another one than was edited")
+    c.change(URI, "const a = 1\r\nconst b = 2\r\n", (0, 99, 0, 99, "0"), (1, 10, 1, 11, "c"))
+    check([d["message"][:5] for d in c.diagnostics(URI)] == ["`c` i"], "ends of lines of two characters", c.published)
+    end(c)
+
+
+def test_hover():
+    c = start()
+    for what, offset, says in [("H(q", 0, ["hamiltonian H(q: real[n], p: real[n])", "Energy of a particle\nat q."]), ("norm(q)", 1, ["norm(", "Here it gives `real`"]),
+                               ("kick", 1, ["symplectic flow kick", "*proved*"]), ("mlp", 1, ["net mlp(widths: int[]", "mlp([200, 200], 1)"]), ("n = 2", 0, ["const n = 2", "of the plane"]),
+                               ("both on", 0, ["`real`", "field"]), ("act)(x)", 1, ["parameter of `f`"])]:
+        h = c.at("hover", URI, *at(what, offset))
+        text = h["contents"]["value"] if h else ""
+        check(all(s in text for s in says), "hover of %s" % what, text, says)
+    check(c.at("hover", URI, *at("# of", 3)) is None, "a comment has a hover")
+    end(c)
+
+
+def test_places():
+    c = start()
+    def defined(what, offset=0):
+        return c.at("definition", URI, *at(what, offset))
+    for use, offset, name in [("n], p: real[n]) =", 0, "n = 2"), ("q)/2\n", 0, "q: real[n], p: real[n]) ="), ("h; p", 0, "h: real)"), ("h for k", 0, "h = 2"), ("k]*h", 0, "k in 0:n"),
+                              ("μ𝛼*q", 1, "μ𝛼 = 2"), ("x)[0]", 0, "x: real[d]"), ("both on", 0, "both = "), ("points(", 0, "points {"), ("size) <", 0, "size = ")]:
+        got = defined(use, offset)
+        check(got and got["uri"] == URI and got["range"]["start"] == dict(zip(("line", "character"), at(name))), "definition of %s" % use, got, at(name))
+    std = defined("mlp")
+    check(std["uri"].endswith("nets.hnn") and os.path.exists(std["uri"][7:]), "a definition of the library", std)
+    check("net mlp(" in open(std["uri"][7:]).read().split("\n")[std["range"]["start"]["line"]], "its line")
+    refs = c.at("references", URI, *at("h = 2"), context=dict(includeDeclaration=True))
+    check(len(refs) == 2, "references of the constant h", refs)
+    names = [s["name"] for s in c.ask("textDocument/documentSymbol", textDocument=dict(uri=URI))]
+    check(names == ["n", "H", "kick", "f", "points", "h", "some", "size"], "symbols", names)
+    end(c)
+
+
+def apply(text, edits):
+    """From the end, by the protocol's positions."""
+    lines = text.split("\n")
+    for e in sorted(edits, key=lambda e: (e["range"]["start"]["line"], e["range"]["start"]["character"]), reverse=True):
+        a, b = e["range"]["start"], e["range"]["end"]
+        head = lines[a["line"]].encode("utf-16-le")[:2*a["character"]].decode("utf-16-le")
+        tail = lines[b["line"]].encode("utf-16-le")[2*b["character"]:].decode("utf-16-le")
+        lines[a["line"]:b["line"] + 1] = (head + e["newText"] + tail).split("\n")
+    return "\n".join(lines)
+
+
+def test_rename():
+    c = start()
+    for what, offset, new, expected in [("μ𝛼*q", 0, "mu", TEXT.replace("μ𝛼", "mu")), ("width: int", 0, "w", TEXT.replace("width", "w")),
+                                        ("h = 2", 0, "scale", TEXT.replace("q[k]*h", "q[k]*scale").replace("const h", "const scale")),
+                                        ("q = normal", 0, "v", TEXT.replace("let q", "let v").replace("yield q, both = [q[k]*h for k in 0:n] @ q", "yield q = v, both = [v[k]*h for k in 0:n] @ v"))]:
+        got = apply(TEXT, c.at("rename", URI, *at(what, offset), newName=new)["changes"][URI])
+        check(got == expected, "rename to %s" % new, got)
+    for what, new, why in [("mlp", "m", "another file"), ("both on", "b", "data set"), ("h = 2", "n", "another one"), ("h = 2", "let", "no name"), ("h = 2", "a b", "no name"), ("norm", "m", "no name of this file")]:
+        said = c.ask("textDocument/rename", error=True, textDocument=dict(uri=URI), position=dict(zip(("line", "character"), at(what))), newName=new)
+        check(why in said["message"], "rename of %s is not refused" % what, said)
+    end(c)
+
+
+def test_typing():
+    c = start()
+    s = c.at("signatureHelp", URI, *at("[width], 1, act", 12))
+    check(s["signatures"][0]["label"].startswith("net mlp(") and s["activeParameter"] == 2, "signature", s)
+    label, place = s["signatures"][0]["label"], s["signatures"][0]["parameters"][2]["label"]
+    check(label[place[0]:place[1]] == "act = tanh", "its parameter", label[place[0]:place[1]])
+    items = {i["label"]: i for i in c.at("completion", URI, *at("dot(q, q)"))["items"]}
+    check({"H", "n", "q", "p", "mlp", "dot", "leapfrog", "let"} <= set(items) and "μ𝛼" not in items, "completion", sorted(items))
+    check("(x" in items["norm"]["detail"], "no signature", items["norm"])
+    hints = {(h["position"]["line"], h["position"]["character"]): h["label"] for h in c.ask("textDocument/inlayHint", textDocument=dict(uri=URI), range=span(0, 0, 99, 0))}
+    check(hints[at("q = normal", 1)] == ": real[2]" and at("n = 2", 1) not in hints, "shapes", hints)
+    text = TEXT.replace(" + dot", "+dot")
+    c.change(URI, text)
+    check(apply(text, c.ask("textDocument/formatting", textDocument=dict(uri=URI), options={})) == TEXT.replace("2       #", "2       #"), "formatting")
+    c.change(URI, TEXT + "const = \n")
+    check(c.ask("textDocument/formatting", textDocument=dict(uri=URI), options={}) is None, "a text with errors is laid out")
+    end(c)
+
+
+def test_colours():
+    c = start()
+    legend = c.capabilities["semanticTokensProvider"]["legend"]["tokenTypes"]
+    data, line, unit, seen, lines = c.ask("textDocument/semanticTokens/full", textDocument=dict(uri=URI))["data"], 0, 0, {}, TEXT.split("\n")
+    for k in range(0, len(data), 5):
+        line, unit = line + data[k], data[k + 1] + (0 if data[k] else unit)
+        word = lines[line].encode("utf-16-le")[2*unit:2*(unit + data[k + 2])].decode("utf-16-le")
+        seen[word] = legend[data[k + 3]]
+    want = {"let": "keyword", "μ𝛼": "variable", "H": "function", "width": "parameter", "normal": "function", "count": "property", "real": "type", "# of the plane": "comment", "+=": "operator", "1e9": "number",
+            '"std/nets"': "string", "both": "property"}
+    check(want.items() <= seen.items(), "colours", {w: seen.get(w) for w in want})
+    end(c)
+
+
+def test_mends():
+    c = start()
+    for bad, good in [("norm(q)*", "norn(q)*"), ("max(size)", "max(sise)"), ("count = 3", "coumt = 3")]:
+        text = TEXT.replace(bad, good)
+        c.change(URI, text)
+        place = [d["range"] for d in c.diagnostics(URI) if "did you mean" in d["message"]]
+        check(place, "no help line", c.published[URI])
+        acts = c.ask("textDocument/codeAction", textDocument=dict(uri=URI), range=place[0], context=dict(diagnostics=[]))
+        check(acts and apply(text, acts[0]["edit"]["changes"][URI]) == TEXT, "no mend", good, acts)
+    text = TEXT.replace('import "std/nets"\n', "")
+    c.change(URI, text)
+    place = [d["range"] for d in c.diagnostics(URI) if "std/nets" in d["message"]]
+    acts = c.ask("textDocument/codeAction", textDocument=dict(uri=URI), range=place[0], context=dict(diagnostics=[]))
+    check(acts and apply(text, acts[0]["edit"]["changes"][URI]) == TEXT, "no import", acts)
+    end(c)
+
+
+def test_imports():
+    """What is open is read as it is there; who imports it is looked at again."""
+    folder = os.getcwd()
+    write("part.hnn", "const a = 1\n")
+    part, whole = "file://%s/part.hnn" % folder, "file://%s/whole.hnn" % folder
+    c = Client([HNNC, "lsp"], environment())
+    c.open(whole, 'import "part"\nconst b = a + c\n')
+    check(len(c.diagnostics(whole)) == 1, "c is not there", c.published)
+    c.open(part, "const a = 1\nconst c = 2\n")
+    end_at = time.time() + 60
+    while c.published[whole]["diagnostics"] and time.time() < end_at:
+        c.read(1)
+    check(not c.published[whole]["diagnostics"], "an open import is not read", c.published)
+    check(c.at("definition", whole, 1, 14)["uri"] == part, "a definition in an import")
+    end(c)
+
+
+def test_protocol():
+    c = start()
+    c.ask("textDocument/nothing", error=True)
+    c.p.stdin.write(b"Content-Length: 5\r\n\r\n{{{{{")
+    c.p.stdin.flush()
+    answer = {}
+    while "error" not in answer:
+        answer = c.read()
+    check(answer["error"]["code"] == -32700, "no parse error", answer)
+    for broken in [{}, dict(textDocument=1), dict(textDocument=dict(uri=URI), position=-1), dict(textDocument=dict(uri=URI), position=dict(line=-5, character=10**15), range=[])]:
+        for method in ["hover", "completion", "rename", "codeAction", "inlayHint", "signatureHelp", "references"]:
+            c.id += 1
+            c.send(id=c.id, method="textDocument/" + method, params=broken)
+            while c.read().get("id") != c.id:
+                pass
+    c.tell("textDocument/didChange", contentChanges=3)
+    c.tell("textDocument/didOpen")
+    c.tell("$/cancelRequest", id=3)
+    end(c)
+    p = Client([HNNC, "lsp"], environment())
+    p.p.stdin.close()
+    check(p.p.wait(60) == 1, "the end of the input is no shutdown")
+
+
+def piece(rng, text):
+    """An edit that somebody could make: characters typed or gone, a line moved, a word of elsewhere."""
+    a = rng.randrange(len(text) + 1)
+    kind = rng.randrange(5)
+    b = min(len(text), a + (rng.randrange(4) if kind else rng.randrange(200)))
+    c = rng.randrange(len(text) + 1)
+    new = rng.choice([rng.choice("qp01.,=(){}[]+*/^:;# \n\"e"), text[c:c + rng.randrange(40)], "", rng.choice(["let ", "real[", "grad(", "𝛼", "q̂", "inverse", "jacobian(f)(x)", "\0"])])
+    return a, b, new
+
+
+def random_edits(name, n, seed=1):
+    """n edits, now and then questions; what is said in the end is what a new server says."""
+    uri = "file://" + os.path.join(MODELS, name)
+    original = text = open(os.path.join(MODELS, name)).read()
+    c, rng = Client([HNNC, "lsp"], environment()), random.Random(seed)
+    c.open(uri, text)
+    for k in range(n):
+        a, b, new = piece(rng, text)
+        c.change(uri, (*position(text, a), *position(text, b), new))
+        text = text[:a] + new + text[b:]
+        method = rng.choice(["hover", "definition", "completion", "signatureHelp", "documentSymbol", "semanticTokens/full", "inlayHint", "formatting", "references", ""])
+        if method:
+            c.at(method, uri, *position(text, rng.randrange(len(text) + 1)), range=span(0, 0, 99, 0), options={}, context=dict(includeDeclaration=True))
+        if k % 10 == 9:
+            text = original
+            c.change(uri, text)
+        if k % 10 == 8:
+            c.ask("textDocument/documentSymbol", textDocument=dict(uri=uri))
+            said = c.diagnostics(uri)
+            fresh = Client([HNNC, "lsp"], environment())
+            fresh.open(uri, text)
+            check(fresh.diagnostics(uri) == said, "stale messages of %s, edit %d, seed %d" % (name, k, seed), said, fresh.published)
+            fresh.close()
+    c.change(uri, original)
+    check(c.diagnostics(uri) == [], "the text as it was has messages", name)
+    end(c)
+
+
+def test_random_edits():
+    names = sorted(os.path.basename(f) for f in glob.glob(MODELS + "/*.hnn"))
+    for name in names[::40 if SLOWER > 1 else 9]:
+        random_edits(name, 20)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""What the pages show: the data of `hnnc explore` fit together, derivatives are told right from wrong; `hnnc report`, and what `hnnc view` answers.
+test_driver_pages.py HNNC [TEST...]. In a browser: tools/test_pages."""
+import base64
+import gzip
+import http.client
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+
+from driver_util import check, environment, HNNC, hnnc, main, model, read, write
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGES = os.path.join(os.path.dirname(HERE), "pages")
+
+
+def explored(path, *more):
+    return json.loads(hnnc("explore", path, "--json", "-q", *more).out)
+
+
+def consistent(d):
+    """Every end of every link exists; an instruction comes from an earlier one; text and places are as they should be."""
+    sizes = [len(f["text"].encode()) for f in d["files"]]
+    for file, begin, end in d["places"][1:]:
+        check(1 <= file <= len(sizes) and begin <= end <= sizes[file - 1], "a place lies in its file", file, begin, end)
+    for k, (_, _, _, place, parent) in enumerate(d["tree"]):
+        check(0 <= place < len(d["places"]) and -1 <= parent < k, "a node is behind its parent", k)
+    for p in d["pieces"]:
+        numbers, functions = {}, {}
+        for s in p["stages"]:
+            for f in s["fns"]:
+                n = len(f["text"])
+                check(all(len(f[c]) == n for c in ("place", "from", "role", "of", "flop", "body")), "columns are as long as each other")
+                functions[f["index"]] = f
+                for k in range(n):
+                    check(f["first"] + k not in numbers, "a number is one instruction's")
+                    numbers[f["first"] + k] = f, k
+        for n, (f, k) in numbers.items():
+            a = f["from"][k]
+            check(abs(a) < n, "it comes from an earlier one", n, a)
+            check(a >= 0 or f["role"][k] is not None and f["role"][k], "what is derived has a role", f["text"][k])
+            check(not a or abs(a) in numbers, "which is there", p["name"], n, a)
+            check(0 <= f["place"][k] < len(d["places"]) and f["flop"][k] >= 0, "place and work")
+            check(not f["body"][k] or f["body"][k] in functions, "its body is there")
+            check(all(1 <= int(x) <= k for x in re.findall(r"%(\d+)", f["text"][k])), "operands come before it", f["text"][k])
+        made = p["made"]
+        for node, a, b in zip(made[::3], made[1::3], made[2::3]):
+            check(0 <= node < len(d["tree"]) and a in numbers and b - 1 in numbers and a < b, "what an expression made is there")
+        for index, values in p["values"].items():
+            check(len(values) == len(functions[int(index)]["text"]), "a value for each instruction")
+        if p["flow"]:
+            check(len(p["flow"]["flow"]) == len(functions[p["flow"]["fn"]]["text"]), "a derivative for each instruction")
+        check(all(n in numbers for n, _ in p["operators"]), "operators are there")
+        if p["code"]:
+            k = p["code"]["kernels"]
+            check(len(k["text"]) == len(k["number"]) and all(not n or n in numbers for n in k["number"]), "lines of loop nests")
+            lines = [(t, n) for t, n in zip(k["text"], k["number"]) if re.match(r"\s+%\d+ = ", t)]
+            for t, n in lines:
+                f, q = numbers.get(n, (None, 0))
+                check(f and f["text"][q].split()[0] == t.split()[2], "a line is about its instruction", t)
+            check(lines or not p["flops"], "there are such lines")
+            a = p["code"]["asm"]
+            check(len(a["text"]) == len(a["number"]) and all(not n or n in numbers for n in a["number"]), "lines of assembly")
+            check(not lines or sum(map(bool, a["number"])) > 0, "some are of instructions", p["name"])
+
+
+def piece(d, kind, name):
+    return next(p for p in d["pieces"] if p["kind"] == kind and p["name"] == name)
+
+
+def test_field():
+    d = explored(os.path.join(PAGES, "field.hnn"))
+    consistent(d)
+    call = next(k for k, n in enumerate(d["tree"]) if n[0] == "call" and text_of(d, n[3]) == "field(H)(q, p)")
+    p = piece(d, "gradient", "fit")
+    check(call in p["made"][::3], "the call made something")
+    check(len(p["operators"]) == 2 and all(e < 1e-6 for _, e in p["operators"]), "its gradients agree with differences", p["operators"])
+    for p in d["pieces"]:
+        if p["flow"]:
+            check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "all derivatives agree", p["name"])
+
+
+def text_of(d, place):
+    file, a, b = d["places"][place]
+    return d["files"][file - 1]["text"].encode()[a:b].decode() if file else ""
+
+
+def test_wrong_derivative():
+    """All above the wrong rule differ from differences, and none below: the rule itself stands between."""
+    d = explored(os.path.join(PAGES, "wrong_derivative.hnn"))
+    consistent(d)
+    p = piece(d, "loss", "fit")
+    f = next(f for s in p["stages"] for f in s["fns"] if f["index"] == p["flow"]["fn"])
+    wrong = {k + 1 for k, v in enumerate(p["flow"]["flow"]) if v and v[1] and v[1] > 1e-5}
+    readers = {w: [k + 1 for k, t in enumerate(f["text"]) if "%%%d" % w in re.findall(r"%\d+", t)] for w in wrong}
+    last = [w for w in wrong if not set(readers[w]) & wrong]
+    check(len(wrong) == 3 and len(last) == 1, "three are wrong, one of them last", wrong)
+    check(text_of(d, d["places"].index(d["places"][f["place"][last[0] - 1]])) == "W @ q", "what the wrong rule is by", f["text"][last[0] - 1])
+    good = read(os.path.join(PAGES, "wrong_derivative.hnn")).decode().replace("tanh(still) ", "sigmoid(still) ")
+    write("good.hnn", good)
+    p = piece(explored("good.hnn"), "loss", "fit")
+    check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "mended, none is")
+
+
+def test_not_finite():
+    write("nan.hnn", "precision f64\nfn f(x: real) = sqrt(x - 1e6) + 1\n")
+    p = explored("nan.hnn")["pieces"][0]
+    f = p["stages"][0]["fns"][0]
+    first = [t for t, v in zip(f["text"], p["values"]["0"]) if v and v[3] == 2]
+    check(len(first) == 1 and first[0].startswith("sqrt"), "where it is not finite first", first)
+
+
+def test_bodies():
+    """Loops, data, Jacobians with structure, and what is claimed."""
+    write("loops.hnn", """precision f64
+fn ring(x: real[8]) = [x[mod(i + 1, 8)]^2 - x[i] for i in 0:8]
+fn stretched(x: real[8]) = jacobian(ring)(x)
+hamiltonian H(q: real[1], p: real[1]) = dot(p, p)/2 + 1 - cos(q[0])
+prove (q: real[1], p: real[1]) poisson(H, H)(q, p) == 0
+""")
+    d = explored("loops.hnn")
+    consistent(d)
+    q = piece(d, "fn", "stretched")["patterns"]
+    check(len(q) == 1 and q[0]["nonzeros"] == 16 and q[0]["colours"] < 8 and len(q[0]["colour"]) == 8, "the pattern and its colours", q)
+    for i, row in enumerate(q[0]["at"]):
+        check(row == sorted({i, (i + 1) % 8}) and len({q[0]["colour"][j] for j in row}) == 2, "columns of a row have other colours")
+    check([p["answer"] for p in d["proofs"]] == ["proved"], "the proof is there", d["proofs"])
+
+
+def test_assembly():
+    """Marks change no instruction: the assembly is that of --emit=asm, whose functions are the same ones."""
+    write("one.hnn", "precision f64\nfn f(x: real[3]) = tanh(x)*exp(x)\n")
+    code = lambda lines: [t for t in lines if re.match(r"\t[a-z]", t)]
+    page = code(piece(explored("one.hnn"), "fn", "f")["code"]["asm"]["text"])
+    check(page and page == code(hnnc("compile", "one.hnn", "--emit=asm").out.split("\n")), "the same instructions")
+
+
+def test_models():
+    for name in ("oscillator",):
+        path = os.path.join(os.path.dirname(os.path.dirname(HERE)), "models", name + ".hnn")
+        consistent(explored(path))
+
+
+VALUE = {"neg": "-x", "exp": "math.exp(x)", "log": "math.log(x)", "sqrt": "math.sqrt(x)", "sin": "math.sin(x)", "cos": "math.cos(x)", "tan": "math.tan(x)",
+         "tanh": "math.tanh(x)", "sigmoid": "1/(1+math.exp(-x))", "softplus": "math.log1p(math.exp(x))", "erf": "math.erf(x)", "asin": "math.asin(x)", "acos": "math.acos(x)",
+         "atan": "math.atan(x)", "sinh": "math.sinh(x)", "cosh": "math.cosh(x)", "asinh": "math.asinh(x)", "atanh": "math.atanh(x)", "relu": "max(x, 0)", "abs": "abs(x)",
+         "log1p": "math.log1p(x)", "expm1": "math.expm1(x)", "log2": "math.log2(x)", "log10": "math.log10(x)", "rsqrt": "1/math.sqrt(x)", "mul": "x*y", "add": "x+y",
+         "sub": "x-y", "div": "x/y", "pow": "x**y", "min": "min(x, y)", "max": "max(x, y)", "acosh": "math.acosh(x + 1)", "atan2": "math.atan2(x, y)"}
+
+
+def as_python(rule):
+    for a, b in (("−", "-"), ("·", "*"), ("²", "**2"), ("³", "**3"), ("½", "0.5"), ("∞", "math.inf"), ("≤", "<="), (" = ", " == "), ("^", "**"), ("ε", "1e-300"), (", else", " else"),
+                 ("√π", "math.sqrt(math.pi)")):
+        rule = rule.replace(a, b)
+    rule = re.sub(r"\|([^|]+)\|", r"abs(\1)", rule)
+    rule = re.sub(r"√(\w)", r"math.sqrt(\1)", rule)
+    rule = re.sub(r"√\(", "math.sqrt(", rule)
+    rule = re.sub(r"log (\w+)", r"math.log(\1)", rule)
+    return re.sub(r"\b(exp|sin|cos|sinh|cosh)\(", r"math.\1(", rule)
+
+
+def test_rules():
+    """The rules of the page, read as mathematics, are the derivatives of the functions."""
+    write("one.hnn", "fn f(x: real) = x\n")
+    names = {"math": math, "sigmoid": lambda v: 1 / (1 + math.exp(-v)), "sign": lambda v: (v > 0) - (v < 0), "round": round, "abs": abs}
+    seen = 0
+    for name, _, _, *rule in explored("one.hnn")["ops"]:
+        if name not in VALUE or name == "acosh":
+            continue
+        for k, r in enumerate(rule):
+            if r is None:
+                continue
+            for x, y in ((0.3, 0.7), (0.6, 1.4)):
+                f = lambda a, b: eval(VALUE[name], {"math": math}, {"x": a, "y": b})
+                h = 1e-6
+                slope = (f(x + h, y) - f(x - h, y)) / (2 * h) if k == 0 else (f(x, y + h) - f(x, y - h)) / (2 * h)
+                told = eval(as_python(r), dict(names, x=x, y=y, z=f(x, y)))
+                check(abs(told - slope) < 1e-6 * max(1, abs(slope)), "the rule of", name, r, told, slope)
+                seen += 1
+    check(seen > 60, "rules were compared", seen)
+
+
+def test_page():
+    """The page has the data in it, asks for nothing, and is whole or not there."""
+    hnnc("explore", os.path.join(PAGES, "field.hnn"), "-o", "field.html")
+    text = read("field.html").decode()
+    packed = re.search(r'<script type="text/plain" id="data">([^<]*)</script>', text).group(1)
+    d = json.loads(gzip.decompress(base64.b64decode(packed)))
+    check(d["format"] == "hnnc explore 1" and d["pieces"], "the data are those")
+    check("default-src 'none'" in text and not re.search(r'(src|href)="http', text), "nothing is fetched")
+    check("@DATA@" not in text and "@STYLE@" not in text, "nothing was left out")
+    hnnc("explore", os.path.join(PAGES, "field.hnn"), "-o", "/proc/x.html", code=4, says="cannot write")
+    write("bad.hnn", "fn f(x: real) = y\n")
+    hnnc("explore", "bad.hnn", code=1, says="`y`")
+    check(not os.path.exists("bad.html"), "no page of a file with errors")
+
+
+def get(port, path, method="GET", host=None):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    c.request(method, path, headers={"Host": host} if host else {})
+    r = c.getresponse()
+    return r.status, r.read()
+
+
+def test_report_and_view():
+    model()
+    hnnc("run", "m.hnn", "--out", "r", "-q")
+    hnnc("run", "m.hnn", "train.steps=100", "--seed", "1", "--out", "s", "-q", code=None)
+    d = json.loads(hnnc("report", "r", "s", "--json").out)
+    check([x["manifest"]["status"] for x in d["runs"]][0] == "done", "how it ended")
+    check(len(d["runs"][0]["metrics"]) == 4 and d["runs"][0]["metrics"][-1]["step"] == 200, "its curve")
+    check("error" in d["runs"][1]["reports"]["reports"] and "loss fit" in d["runs"][1]["model"], "reports, the model")
+    hnnc("report", "r", "s", "-o", "two.html")
+    check("@DATA@" not in read("two.html").decode(), "the page")
+    hnnc("report", "nowhere", code=4, says="nowhere")
+    p = subprocess.Popen([HNNC, "view", "r"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, env=environment())
+    try:
+        port, token = re.match(r"http://127.0.0.1:(\d+)/([0-9a-f]{32})/$", p.stdout.readline().strip()).groups()
+        port = int(port)
+        status, body = get(port, "/%s/" % token)
+        check(status == 200 and b"hnnc report" in body, "the page is served")
+        status, body = get(port, "/%s/data" % token)
+        check(status == 200 and json.loads(body)["live"] and len(json.loads(body)["runs"][0]["metrics"]) == 4, "and its data")
+        for path in ("/", "/%s" % token, "/%s/../manifest.json" % token, "/%s/model.hnn" % token, "/" + "0" * 32 + "/", "/%s/data/x" % token):
+            check(get(port, path)[0] == 404, "nothing else is", path)
+        check(get(port, "/%s/" % token, "POST")[0] == 405, "nothing can be sent")
+        check(get(port, "/%s/" % token, host="evil.example")[0] == 404, "nor under another name")
+    finally:
+        p.terminate()
+        p.wait(10)
+    check(p.returncode == -15, "a signal ends it", p.returncode)
+
+
+sys.exit(main(globals()))
