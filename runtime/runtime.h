@@ -147,8 +147,8 @@ typedef struct RtPiece {
   void *p;
   size_t n;
 } RtPiece;
-/* What connects them: the first three are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every rank
- * makes the same calls in the same order. */
+/* What connects them: `trade`, `end` and `abandon` are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every
+ * rank makes the same calls in the same order. */
 typedef struct RtRanks RtRanks;
 /* Samples that ranks want of a set that lies with all of them: rank p lanes [begin[p], end[p]), lane k the sample of that number. Packed
  * they have `bytes`. */

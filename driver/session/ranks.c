@@ -294,8 +294,8 @@ void ranks_end(RtRanks *r, int code) {
   char why[600];
   if (!r || !own.there) return;
   read_said(why, sizeof why);
+  own.there = false; /* what it has said goes to the first */
   r->end(r, code, code ? why : "");
-  own.there = false;
   free(own.place);
   own.place = NULL;
 }
