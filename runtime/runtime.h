@@ -89,6 +89,7 @@ typedef struct RtColumn {
   int64_t rows;
   bool gap;       /* some value is NaN, known when the values are; without RT_GAPS: that is the fault, of a text table */
   double *v;      /* [rows][elems]; NULL until it is read */
+  size_t mapped;  /* bytes of one of which some rows are there; 0: it is not */
   int64_t member; /* of the archive */
 } RtColumn;
 typedef struct RtTable {
@@ -97,8 +98,9 @@ typedef struct RtTable {
   int ncolumn;
   int64_t rows;
   bool gaps, whole;
-  bool text; /* a text table */
-  bool tree; /* names are paths in it: group/x */
+  int64_t from, to; /* rows whose values are wanted, where that can be: of an .npy; 0: all */
+  bool text;        /* a text table */
+  bool tree;        /* names are paths in it: group/x */
 } RtTable;
 /* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. RT_WHOLE: arrays
  * as they are: an .npy is one column, whose first axis is the rows; arrays may be empty, and hold what is not finite. */

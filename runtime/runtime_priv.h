@@ -10,7 +10,8 @@ bool rt_fail_errno(RtError *err, const char *doing, const char *path); /* "canno
  * a tile that outgrows the caches would else look up the place of a page at every other line. *memory is to be freed; NULL without
  * memory. Aligned to 64 bytes. */
 void *rt_spacious(size_t size, void **memory);
-double rt_now(void);                                          /* monotonic seconds */
+void *rt_sparse(size_t size); /* zeros that take no memory until they are written, for munmap; NULL: no room */
+double rt_now(void);          /* monotonic seconds */
 bool rt_elems(int rank, const uint32_t *dim, int64_t *elems); /* false: too large */
 
 static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
