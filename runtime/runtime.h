@@ -67,8 +67,8 @@ typedef struct RtSet {
 } RtSet;
 void rt_set_finish(RtSet *s);
 enum { RT_PAD = 64 }; /* ld is a multiple of this: every tile width divides it */
-/* So many samples lie with the ranks in leaves of about n/64, by n alone, so that nothing depends on the number of ranks. */
-enum { RT_SHARD = 1 << 19, RT_LEAVES = 64, RT_LEAF_PAD = RT_PAD * HNN_AT_ONCE };
+/* So many samples lie with the ranks in leaves of about n/1024, by n alone, so that nothing depends on the number of ranks. */
+enum { RT_SHARD = 1 << 19, RT_LEAVES = 1024, RT_LEAF_PAD = RT_PAD * HNN_AT_ONCE };
 static inline int64_t rt_leaf(int64_t n, int k) { /* the first sample of leaf k */
   const int64_t at = (n + RT_LEAF_PAD - 1) / RT_LEAF_PAD * k / RT_LEAVES * RT_LEAF_PAD;
   return at < n ? at : n;

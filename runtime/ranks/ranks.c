@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_BYTES = 1 << 16 };
+enum { FEW_BYTES = 1 << 20 };
 
 static void trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin) {
   const double start = rt_now();
