@@ -6,6 +6,7 @@ module.exports = {
     "flow",
     "hamiltonian",
     "import",
+    "language",
     "loss",
     "net",
     "plot",

@@ -4,8 +4,8 @@ HARD = (
     "yield",
 )
 OPENING = (
-    "const", "data", "flow", "hamiltonian", "import", "loss", "net", "plot", "precision", "report", "running", "save", "symplectic", "train",
-    "use", "volume",
+    "const", "data", "flow", "hamiltonian", "import", "language", "loss", "net", "plot", "precision", "report", "running", "save", "symplectic",
+    "train", "use", "volume",
 )
 FOLLOWING = (
     "along", "as", "decay", "each", "from", "inverse", "logdet", "method", "on", "shuffled", "steps", "under", "windows",

@@ -6,7 +6,7 @@ syntax iskeyword @,48-57,_,128-255
 syntax match hnnName /\<\k\+\>/
 syntax match hnnNumber /\v<\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?/
 syntax match hnnOperator /->\|[-+*\/^@<>=~!:]/
-syntax match hnnDeclaration /\v<(const|data|flow|hamiltonian|import|loss|net|plot|precision|report|save|symplectic|train|volume|running|use)>\ze\s+[[:alpha:]_"(]/
+syntax match hnnDeclaration /\v<(const|data|flow|hamiltonian|import|language|loss|net|plot|precision|report|save|symplectic|train|volume|running|use)>\ze\s+[[:alpha:]_"(]/
 syntax match hnnFollowing /\v([])}"]|\k)\s+\zs<(along|as|decay|each|from|inverse|logdet|method|on|shuffled|steps|under|windows)>\ze(\s*\=)@!/
 syntax keyword hnnKeyword and evolve expect fn for in let not or param prove repeat require return var yield
 syntax keyword hnnBoolean true false
