@@ -3,7 +3,7 @@
  *
  * Who waits for a message spins, then lets others have the core. Rank 0 also looks, on a communicator of its own, whether another rank
  * has come to its end: in the middle of the work that is a failure. At the end every rank tells rank 0 how it ended, and waits to be let
- * go; if some do not come within seconds, MPI_Abort ends them. A rank that is killed the launcher notices. */
+ * go, with rank 0's code, which is then that of all: a launcher takes any rank's. If some do not come within seconds, MPI_Abort ends them. A rank that is killed the launcher notices. */
 #include "runtime/mpi/mpi.h"
 
 #include <mpi.h>
@@ -14,7 +14,6 @@
 
 enum { DATA = 7, END = 8, BYE = 9 };
 enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
-#define STALLED 0.3 /* seconds, after which rank 0 leaves word in the run directory */
 #define STALLED 0.3 /* seconds of a wait after which rank 0 leaves word in the run directory, or says that a rank is lost */
 enum { PATIENCE_FAILED = 2, PATIENCE = 20 }; /* seconds for the others to come to an end */
 
@@ -132,35 +131,36 @@ static bool gather_ends(RtRanks *r, int code) {
 
 static void end_first(RtRanks *r, int code) {
   const Mpi *m = r->ctx;
-  char bye = 0;
+  const int32_t bye = code;
   if (!gather_ends(r, code)) abandon(r, code);
-  for (int k = 1; k < r->size; k++) MPI_Send(&bye, 1, MPI_BYTE, k, BYE, m->control);
+  for (int k = 1; k < r->size; k++) MPI_Send(&bye, sizeof bye, MPI_BYTE, k, BYE, m->control);
 }
 
-static void end_other(RtRanks *r, int code, const char *why) {
+static int end_other(RtRanks *r, int code, const char *why) {
   const Mpi *m = r->ctx;
   Ended e = {.code = code};
   MPI_Request request[2];
   MPI_Status status[2];
-  char bye;
+  int32_t bye = code;
   int done = 0;
   const double until = now() + PATIENCE;
   strncpy(e.why, why ? why : "", sizeof e.why - 1);
-  MPI_Irecv(&bye, 1, MPI_BYTE, 0, BYE, m->control, &request[0]);
+  MPI_Irecv(&bye, sizeof bye, MPI_BYTE, 0, BYE, m->control, &request[0]);
   MPI_Isend(&e, sizeof e, MPI_BYTE, 0, END, m->control, &request[1]);
   while (!done) {
     MPI_Testall(2, request, &done, status);
     if (!done && now() > until) abandon(r, code);
     if (!done) pause_briefly();
   }
+  return bye;
 }
 
-static void end(RtRanks *r, int code, const char *why) {
+static int end(RtRanks *r, int code, const char *why) {
   Mpi *m = r->ctx;
   int over = 0;
   MPI_Finalized(&over);
-  if (over) return; /* by who had started it */
-  if (r->rank) end_other(r, code, why);
+  if (over) return code; /* by who had started it */
+  if (r->rank) code = end_other(r, code, why);
   else end_first(r, code);
   MPI_Comm_free(&m->data);
   MPI_Comm_free(&m->control);
@@ -169,6 +169,7 @@ static void end(RtRanks *r, int code, const char *why) {
   free(m->status);
   free(m);
   r->ctx = NULL;
+  return code;
 }
 
 static bool refuse(RtError *err, const char *why) {
