@@ -1,5 +1,5 @@
 /* A linker for what this code generator makes, which is little: sections of code and of constants, references between
- * them relative to the place of reference, and calls of memcpy and memset. A general one (LLVM's ORC)
+ * them relative to the place of reference, and calls of memcpy, memmove and memset. A general one (LLVM's ORC)
  * takes a thousand times as long.
  *
  * The image: code, then stubs (a jump each, for functions farther away than a call reaches), then constants on pages
@@ -79,9 +79,10 @@ static char *write_stub(Load *l, void *to) {
 
 /* What the base of libraries has, too (runtime/library/lib_so.c): what runs here can be made a library. */
 static void *of_libc(const char *name) {
-  void *(*const copy)(void *, const void *, size_t) = memcpy, *(*const fill)(void *, int, size_t) = memset;
-  void *to = NULL;
+  void *(*const copy)(void *, const void *, size_t) = memcpy, *(*const move)(void *, const void *, size_t) = memmove;
+  void *(*const fill)(void *, int, size_t) = memset, *to = NULL;
   if (!strcmp(name, "memcpy")) memcpy(&to, &copy, sizeof to);
+  if (!strcmp(name, "memmove")) memcpy(&to, &move, sizeof to);
   if (!strcmp(name, "memset")) memcpy(&to, &fill, sizeof to);
   return to;
 }
