@@ -153,8 +153,14 @@ static V rough_log2(Loop *l, V x) {
   return cubic(l, sub(l, reals(l, m), num(l, 1)), whole, adaptive_log2);
 }
 
+/* The next whole number below, of |x| below 2^51: rounded by what is added. Baseline x86-64 has no instruction for it, and LLVM would call libm's. */
+static V below(Loop *l, V x) {
+  V big = num(l, 0x1.8p52), near = sub(l, add(l, x, big), big);
+  return pick(l, less(l, x, near), sub(l, near, num(l, 1)), near);
+}
+
 static V rough_exp2(Loop *l, V x) {
-  V whole = call1(l, "llvm.floor", x), part = cubic(l, sub(l, x, whole), num(l, 1), adaptive_exp2);
+  V whole = below(l, x), part = cubic(l, sub(l, x, whole), num(l, 1), adaptive_exp2);
   V e = LLVMBuildFPToSI(l->b, whole, cg_int_type(&l->d, l->w), "");
   return reals(l, LLVMBuildAdd(l->b, integers(l, part), LLVMBuildShl(l->b, e, bits(l, 52), ""), ""));
 }

@@ -1,5 +1,5 @@
 /* A linker for what this code generator makes, which is little: sections of code and of constants, references between
- * them relative to the place of reference, and calls of a few functions of libc. A general one (LLVM's ORC)
+ * them relative to the place of reference, and calls of memcpy, memmove and memset. A general one (LLVM's ORC)
  * takes a thousand times as long.
  *
  * The image: code, then stubs (a jump each, for functions farther away than a call reaches), then constants on pages
@@ -8,7 +8,6 @@
 #include "codegen/object/elf_priv.h"
 #include "codegen/target/target.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,6 +77,16 @@ static char *write_stub(Load *l, void *to) {
   return at;
 }
 
+/* What the base of libraries has, too (runtime/library/lib_so.c): what runs here can be made a library. */
+static void *of_libc(const char *name) {
+  void *(*const copy)(void *, const void *, size_t) = memcpy, *(*const move)(void *, const void *, size_t) = memmove;
+  void *(*const fill)(void *, int, size_t) = memset, *to = NULL;
+  if (!strcmp(name, "memcpy")) memcpy(&to, &copy, sizeof to);
+  if (!strcmp(name, "memmove")) memcpy(&to, &move, sizeof to);
+  if (!strcmp(name, "memset")) memcpy(&to, &fill, sizeof to);
+  return to;
+}
+
 static bool find_symbols(Load *l) {
   for (uint32_t k = 1; k < l->o.nsym; k++) {
     const Elf64_Sym *s = &l->o.sym[k];
@@ -85,7 +94,7 @@ static bool find_symbols(Load *l) {
     if (s->st_shndx == SHN_UNDEF) {
       void *to = NULL;
       for (const CgImage *w = l->im->with; w && !to; w = w->with) to = cg_image_symbol(w, name);
-      if (!to) to = dlsym(RTLD_DEFAULT, name);
+      if (!to) to = of_libc(name);
       if (!to) return cg_elf_fail(&l->o, "it needs ", name);
       l->value[k] = (intptr_t)write_stub(l, to);
     } else if (s->st_shndx < l->o.eh->e_shnum && l->at[s->st_shndx]) {

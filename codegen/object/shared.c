@@ -60,7 +60,7 @@ static const SharedName *find_base(Shared *l, const char *prefix, const char *na
   return NULL;
 }
 
-/* memcpy, memset: as code generators call them unasked, and the base has them as lib_memcpy, lib_memset. */
+/* memcpy, memmove, memset: as code generators call them unasked, and the base has them as lib_memcpy, lib_memmove, lib_memset. */
 const SharedName *cg_shared_find(Shared *l, const char *name, SharedName *room) {
   for (uint32_t k = 0; k < l->name.n; k++)
     if (!strcmp(l->name.at[k].name, name)) return &l->name.at[k];

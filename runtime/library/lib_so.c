@@ -9,6 +9,7 @@
 const LibModel *const volatile lib_so_model __attribute__((section(".data.rel.ro"))) = (const LibModel *)1;
 
 void *lib_memcpy(void *to, const void *from, size_t n) { return memcpy(to, from, n); }
+void *lib_memmove(void *to, const void *from, size_t n) { return memmove(to, from, n); }
 void *lib_memset(void *to, int byte, size_t n) { return memset(to, byte, n); }
 
 /* Whether this processor has what code was compiled for; what is not known here it lacks. */

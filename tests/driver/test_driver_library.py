@@ -337,6 +337,31 @@ def test_alone():
         check(program(ALONE_C % {"real": real}, "alone") == "0\n", "one sample in place", precision)
 
 
+def test_trajectories():
+    """What LLVM calls unasked for loops of copies, and for rounding, is there: of each method, until it stops, on the baseline as well."""
+    write("m.hnn", """\
+hamiltonian H(q: real[2], p: real[2]) = dot(p, p)/2 - cos(q[0]) - cos(q[1])
+""" + "".join("""\
+fn free_%d(q: real[2]) { let (x, y) = trajectory(H, q, [0, 2], times = [0, 1, 2], method = %s); return x[-1] }
+fn stops_%d(q: real[2]) { let (x, y) = trajectory(H, q, [0, 2], times = linspace(0, 4, 9), method = %s, stop = q[1] - 1.5); return x[-1] }
+""" % (k, m, k, m) for k, m in enumerate(("tsit5(rtol = 1e-8)", "dop853(rtol = 1e-8)", "taylor(rtol = 1e-8)"))))
+    hnnc("compile", "m.hnn")
+    free, stops = ([float(x) for x in program("""\
+#include "m.h"
+#include <stdio.h>
+int main(void) {
+  double q[6] = {0.5, 0, 1, -1, 0, 1}, x[6];
+  m *l = m_create();
+  if (%s) return 1;
+  for (int k = 0; k < 6; k++) printf("%%.9g\\n", x[k]);
+  m_destroy(l);
+}
+""" % " || ".join("m_%s_%d(l, 3, q, x)" % (name, k) for k in range(3)), "m").split()] for name in ("free", "stops"))
+    check(max(abs(stops[k] - 1.5) for k in (1, 3, 5)) < 1e-6 and max(abs(free[k] - stops[k]) for k in range(6)) > 0.1, "values", free, stops)
+    if os.uname().machine == "x86_64":
+        hnnc("compile", "m.hnn", "--cpu=x86-64")
+
+
 def test_step_all_or_nothing():
     """A step whose rate, gradient or result is not finite changes nothing, and the next one is as if it had not been."""
     for precision in "f32", "f64":
