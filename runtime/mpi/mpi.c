@@ -14,7 +14,6 @@
 
 enum { DATA = 7, END = 8, BYE = 9 };
 enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
-#define STALLED 0.3 /* seconds, after which rank 0 leaves word in the run directory */
 #define STALLED 0.3 /* seconds of a wait after which rank 0 leaves word in the run directory, or says that a rank is lost */
 enum { PATIENCE_FAILED = 2, PATIENCE = 20 }; /* seconds for the others to come to an end */
 
