@@ -164,9 +164,9 @@ struct RtRanks {
   /* Sends and receives all of these; between two ranks pieces arrive in their order. All are done on return. A rank that is lost
    * ends this process, by way of `lost`. */
   void (*trade)(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin);
-  /* The last call: every rank ends with this code, 0 or what it failed with and why. Where the others do not come to an end too, their
+  /* The last call: this rank ends with the code, 0 or what it failed with and why. Back comes that of the first, with which all end. Where the others do not come to an end too, their
    * processes are ended. */
-  void (*end)(RtRanks *r, int code, const char *why);
+  int (*end)(RtRanks *r, int code, const char *why);
   void (*abandon)(RtRanks *r, int code); /* ends every rank, now: does not return */
   void *ctx;
   void (*fetch)(RtRanks *r, const RtFetch *f); /* rt_ranks_init */

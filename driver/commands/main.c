@@ -80,8 +80,7 @@ static int run(Options *o) {
   } else if (!ranks->rank) {
     code = o->run(o);
   }
-  ranks_end(ranks, code);
-  return code;
+  return ranks_end(ranks, code);
 }
 
 int main(int argc, char **argv) {

@@ -54,7 +54,7 @@ static void own_folder(char *out, size_t size) {
   Dl_info info;
   const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
   void *self = NULL;
-  void (*here)(RtRanks *, int) = ranks_end;
+  int (*here)(RtRanks *, int) = ranks_end;
   memcpy(&self, &here, sizeof self);
   if (n > 0) exe[n] = 0;
   if (dladdr(self, &info) && info.dli_fname && strstr(info.dli_fname, ".so")) folder_of(info.dli_fname, out, size);
@@ -286,7 +286,7 @@ RtRanks *ranks_begin(bool *ok, RtError *err) {
 }
 
 static void end_at_exit(void) {
-  if (own.there) ranks_end(&own.ranks, 0);
+  if (own.there) (void)ranks_end(&own.ranks, 0);
 }
 
 RtRanks *ranks_meet(bool *ok, RtError *err) {
@@ -298,12 +298,13 @@ RtRanks *ranks_meet(bool *ok, RtError *err) {
   return r;
 }
 
-void ranks_end(RtRanks *r, int code) {
+int ranks_end(RtRanks *r, int code) {
   char why[600];
-  if (!r || !own.there) return;
+  if (!r || !own.there) return code;
   read_said(why, sizeof why);
-  r->end(r, code, code ? why : "");
+  code = r->end(r, code, code ? why : "");
   own.there = false;
   free(own.place);
   own.place = NULL;
+  return code;
 }

@@ -13,8 +13,8 @@ int ranks_threads_alone(void); /* what ranks_threads would say, as far as it is 
 /* For the command: what ranks but the first print goes nowhere but, when one ends with an error, to the first. */
 void ranks_quiet(RtRanks *r);
 int ranks_threads(RtRanks *r); /* cores for the threads of this rank, those of a machine shared among its ranks */
-/* Every rank comes here with its exit code, or all are ended within seconds. */
-void ranks_end(RtRanks *r, int code);
+/* Every rank comes here with its exit code, or all are ended within seconds. The code that all end with: that of the first. */
+int ranks_end(RtRanks *r, int code);
 /* Of rank 0: told why the run ends when another rank has failed, before all end. */
 void ranks_on_lost(void (*told)(const char *why));
 

@@ -131,35 +131,37 @@ static bool gather_ends(RtRanks *r, int code) {
 
 static void end_first(RtRanks *r, int code) {
   const Mpi *m = r->ctx;
-  char bye = 0;
+  int32_t bye = code;
   if (!gather_ends(r, code)) abandon(r, code);
-  for (int k = 1; k < r->size; k++) MPI_Send(&bye, 1, MPI_BYTE, k, BYE, m->control);
+  for (int k = 1; k < r->size; k++) MPI_Send(&bye, sizeof bye, MPI_BYTE, k, BYE, m->control);
 }
 
-static void end_other(RtRanks *r, int code, const char *why) {
+/* The code of rank 0: a launcher gives the first one that it sees, or a mixture. */
+static int end_other(RtRanks *r, int code, const char *why) {
   const Mpi *m = r->ctx;
   Ended e = {.code = code};
   MPI_Request request[2];
   MPI_Status status[2];
-  char bye;
+  int32_t bye = 0;
   int done = 0;
   const double until = now() + PATIENCE;
   strncpy(e.why, why ? why : "", sizeof e.why - 1);
-  MPI_Irecv(&bye, 1, MPI_BYTE, 0, BYE, m->control, &request[0]);
+  MPI_Irecv(&bye, sizeof bye, MPI_BYTE, 0, BYE, m->control, &request[0]);
   MPI_Isend(&e, sizeof e, MPI_BYTE, 0, END, m->control, &request[1]);
   while (!done) {
     MPI_Testall(2, request, &done, status);
     if (!done && now() > until) abandon(r, code);
     if (!done) pause_briefly();
   }
+  return bye;
 }
 
-static void end(RtRanks *r, int code, const char *why) {
+static int end(RtRanks *r, int code, const char *why) {
   Mpi *m = r->ctx;
   int over = 0;
   MPI_Finalized(&over);
-  if (over) return; /* by who had started it */
-  if (r->rank) end_other(r, code, why);
+  if (over) return code; /* by who had started it */
+  if (r->rank) code = end_other(r, code, why);
   else end_first(r, code);
   MPI_Comm_free(&m->data);
   MPI_Comm_free(&m->control);
@@ -168,6 +170,7 @@ static void end(RtRanks *r, int code, const char *why) {
   free(m->status);
   free(m);
   r->ctx = NULL;
+  return code;
 }
 
 static bool refuse(RtError *err, const char *why) {
