@@ -6,7 +6,7 @@
     bench/ranks_model.py --params 41001 --batch 1125 --ranks 4 --latency 5e-3 --rate 1e9      # one case: rounds, bytes, times
 
 A step is compute + exchange + update. Compute is that of the rank with the most chunks (runtime/steppers/fn.c says how many there are,
-fn_ranks.c who has which); the exchange is that of fn_ranks.c and runtime/ranks/ranks.c: its rounds, each a latency, and the bytes that a
+fn_ranks.c who has which); the exchange is that of fn_ranks.c, runtime/ranks/sum.c and ranks.c: its rounds, each a latency, and the bytes that a
 rank sends. The constants are read from these files. Over TCP a message that the MPI announces first takes three latencies.
 """
 import argparse
@@ -34,7 +34,7 @@ def constant(file, name):
 FN, ACROSS, RANKS, MPI = ("runtime/steppers/fn.c", "runtime/steppers/fn_ranks.c", "runtime/ranks/ranks.c", "runtime/mpi/mpi.c")
 MAX_CHUNKS, CHUNK_FLOP, CHUNK_FLOP_PER_SUM = (constant(FN, k) for k in ("MAX_CHUNKS", "CHUNK_FLOP", "CHUNK_FLOP_PER_SUM"))
 LEAST_FLOP, SWAP_BYTES = (constant(ACROSS, k) for k in ("LEAST_FLOP", "SWAP_BYTES"))
-FEW_BYTES, SHORT_PART = (constant(RANKS, k) for k in ("FEW_BYTES", "SHORT_PART"))
+FEW_BYTES = constant(RANKS, "FEW_BYTES")
 PIECES_BYTES = constant(MPI, "PIECES_BYTES")
 
 
@@ -59,7 +59,7 @@ def nodes(chunks, rank, ranks):
 def gather(total, ranks):
     """Of `total` bytes that lie with all: (length of the messages of each round)."""
     part = total/ranks
-    if total <= FEW_BYTES or part <= SHORT_PART or ranks == 2:
+    if total <= FEW_BYTES or ranks == 2:
         have = [1 << k for k in range(math.ceil(math.log2(ranks)))]
         return [part*min(h, ranks - h) for h in have]
     return (ranks - 1)*[part]
@@ -67,11 +67,14 @@ def gather(total, ranks):
 
 def exchange(sums, real, chunks, ranks):
     """Messages of each round, bytes that the rank with the most sends."""
-    most = max(nodes(chunks, r, ranks) for r in range(ranks))
-    total = sum(nodes(chunks, r, ranks) for r in range(ranks))*sums*real
+    count = [nodes(chunks, r, ranks) for r in range(ranks)]
+    most, total = max(count), sum(count)*sums*real
     if ranks == 2 or total <= SWAP_BYTES:
         rounds = gather(total + ranks*HEADER, ranks)
         return rounds, sum(rounds)
+    if sum(count) == ranks <= chunks and ranks & (ranks - 1) == 0:
+        rounds = [sums*real/d for d in (1 << k for k in range(1, ranks.bit_length()))]
+        return rounds + rounds[::-1], 2*sum(rounds) + len(rounds)*HEADER
     part = sums*real/ranks
     rounds = gather(sums*real, ranks)
     return [part] + rounds, (ranks - 1)*(HEADER + most*part) + sum(rounds)

@@ -38,6 +38,12 @@ typedef struct CgName {
   char text[64];
 } CgName;
 
+/* The number of an instruction, for who looks which code is of it; 0: none. */
+typedef struct CgNumber {
+  uint32_t (*of)(void *ctx, const Inst *i);
+  void *ctx;
+} CgNumber;
+
 typedef struct Cg Cg;
 
 Cg *cg_create(const CgOptions *o, char *err, size_t errsize);
@@ -67,7 +73,8 @@ typedef struct CgNote { /* what is called before a line that is about an instruc
 } CgNote;
 void cg_print_kernels(Cg *cg, FILE *out, const Source *src, const CgNote *note); /* the fused loop nests; note may be NULL */
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
-bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
+/* number: NULL, or there is a line `.loc 1 NUMBER` before what is of an instruction that has one, and debug information behind. */
+bool cg_print_asm(Cg *cg, FILE *out, const CgNumber *number, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */
 
 /* A function of a shared library (object/shared.h) that takes pointers: int symbol(model, n, in..., out...), which calls

@@ -67,8 +67,8 @@ typedef struct RtSet {
 } RtSet;
 void rt_set_finish(RtSet *s);
 enum { RT_PAD = 64 }; /* ld is a multiple of this: every tile width divides it */
-/* So many samples lie with the ranks in leaves of about n/64, by n alone, so that nothing depends on the number of ranks. */
-enum { RT_SHARD = 1 << 19, RT_LEAVES = 64, RT_LEAF_PAD = RT_PAD * HNN_AT_ONCE };
+/* So many samples lie with the ranks in leaves of about n/1024, by n alone, so that nothing depends on the number of ranks. */
+enum { RT_SHARD = 1 << 19, RT_LEAVES = 1024, RT_LEAF_PAD = RT_PAD * HNN_AT_ONCE };
 static inline int64_t rt_leaf(int64_t n, int k) { /* the first sample of leaf k */
   const int64_t at = (n + RT_LEAF_PAD - 1) / RT_LEAF_PAD * k / RT_LEAVES * RT_LEAF_PAD;
   return at < n ? at : n;
@@ -89,6 +89,7 @@ typedef struct RtColumn {
   int64_t rows;
   bool gap;       /* some value is NaN, known when the values are; without RT_GAPS: that is the fault, of a text table */
   double *v;      /* [rows][elems]; NULL until it is read */
+  size_t mapped;  /* bytes of one of which some rows are there; 0: it is not */
   int64_t member; /* of the archive */
 } RtColumn;
 typedef struct RtTable {
@@ -97,8 +98,9 @@ typedef struct RtTable {
   int ncolumn;
   int64_t rows;
   bool gaps, whole;
-  bool text; /* a text table */
-  bool tree; /* names are paths in it: group/x */
+  int64_t from, to; /* rows whose values are wanted, where that can be: of an .npy; 0: all */
+  bool text;        /* a text table */
+  bool tree;        /* names are paths in it: group/x */
 } RtTable;
 /* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. RT_WHOLE: arrays
  * as they are: an .npy is one column, whose first axis is the rows; arrays may be empty, and hold what is not finite. */
@@ -145,8 +147,8 @@ typedef struct RtPiece {
   void *p;
   size_t n;
 } RtPiece;
-/* What connects them: the first three are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every rank
- * makes the same calls in the same order. */
+/* What connects them: `trade`, `end` and `abandon` are given by whoever opened it (runtime/mpi, or a stand-in), the rest by who runs. Every
+ * rank makes the same calls in the same order. */
 typedef struct RtRanks RtRanks;
 /* Samples that ranks want of a set that lies with all of them: rank p lanes [begin[p], end[p]), lane k the sample of that number. Packed
  * they have `bytes`. */

@@ -10,7 +10,8 @@ bool rt_fail_errno(RtError *err, const char *doing, const char *path); /* "canno
  * a tile that outgrows the caches would else look up the place of a page at every other line. *memory is to be freed; NULL without
  * memory. Aligned to 64 bytes. */
 void *rt_spacious(size_t size, void **memory);
-double rt_now(void);                                          /* monotonic seconds */
+void *rt_sparse(size_t size); /* zeros that take no memory until they are written, for munmap; NULL: no room */
+double rt_now(void);          /* monotonic seconds */
 bool rt_elems(int rank, const uint32_t *dim, int64_t *elems); /* false: too large */
 
 static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
@@ -36,6 +37,21 @@ bool rt_spans_finite(const RtSpan *s, int n, bool f64);
 void rt_ranks_trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin);
 uint64_t rt_ranks_word(const RtRanks *r);
 void rt_ranks_heard(RtRanks *r, uint64_t words); /* those of all, joined by `or` */
+/* What goes with the sums of a rank: its word, and steps of adaptive methods. */
+typedef struct RtTold {
+  uint64_t word;
+  double steps[2];
+  char fill[40]; /* a line */
+} RtTold;
+/* sum.c. Of 2^k ranks: v becomes the sum of all ranks' v, and told that of theirs. */
+typedef struct RtSum {
+  char *v, *other; /* [n]; other: room for what comes */
+  int64_t n;       /* whole lines */
+  bool f64;
+  void (*add)(void *ctx, int64_t from, int64_t to); /* v += other, these elements */
+  void *ctx;
+} RtSum;
+void rt_ranks_sum(RtRanks *r, const RtSum *s, RtTold *told);
 
 /* file.c. Atomic: all of it is on disk under the final name, or the old file is untouched. */
 bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);

@@ -346,8 +346,7 @@ static CgVec barrier(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   return x;
 }
 
-CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
-  const Inst *i = ir_inst(fr->p->f, v);
+static CgVec compute(Gen *g, Frame *fr, Val v, const Inst *i, Idx *at) {
   switch (i->op) {
   case OP_sum:
   case OP_rmax:
@@ -366,4 +365,12 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_barrier: return barrier(g, fr, i, at);
   default: return elementwise(g, fr, i, at);
   }
+}
+
+CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Inst *i = ir_inst(fr->p->f, v);
+  LLVMMetadataRef was = cg_mark(g->e, i);
+  CgVec out = compute(g, fr, v, i, at);
+  cg_unmark(g->e, was);
+  return out;
 }

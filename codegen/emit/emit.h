@@ -8,7 +8,7 @@
 #ifndef HNNC_CODEGEN_EMIT_EMIT_H
 #define HNNC_CODEGEN_EMIT_EMIT_H
 
-#include "ir/ir.h"
+#include "codegen/codegen.h"
 
 #include <llvm-c/Core.h>
 #include <stdlib.h>
@@ -16,6 +16,8 @@
 enum { CG_MAX_NV = 4 }; /* most vectors of a tile */
 
 typedef struct CgTarget CgTarget; /* the machine: codegen/target/target.h. Nothing here looks into it */
+
+typedef struct CgMarks CgMarks;
 
 typedef struct CgEmit {
   Arena *mem; /* of loops */
@@ -34,7 +36,16 @@ typedef struct CgEmit {
   LLVMBasicBlockRef counted; /* cg_break_block: a block, its last instruction when it was counted, their number */
   LLVMValueRef counted_last;
   unsigned ncounted;
+  CgMarks *marks; /* NULL: nobody asks which instruction code is of */
 } CgEmit;
+
+/* ---- marks.c ------------------------------------------------------------------------------------ */
+
+CgMarks *cg_marks_create(LLVMModuleRef mod, LLVMContextRef ctx, const CgNumber *number);
+void cg_marks_end(CgMarks *m, LLVMModuleRef mod); /* the module is written; NULL is fine */
+/* What is emitted from here on is of i; gives back what it was of, for cg_unmark. */
+LLVMMetadataRef cg_mark(CgEmit *e, const Inst *i);
+void cg_unmark(CgEmit *e, LLVMMetadataRef was);
 
 /* ---- types and constants ----------------------------------------------------------------------- */
 

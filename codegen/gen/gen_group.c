@@ -181,6 +181,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   g->group_frame = fr, g->group = k;
   gen_forget(g);
   gen_open_roots(g, fr, gr);
+  LLVMMetadataRef was = gr->main.id && !gr->body ? cg_mark(g->e, ir_inst(fr->p->f, gr->main)) : NULL;
   switch (gr->kind) {
   case G_TINY: tiny_group(g, fr, gr); break;
   case G_LOOP: loops(g, fr, k); break;
@@ -204,6 +205,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   case G_SCAN: (plan_turned(gr) ? gen_turns : gen_scan)(g, fr, gr); break;
   case G_ODE: gen_ode(g, fr, gr); break;
   }
+  if (gr->main.id && !gr->body) cg_unmark(g->e, was);
   gen_forget(g);
   gen_close_roots(g, fr, gr);
   g->group_frame = outer, g->group = outer_group;

@@ -82,6 +82,7 @@ void cg_add(Cg *cg, const Fn *f, const char *symbol) {
 /* An object of functions [from, to) that is being made, with what LLVM holds for it: a fault on the way must not lose that. Of several
  * functions each is whole, in its first share. */
 typedef struct Making {
+  const CgNumber *number; /* NULL: no marks */
   Cg *cg;
   const CgMachine *m;
   uint32_t from, to;
@@ -102,15 +103,18 @@ typedef struct Making {
 static void write_module(Making *w) {
   Cg *cg = w->cg;
   w->mod = cg_module(w->m, w->ctx);
+  CgMarks *marks = w->number ? cg_marks_create(w->mod, w->ctx, w->number) : NULL;
   for (uint32_t k = w->from; k < w->to; k++) {
     const CgFn *f = &cg->fn.at[k];
     const bool whole = w->to - w->from > 1;
     if (f->compiled || (whole && f->share.k)) continue;
     if (cg->opt.at) cg->opt.at(f->symbol);
     cg_emit_init(&w->e, &w->m->target, w->ctx, w->mod, f->f->f64);
+    w->e.marks = marks;
     gen_function(&w->e, f->f, f->symbol, cg->opt.form, f->samples, whole ? (GenShare){0, 1} : f->share);
     cg_emit_finish(&w->e);
   }
+  cg_marks_end(marks, w->mod);
 }
 
 static void make_object(void *ctx) {
@@ -404,9 +408,10 @@ static bool write_all(CgObject *o, FILE *out, char *err, size_t errsize) {
   return ok;
 }
 
-bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize) {
+bool cg_print_asm(Cg *cg, FILE *out, const CgNumber *number, char *err, size_t errsize) {
   CgObject o;
-  return compile_pending(cg, LLVMAssemblyFile, &o, err, errsize) && write_all(&o, out, err, errsize);
+  Making w = {.cg = cg, .to = cg->fn.n, .kind = LLVMAssemblyFile, .out = &o, .number = number, .err = err, .errsize = errsize};
+  return make(&w, &cg->machine, make_object) && write_all(&o, out, err, errsize);
 }
 
 static bool write_file(const char *path, CgObject *o, char *err, size_t errsize) {

@@ -59,7 +59,7 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
       return cg_destroy(cg), session_render(s), EXIT_FILE;
   if (ok && !strcmp(kind, "kernels")) cg_print_kernels(cg, out, s->src, NULL);
   else if (ok && !strcmp(kind, "llvm")) ok = cg_print_llvm(cg, out, err, sizeof err);
-  else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, err, sizeof err);
+  else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, NULL, err, sizeof err);
   else if (ok) {
     OutFile o;
     const char *path = s->opt->out ? s->opt->out : arena_printf(s->model->mem, "%s.o", s->model->name);

@@ -32,7 +32,7 @@ static int evaluate(Session *s, const RtRun *run, EvalData *d, const Options *o)
   ReportResult *results = report_results(s->model);
   int code = take_reports(s, run, results);
   if (!code) code = eval_run(s, d, results, o->seed, array);
-  if (!code && !eval_write(array, n, (int)a->nlead, o->out, &err))
+  if (!code && !(s->ranks && s->ranks->rank) && !eval_write(array, n, (int)a->nlead, o->out, &err))
     code = session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   for (int k = 0; k < n; k++) rt_array_finish(&array[k]);
   report_results_free(s->model, results);

@@ -61,17 +61,35 @@ static bool shared(const Options *o) {
   return false;
 }
 
+/* Many runs are processes of their own. */
+static bool several(const Options *o) {
+  return (!strcmp(o->command, "run") && (o->sweep.n || o->seeds)) || (!strcmp(o->command, "resume") && sweep_is(o->file));
+}
+
+static int refuse(const char *why) {
+  fprintf(stderr, "error[%s]: %s\n", diag_code_name(CODE_ranks), why);
+  return EXIT_USAGE;
+}
+
+/* What ranks cannot do together; NULL: they can. */
+static const char *unshared(const Options *o) {
+  if (several(o)) return "a sweep under a launcher of MPI: start it by itself, or set HNNC_MPI=none";
+  return shared(o) && o->file && !strcmp(o->file, "-") ? "the standard input is the first rank's alone: name a file" : NULL;
+}
+
 static int run(Options *o) {
   RtError err = {{0}};
   bool ok;
   RtRanks *ranks = ranks_begin(&ok, &err);
-  if (!ok && *err.text) fprintf(stderr, "error[%s]: %s\n", diag_code_name(CODE_ranks), err.text);
-  if (!ok) return EXIT_USAGE;
+  if (!ok) return *err.text ? refuse(err.text) : EXIT_USAGE;
   if (!ranks) return o->run(o);
   const int threads = ranks_threads(ranks);
   ranks_quiet(ranks);
+  const char *why = unshared(o);
   int code = 0;
-  if (shared(o)) {
+  if (why) {
+    code = refuse(why);
+  } else if (shared(o)) {
     o->ranks = ranks;
     o->quiet |= ranks->rank > 0;
     if (!o->threads) o->threads = threads;

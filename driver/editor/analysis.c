@@ -29,7 +29,7 @@ static bool may_decide(void *ctx) {
   Making *m = ctx;
   const double seconds = pass_now() - m->s->began;
   const bool may = m->s->patient ? seconds < PATIENT_SECONDS && (m->s->must || !rpc_waiting()) : seconds < TYPING_SECONDS;
-  m->a->unsure |= !may;
+  m->a->unsure |= !may && (!m->s->patient || rpc_waiting()); /* what took too long at leisure is not tried again */
   return may;
 }
 
@@ -94,7 +94,7 @@ Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
   if (!(a->heap = base_heap_create(MOST_MEMORY))) return base_free(a), NULL;
   Making m = {s, d, a, text, len};
   BaseHeap *outer = base_heap_enter(a->heap);
-  s->began = pass_now();
+  s->began = pass_now(), s->spent = true;
   a->broken = !base_try(make, &m, a->fault, sizeof a->fault);
   base_heap_enter(outer);
   return a;

@@ -33,7 +33,7 @@ static void fill(void) {
 
 /* Where the body begins and how long it is; false: the header is not there yet. What is no header is passed over. */
 static bool header(size_t *body, size_t *len) {
-  const char *text = in.at + in.done, *end = in.n > in.done ? memmem(text, in.n - in.done, "\r\n\r\n", 4) : NULL;
+  const char *text = in.at ? in.at + in.done : "", *end = in.n > in.done ? memmem(text, in.n - in.done, "\r\n\r\n", 4) : NULL;
   *len = 0;
   if (!end) {
     if (in.n - in.done > MOST_HEADER) in.done = in.n;

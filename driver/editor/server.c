@@ -157,11 +157,10 @@ int command_lsp(const Options *o) {
   bool over = false;
   (void)o;
   while (!s.leaving && !over) {
-    const int wait = any(&s, false) ? 0 : any(&s, true) ? IDLE_MS : -1;
-    if (wait) malloc_trim(0); /* what analyses took, and few keep */
-    json_t *m = rpc_read(wait, &over);
+    const bool dirty = any(&s, false);
+    json_t *m = rpc_read(dirty ? 0 : s.spent || any(&s, true) ? IDLE_MS : -1, &over);
     if (m) handle(&s, m), json_decref(m);
-    else if (!over) analyse_one(&s, wait == IDLE_MS);
+    else if (!over && !analyse_one(&s, !dirty)) malloc_trim(0), s.spent = false;
   }
   while (s.docs) doc_close(&s, s.docs);
   return s.asked_down ? 0 : 1;

@@ -40,6 +40,7 @@ typedef struct Server {
   bool hurried; /* an analysis may be stopped when something comes */
   bool stopped; /* and this one was */
   bool must;    /* and they are decided even if somebody is */
+  bool spent;   /* memory that analyses took and nobody needs is still the process's */
   double began; /* of the analysis at hand: pass_now() */
   Doc *at;
 } Server;

@@ -30,6 +30,36 @@ static json_t *lines_json(const char *text, const Lines *l) {
   return json_pack("{s:o, s:o}", "text", lines, "number", number);
 }
 
+static bool begins(const char *at, const char *what) { return *at == '\t' && !strncmp(at + 1, what, strlen(what)); }
+
+/* A line of labels for debuggers. */
+static bool debugs(const char *at, size_t n) {
+  static const char *const what[] = {".Ltmp", ".Lfunc_begin", ".Lfunc_end", "\t.file\t", "\t.cfi_"};
+  for (size_t k = 0; k < sizeof what / sizeof *what; k++)
+    if (n >= strlen(what[k]) && !memcmp(at, what[k], strlen(what[k]))) return true;
+  return false;
+}
+
+static uint32_t number_of(void *ctx, const Inst *i) { return pass_trace_number(ctx, i); }
+
+/* Assembly as lines and what each is of, by the `.loc`s, which are left out with all of debug information. */
+static json_t *assembly_json(const char *text) {
+  json_t *lines = json_array(), *number = json_array();
+  unsigned now = 0;
+  for (const char *at = text; *at && !begins(at, ".section\t.debug");) {
+    const size_t n = strcspn(at, "\n");
+    const bool loc = n > 6 && !memcmp(at, "\t.loc\t", 6), label = n && *at != '\t' && *at != '.' && *at != '#';
+    if (loc && sscanf(at, "\t.loc\t%*u %u", &now) != 1) now = 0;
+    if (label) now = 0;
+    if (!loc && !debugs(at, n)) {
+      json_array_append_new(lines, json_stringn(at, n));
+      json_array_append_new(number, json_integer(at[0] == '\t' && at[1] != '.' ? now : 0));
+    }
+    at += n + (at[n] == '\n');
+  }
+  return json_pack("{s:o, s:o}", "text", lines, "number", number);
+}
+
 static void add_parts(Cg *cg, const Piece *p, Arena *mem) {
   char suffix[SPLIT_NAME];
   for (uint32_t k = 0; k < p->low.split.n; k++)
@@ -40,7 +70,7 @@ static void add_parts(Cg *cg, const Piece *p, Arena *mem) {
 json_t *explore_code(Explore *x, const Piece *p) {
   char err[256], *kernels = NULL, *assembly = NULL;
   size_t size;
-  Lines l = {.t = p->trace}, none = {0};
+  Lines l = {.t = p->trace};
   Cg *cg = cg_create(&x->s->cg, err, sizeof err);
   if (!cg) return json_null();
   add_parts(cg, p, x->mem);
@@ -50,9 +80,9 @@ json_t *explore_code(Explore *x, const Piece *p) {
   if (fclose(out)) base_fault("out of memory");
   out = open_memstream(&assembly, &size);
   if (!out) base_fault("out of memory");
-  const bool ok = cg_print_asm(cg, out, err, sizeof err);
+  const bool ok = cg_print_asm(cg, out, &(CgNumber){number_of, p->trace}, err, sizeof err);
   if (fclose(out)) base_fault("out of memory");
-  json_t *code = json_pack("{s:o, s:o}", "kernels", lines_json(kernels, &l), "asm", ok ? lines_json(assembly, &none) : json_null());
+  json_t *code = json_pack("{s:o, s:o}", "kernels", lines_json(kernels, &l), "asm", ok ? assembly_json(assembly) : json_null());
   cg_destroy(cg);
   free(kernels);
   free(assembly);

@@ -100,18 +100,22 @@ static Fn *with_cotangents(const Fn *f) {
   return g;
 }
 
-/* The error of <cotangent, direction>, the least of steps that get shorter where it is large: a kink is stepped over by the long ones. */
+/* The error of <cotangent, direction>, the least of steps that get shorter where it is large: a kink is stepped over by the long ones. -1: the
+ * point is at a kink, as of max |J'OJ - O| where that is 0: there is nothing to compare with. */
 static double error_of(const Fn *f, const Tensor *in, Moved *m, const Tensor *cot) {
-  double d = 0, least = INFINITY, h = STEP, scale = 1e-6 * fabs(total_at(f, in, m, 0)) + 1e-12; /* rounding is less */
+  const double here = total_at(f, in, m, 0);
+  double d = 0, fd = 0, least = INFINITY, h = STEP, scale = 1e-6 * fabs(here) + 1e-12; /* rounding is less */
   for (int64_t e = 0; e < elements(cot->type); e++) {
     d += cot->v[e] * m->size * direction(m->id, e);
     scale += fabs(cot->v[e]) * m->size;
   }
   for (int k = 0; k < 3 && !(least <= GOOD); k++, h /= 8) {
-    const double fd = slope(f, in, m, h), error = fabs(d - fd) / fmax(scale, fabs(fd));
+    fd = slope(f, in, m, h);
+    const double error = fabs(d - fd) / fmax(scale, fabs(fd));
     if (!(error >= least)) least = error;
   }
-  return least;
+  const double bends = fabs(total_at(f, in, m, h) + total_at(f, in, m, -h) - 2 * here) / (2 * h);
+  return least > GOOD && bends > 0.01 * fmax(scale, fabs(fd)) ? -1 : least;
 }
 
 /* The stage whose function is the first that can be run, and still has its `stop`s. */
@@ -123,7 +127,7 @@ static const TraceStage *first_plain(const Piece *p, const bool *wanted) {
   return NULL;
 }
 
-/* {"fn": index, "flow": [[size of the derivative, error] or null, ...]}; error null: there was no time to compare. */
+/* {"fn": index, "flow": [[size of the derivative, error] or null, ...]}; error null: there was no time to compare, or it is at a kink. */
 static json_t *flow_json(Explore *x, const Fn *f, uint32_t index, const Tensor *in, const Tensor *cot) {
   json_t *flow = json_array();
   const double each = ir_eval_cost(f) * POINTS * 5;
@@ -141,7 +145,8 @@ static json_t *flow_json(Explore *x, const Fn *f, uint32_t index, const Tensor *
     const bool now = out++ % every == 0 && some;
     json_t *one = json_array();
     json_array_append_new(one, explore_number(size_of(c)));
-    json_array_append_new(one, now ? explore_number(error_of(f, in, &m, c)) : json_null());
+    const double error = now ? error_of(f, in, &m, c) : -1;
+    json_array_append_new(one, error < 0 ? json_null() : explore_number(error));
     json_array_append_new(flow, one);
   }
   return json_pack("{s:i, s:o}", "fn", (int)index, "flow", flow);

@@ -633,7 +633,7 @@ function valueBlock(n) {
     for (let s = 4; s < v.length; s++) rows.push(h('tr', null, h('th', null, v.length > 5 ? 'sample ' + (s - 4) : 'shared'), h('td.mono' + (s - 4 === S.sample ? '.sel' : ''), null, v[s].map(x => number(x, 6)).join('  '))));
   }
   if (flow) rows.push(h('tr', null, h('th', null, 'gradient flow'), h('td', null, `size of ∂/∂this: ${number(flow[0])}`)),
-    h('tr', null, h('th', null, 'beside differences'), flow[1] === null ? h('td.soft', null, 'not compared') : h('td' + (flow[1] <= EPS ? '.good' : '.bad'), null, `${flow[1] <= EPS ? 'agrees' : 'DIFFERS'}, ${number(flow[1], 2)}`)));
+    h('tr', null, h('th', null, 'beside differences'), flow[1] === null ? h('td.soft', null, 'not compared: there was no time, or it is at a kink') : h('td' + (flow[1] <= EPS ? '.good' : '.bad'), null, `${flow[1] <= EPS ? 'agrees' : 'DIFFERS'}, ${number(flow[1], 2)}`)));
   if (oe !== undefined) rows.push(h('tr', null, h('th', null, 'operator beside differences'), h('td' + (oe <= EPS ? '.good' : '.bad'), null, `${oe <= EPS ? 'agrees' : 'DIFFERS'}, ${number(oe, 2)}`)));
   return rows.length ? h('div.block', null, h('h3', null, 'Numbers'), h('table', null, rows)) : null;
 }

@@ -281,6 +281,9 @@ static bool fits(const Data *d, uint32_t k, const RtColumn *c, int64_t *rows) {
   return *rows == c->rows;
 }
 
+/* Each row is a sample: no windows of rows, nor groups. */
+static bool each_row(const Data *d) { return d->group < 0 && d->read_window <= 1; }
+
 /* The columns of the fields; the rows that they have in common. */
 static int select_columns(Session *s, const Data *d, RtTable *t, int *column, int64_t *rows) {
   RtError err = {{0}};
@@ -292,6 +295,7 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
                           d->path, d->field[k].name);
   }
   if (*rows < 0) return data_no_samples(s, d);
+  if (s->ranks && *rows >= RT_SHARD && each_row(d)) rt_leaves(s->ranks->rank, s->ranks->size, *rows, &t->from, &t->to);
   return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
 }
 
@@ -300,18 +304,18 @@ static void fill_field(RtArray *a, const RtColumn *c, bool mask, int64_t window,
   const int64_t row = a->elems / window;
   for (int64_t i = own.from; i < own.to; i++)
     for (int64_t e = 0; e < a->elems; e++) {
-      const double v = same ? c->v[0] : c->v[start[i] * row + e];
+      const double v = same ? c->v[0] : c->v[(start ? start[i] : i) * row + e];
       ((double *)a->v)[e * a->ld + i] = mask ? !isnan(v) : v;
     }
   rt_array_pad(a);
 }
 
 static int fill_from_table(Session *s, const Data *d, const RtTable *t, const int *column, int64_t rows, RtSet *set) {
-  int64_t *start = row_numbers(rows + 1);
+  int64_t *start = each_row(d) ? NULL : row_numbers(rows + 1);
   const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
-  int64_t n = start ? window_starts(d, rows, group, start) : 0;
+  int64_t n = each_row(d) ? rows : start ? window_starts(d, rows, group, start) : 0;
   int code = 0;
-  if (!start) code = data_no_memory(s, d, rows);
+  if (!start && !each_row(d)) code = data_no_memory(s, d, rows);
   else if (n == 0)
     code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at,
                         "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);

@@ -8,8 +8,8 @@ void kept_refused(const char *path); /* a file of that folder that others can wr
 /* Now and then: the objects used last stay, up to kept_limit(quiet). */
 void kept_tidy(const char *dir, bool quiet);
 
-/* proved.c: pass_decide, or what it said before and `dir` kept (NULL: nothing). run NULL: what is not kept is undecided. */
-FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r);
+/* proved.c: pass_decide, or what it said before and `dir` kept (NULL: nothing). may(ctx) false: what is not kept stays undecided. */
+FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r, bool (*may)(void *), void *ctx);
 
 /* ---- kept.c ---- */
 

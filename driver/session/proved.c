@@ -27,19 +27,23 @@ static char *key_of(const Fn *a, const Fn *b, size_t *n) {
   return key;
 }
 
-FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r) {
+static bool get(const char *dir, const char *key, size_t n, Kept *k) {
+  CgObject got = key ? cg_cache_get(dir, key, n, kept_refused) : (CgObject){0};
+  const bool known = got.p && got.n == sizeof *k;
+  if (known) memcpy(k, got.p, sizeof *k);
+  base_free(got.p);
+  return known;
+}
+
+FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r, bool (*may)(void *), void *ctx) {
   size_t n = 0;
   char *key = dir && !HNNC_WITHOUT_ANSWERS ? key_of(a, b, &n) : NULL;
-  CgObject got = key ? cg_cache_get(dir, key, n, kept_refused) : (CgObject){0};
   Kept k;
-  if (got.p && got.n == sizeof k) memcpy(&k, got.p, sizeof k);
-  else if (!run) k = (Kept){.answer = FIELD_UNDECIDED};
-  else {
-    memset(&k, 0, sizeof k);
+  memset(&k, 0, sizeof k);
+  if (!get(dir, key, n, &k) && (!may || may(ctx))) {
     k.answer = pass_decide(run, a, b, &k.report);
     if (key) cg_cache_put(dir, key, n, &(CgObject){(char *)&k, sizeof k});
   }
-  base_free(got.p);
   free(key);
   *r = k.report;
   return k.answer;

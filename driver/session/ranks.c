@@ -132,8 +132,9 @@ static void on_lost(RtRanks *r, int from, int code, const char *why) {
   if (from >= 0 && from < r->size && own.place) snprintf(host, sizeof host, " (%.50s)", own.place[from].host);
   snprintf(text, sizeof text, "rank %d%s ended with the code %d%s%s", from, host, code, why && *why ? ": " : "", why ? why : "");
   for (size_t n = strlen(text); n && text[n - 1] == '\n'; n--) text[n - 1] = 0;
-  fprintf(own.screen >= 0 ? stdout : stderr, "error[%s]: %s\n", diag_code_name(CODE_ranks), text);
-  if (own.told) own.told(text);
+  dprintf(own.screen >= 0 ? own.screen : STDERR_FILENO, "error[%s]: %s\n", diag_code_name(CODE_ranks), text);
+  if (own.told && !r->rank) own.told(text);
+  own.there = false; /* it has been said */
   stop_clean();
   fflush(NULL);
   r->abandon(r, code ? code : EXIT_FAULT);
@@ -302,8 +303,8 @@ int ranks_end(RtRanks *r, int code) {
   char why[600];
   if (!r || !own.there) return code;
   read_said(why, sizeof why);
+  own.there = false; /* what it has said goes to the first */
   code = r->end(r, code, code ? why : "");
-  own.there = false;
   free(own.place);
   own.place = NULL;
   return code;

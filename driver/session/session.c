@@ -81,8 +81,7 @@ _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   Session *s = ctx;
-  const bool may = !s->opt->may_decide || s->opt->may_decide(s->opt->text_ctx);
-  return proved_decide(may ? &s->passes : NULL, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
+  return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r, s->opt->may_decide, s->opt->text_ctx);
 }
 
 static const char *imported(void *ctx, const char *path, size_t *len) {

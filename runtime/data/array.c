@@ -67,8 +67,8 @@ bool rt_elems(int rank, const uint32_t *dim, int64_t *elems) {
 
 static size_t real_size(bool f64) { return f64 ? sizeof(double) : sizeof(float); }
 
-/* Zeros that take no memory until they are written, in pages as small as they are. */
-static void *sparse(size_t size) {
+/* In pages as small as they are. */
+void *rt_sparse(size_t size) {
   void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return NULL;
 #ifdef MADV_NOHUGEPAGE
@@ -88,7 +88,7 @@ static bool init(RtArray *a, const char *name, bool f64, int rank, const uint32_
   if (rows && count > INT64_MAX / 8 / rows) return false;
   const size_t size = (size_t)(count * rows) * real_size(f64);
   a->mapped = mapped && size ? size : 0;
-  a->v = a->mapped ? sparse(size) : rt_zeroed(size);
+  a->v = a->mapped ? rt_sparse(size) : rt_zeroed(size);
   a->name = strdup(name ? name : "");
   if (a->v && a->name) return true;
   rt_array_finish(a);

@@ -234,7 +234,7 @@ static bool dataset(const RtHdf5 *h, const char *path, bool gaps, RtColumn *k, R
   if (ok && !r->ok) ok = rt_fail(why, "%s", r->why.text);
   r->a.data = (const unsigned char *)r->raw;
   if (ok) ok = (k->v = malloc((size_t)count * sizeof *k->v)) || rt_fail(why, "not enough memory");
-  ok = ok && npy_values(&r->a, -1, k->v, gaps ? &k->gap : NULL, why);
+  ok = ok && npy_values(&r->a, -1, 0, 0, k->v, gaps ? &k->gap : NULL, why);
   if (!ok) free(k->v), k->v = NULL;
   rt_shared_free(r, bytes);
   return ok;

@@ -4,10 +4,13 @@
  * is known by the beginning of the file; elements are read of the columns that are asked for. */
 #include "runtime/data/table_priv.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct Scan {
   const char *s, *end;
@@ -215,10 +218,11 @@ static bool refused(const Npy *a, const uint32_t *index, int64_t i, RtError *err
                  text, value);
 }
 
-bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) {
-  uint32_t index[8] = {0};
+bool npy_values(const Npy *a, int second, int64_t from, int64_t to, double *out, bool *gap, RtError *err) {
+  uint32_t index[8] = {(uint32_t)from};
   if (!a->count) return true;
-  for (int64_t k = 0;;) {
+  const int64_t row = a->rank ? a->count / a->dim[0] / (second >= 0 ? a->dim[1] : 1) : 1;
+  for (int64_t k = from * row; !to || k < to * row;) {
     if (second >= 0) index[1] = (uint32_t)second;
     int64_t i = 0;
     for (int d = 0; d < a->rank; d++) {
@@ -237,6 +241,7 @@ bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) 
     }
     if (d < 0) return true;
   }
+  return true;
 }
 
 /* ---- a file as a table -------------------------------------------------------------------------------------- */
@@ -310,9 +315,22 @@ bool rt_npy_open(const char *path, RtTable *t, RtError *err) {
 static bool column_values(const Npy *a, RtTable *t, int c, RtError *err) {
   RtColumn *k = &t->column[c];
   if (k->v || k->fault) return true;
-  k->v = malloc((size_t)(a->count / t->ncolumn + 1) * sizeof *k->v);
-  return k->v ? npy_values(a, a->rank > 1 && !t->whole ? c : -1, k->v, t->gaps ? &k->gap : NULL, err)
+  const size_t size = (size_t)(a->count / t->ncolumn + 1) * sizeof *k->v;
+  k->mapped = t->to ? size : 0;
+  k->v = t->to ? rt_sparse(size) : malloc(size);
+  return k->v ? npy_values(a, a->rank > 1 && !t->whole ? c : -1, t->from, t->to, k->v, t->gaps ? &k->gap : NULL, err)
               : rt_fail(err, "not enough memory");
+}
+
+/* What is read of it comes from the disk; NULL: it cannot be. */
+static void *map_file(const char *path, size_t *size) {
+  struct stat st;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  void *p = MAP_FAILED;
+  if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+    p = mmap(NULL, *size = (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (fd >= 0) close(fd);
+  return p == MAP_FAILED ? NULL : p;
 }
 
 bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err) {
@@ -320,8 +338,9 @@ bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err) {
   Npy a;
   RtError why;
   RtTable now = {.whole = t->whole};
-  char *image = rt_file_read(t->path, &size, err);
-  if (!image) return false;
+  char *image = t->to ? map_file(t->path, &size) : NULL;
+  const bool mapped = image != NULL;
+  if (!image && !(image = rt_file_read(t->path, &size, err))) return false;
   bool ok = npy_parse(&a, image, size, size, &why) && columns_of(&a, &now, &why);
   a.any = t->whole;
   if (ok && (now.rows != t->rows || now.column->rows != t->column->rows || now.ncolumn != t->ncolumn ||
@@ -329,7 +348,8 @@ bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err) {
     ok = rt_fail(&why, "it is being changed");
   for (int i = 0; ok && i < n; i++) ok = column_values(&a, t, column[i], &why);
   rt_table_finish(&now);
-  free(image);
+  if (mapped) munmap(image, size);
+  else free(image);
   return ok || rt_fail(err, "%s: %s", t->path, why.text);
 }
 

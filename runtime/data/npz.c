@@ -132,7 +132,7 @@ static bool member_values(const Archive *ar, RtColumn *k, const RtTable *t, Byte
     return rt_fail(why, "it is being changed");
   a.any = t->whole;
   k->v = malloc(((size_t)a.count + 1) * sizeof *k->v);
-  return k->v ? npy_values(&a, -1, k->v, t->gaps ? &k->gap : NULL, why) : rt_fail(why, "not enough memory");
+  return k->v ? npy_values(&a, -1, 0, 0, k->v, t->gaps ? &k->gap : NULL, why) : rt_fail(why, "not enough memory");
 }
 
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {

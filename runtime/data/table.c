@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef enum { KIND_UNKNOWN, KIND_NUMBER, KIND_TEXT } Kind;
 typedef struct Field {
@@ -439,7 +440,8 @@ void rt_table_finish(RtTable *t) {
   for (int c = 0; c < t->ncolumn; c++) {
     free(t->column[c].name);
     free(t->column[c].fault);
-    free(t->column[c].v);
+    if (!t->column[c].mapped) free(t->column[c].v);
+    else if (t->column[c].v) munmap(t->column[c].v, t->column[c].mapped);
   }
   free(t->column);
   free(t->path);

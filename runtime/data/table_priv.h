@@ -46,9 +46,9 @@ typedef struct Npy {
 } Npy;
 /* The first `have` bytes of an .npy image of `total` bytes, at least NPY_HEAD or all of it. Messages do not name the file. */
 bool npy_parse(Npy *a, const void *image, size_t have, uint64_t total, RtError *err);
-/* All elements, or those with this index along the second axis, as doubles in C order. gap: set where one is NaN; NULL: none
- * may be. */
-bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err);
+/* All elements, or those with this index along the second axis, as doubles in C order, each at its place; of the rows [from, to) alone, to 0:
+ * of all. gap: set where one is NaN; NULL: none may be. */
+bool npy_values(const Npy *a, int second, int64_t from, int64_t to, double *out, bool *gap, RtError *err);
 /* The image of an array: samples first for lane arrays. malloc'ed. */
 unsigned char *npy_image(const RtArray *a, size_t *size);
 

@@ -19,7 +19,7 @@ static bool whole_npy(const char *path, RtArray *out, RtError *err) {
   bool ok = npy_parse(&a, image, size, size, err);
   double *v = ok ? malloc(((size_t)a.count + 1) * sizeof *v) : NULL;
   if (ok && !v) ok = rt_fail(err, "not enough memory");
-  ok = ok && npy_values(&a, -1, v, NULL, err) && fill(out, a.rank, a.dim, v, err);
+  ok = ok && npy_values(&a, -1, 0, 0, v, NULL, err) && fill(out, a.rank, a.dim, v, err);
   free(v);
   free(image);
   return ok;

@@ -1,8 +1,7 @@
 /* What ranks do together, from messages between two of them alone: so it works over whatever carries messages, and its cost is
  * known. Of R ranks, with a latency L and a bandwidth W:
  *   gather of n bytes in all: few bytes by dissemination (Bruck et al., IEEE TPDS 8(11), 1997), log2 R rounds: L log2 R + n/W;
- *   many by a ring, R - 1 rounds in which each passes on the part that it got last: L (R - 1) + n/W, also where the ranks of a machine
- *   share its link (there dissemination sends n/W for each of them). Short parts are not worth a round each;
+ *   many by a ring, R - 1 rounds in which each passes on the part that it got last: L (R - 1) + n/W;
  *   broadcast: a binomial tree, (L + n/W) log2 R.
  * Parts lie in one buffer in the order of the ranks, and no rank adds anything: what is summed, and in which order, is up to the
  * caller (steppers/fn_ranks.c). */
@@ -11,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A part of 8 kB: what seven more ranks of a machine lose on a link of 10 Gbit/s is a round of 50 µs. */
-enum { FEW_BYTES = 1 << 16, SHORT_PART = 1 << 13 };
+enum { FEW_BYTES = 1 << 20 };
 
 static void trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin) {
   const double start = rt_now();
@@ -52,9 +50,7 @@ static void ring(RtRanks *r, char *buf, const size_t *at) {
 }
 
 void rt_ranks_gather(RtRanks *r, void *buf, const size_t *at) {
-  const size_t n = at[r->size];
-  const bool few = n <= FEW_BYTES || n / (size_t)r->size <= SHORT_PART || r->size == 2;
-  (few ? disseminate : ring)(r, buf, at);
+  (at[r->size] <= FEW_BYTES || r->size == 2 ? disseminate : ring)(r, buf, at);
 }
 
 void rt_ranks_trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin) { trade(r, out, nout, in, nin); }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-  MAX_CHUNKS = 64,
+  MAX_CHUNKS = 1024, /* as many ranks may share them */
   CHUNK_FLOP =
       1000000, /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
   CHUNK_FLOP_PER_SUM = 1024, /* keeps the addition of chunks under 2 percent of the work */

@@ -4,6 +4,7 @@
  * whole nodes of the tree (one where R is a power of two), whose sums it makes as fn.c would, on its threads. What is left are the
  * additions above these nodes. Every rank knows which nodes there are; it gets their sums, of
  *   all elements where they are few or there are two ranks: one gather, all add the same;
+ *   where each of 2^k ranks has one node, in halves (ranks/sum.c): 2 k rounds, less than twice the sums sent;
  *   else of a slice, 1/R of the elements: N sums to everyone else, of which each adds its slice, and a gather of the slices: two
  *   rounds, about (nodes of a rank + 1) sums sent, whatever R is.
  * With them go a word of each rank (whether it is asked to stop) and the steps of adaptive methods.
@@ -21,13 +22,6 @@ enum {
   ADD_PIECE = 8192,
   LANES_AT_ONCE = 1 << 23 /* bytes of lanes that are gathered together */
 };
-
-/* What goes before the sums of a rank. */
-typedef struct Header {
-  uint64_t word;
-  double steps[2];
-  char fill[40]; /* the sums begin on a line */
-} Header;
 
 typedef struct Node {
   int first, n; /* chunks */
@@ -237,25 +231,28 @@ static void add_all(RtFn *f, Across *a, int64_t from, int64_t to) {
   rt_pool_run(f->pool, (int)((to - from + ADD_PIECE - 1) / ADD_PIECE), add_nodes, f);
 }
 
-static Header header_of(const RtFn *f) {
-  Header h = {.word = rt_ranks_word(f->ranks)};
+static RtTold header_of(const RtFn *f) {
+  RtTold h = {.word = rt_ranks_word(f->ranks)};
   for (int t = 0; t < rt_pool_threads(f->pool); t++) h.steps[0] += f->steps[t][0], h.steps[1] += f->steps[t][1];
   return h;
 }
 
 /* Those of all ranks are this run's: the first thread has them, the others none. */
-static void hear(RtFn *f, const char *buf, size_t (*at)(const RtFn *f, int rank)) {
-  double steps[2] = {0, 0};
-  uint64_t words = 0;
-  for (int r = 0; r < f->ranks->size; r++) {
-    Header h;
-    memcpy(&h, buf + at(f, r), sizeof h);
-    words |= h.word;
-    steps[0] += h.steps[0], steps[1] += h.steps[1];
-  }
-  rt_ranks_heard(f->ranks, words);
+static void take_told(RtFn *f, const RtTold *all) {
+  rt_ranks_heard(f->ranks, all->word);
   for (int t = 0; t < rt_pool_threads(f->pool); t++) f->steps[t][0] = f->steps[t][1] = 0;
-  f->steps[0][0] = steps[0], f->steps[0][1] = steps[1];
+  f->steps[0][0] = all->steps[0], f->steps[0][1] = all->steps[1];
+}
+
+static void hear(RtFn *f, const char *buf, size_t (*at)(const RtFn *f, int rank)) {
+  RtTold all = {0};
+  for (int r = 0; r < f->ranks->size; r++) {
+    RtTold h;
+    memcpy(&h, buf + at(f, r), sizeof h);
+    all.word |= h.word;
+    all.steps[0] += h.steps[0], all.steps[1] += h.steps[1];
+  }
+  take_told(f, &all);
 }
 
 /* Where the result lies at p, from element `from` on. */
@@ -272,7 +269,7 @@ static void put_outputs(RtFn *f, const char *p, int64_t from, int64_t to) {
 
 static size_t whole_at(const RtFn *f, int rank) {
   const Across *a = f->mine;
-  return (size_t)rank * sizeof(Header) + (size_t)a->begin[rank] * (size_t)f->sums * rt_fn_real(f);
+  return (size_t)rank * sizeof(RtTold) + (size_t)a->begin[rank] * (size_t)f->sums * rt_fn_real(f);
 }
 
 /* Everyone gets all sums of all nodes. */
@@ -282,7 +279,7 @@ static bool swap(RtFn *f, Across *a) {
   if (!room(a, whole_at(f, f->ranks->size))) return false;
   for (int r = 0; r <= f->ranks->size; r++) a->at[r] = whole_at(f, r);
   char *own = a->buf + a->at[rank];
-  const Header h = header_of(f);
+  const RtTold h = header_of(f);
   memcpy(own, &h, sizeof h);
   for (int k = a->begin[rank]; k < a->begin[rank + 1]; k++)
     memcpy(own + sizeof h + (size_t)(k - a->begin[rank]) * bytes, rt_fn_buffer(f, a->job_of[k - a->begin[rank]]), bytes);
@@ -290,9 +287,40 @@ static bool swap(RtFn *f, Across *a) {
   hear(f, a->buf, whole_at);
   for (int r = 0; r < f->ranks->size; r++)
     for (int k = a->begin[r]; k < a->begin[r + 1]; k++)
-      a->of[k] = a->buf + a->at[r] + sizeof(Header) + (size_t)(k - a->begin[r]) * bytes;
+      a->of[k] = a->buf + a->at[r] + sizeof(RtTold) + (size_t)(k - a->begin[r]) * bytes;
   add_all(f, a, 0, f->sums);
   put_outputs(f, a->of[0], 0, f->sums);
+  return true;
+}
+
+/* buffer of this rank's node += what has come, of a piece of elements [a->from, a->to). */
+static void add_piece(void *ctx, int piece, int thread) {
+  const RtFn *f = ctx;
+  const Across *a = f->mine;
+  const int64_t from = a->from + (int64_t)piece * ADD_PIECE, n = a->to - from < ADD_PIECE ? a->to - from : ADD_PIECE;
+  (void)thread;
+  rt_add(rt_fn_buffer(f, 0) + (size_t)from * rt_fn_real(f), a->buf + (size_t)from * rt_fn_real(f), n, f->spec.info.f64);
+}
+
+static void add_come(void *ctx, int64_t from, int64_t to) {
+  RtFn *f = ctx;
+  Across *a = f->mine;
+  a->from = from, a->to = to;
+  rt_pool_run(f->pool, (int)((to - from + ADD_PIECE - 1) / ADD_PIECE), add_piece, f);
+}
+
+static bool one_each(const RtFn *f, const Across *a) {
+  return a->nodes == f->ranks->size && !(a->nodes & (a->nodes - 1)) && f->chunks >= a->nodes;
+}
+
+/* The sums of its node are in the buffer of its first job. */
+static bool by_halves(RtFn *f, Across *a) {
+  if (!room(a, (size_t)f->sums * rt_fn_real(f))) return false;
+  RtTold told = header_of(f);
+  const RtSum s = {.v = rt_fn_buffer(f, 0), .other = a->buf, .n = f->sums, .f64 = f->spec.info.f64, .add = add_come, .ctx = f};
+  rt_ranks_sum(f->ranks, &s, &told);
+  take_told(f, &told);
+  put_outputs(f, s.v, 0, f->sums);
   return true;
 }
 
@@ -302,7 +330,7 @@ static int64_t slice(const RtFn *f, int rank) {
   return f->sums / line * rank / f->ranks->size * line;
 }
 
-static size_t headers_at(const RtFn *f, int rank) { return (void)f, (size_t)rank * sizeof(Header); }
+static size_t headers_at(const RtFn *f, int rank) { return (void)f, (size_t)rank * sizeof(RtTold); }
 
 /* What is kept in the buffer: headers; the slice of the nodes of all; all slices, added. */
 typedef struct Slices {
@@ -311,7 +339,7 @@ typedef struct Slices {
 
 static Slices lay_out(const RtFn *f, const Across *a) {
   const size_t real = rt_fn_real(f);
-  Slices s = {.nodes = (size_t)f->ranks->size * sizeof(Header)};
+  Slices s = {.nodes = (size_t)f->ranks->size * sizeof(RtTold)};
   s.bytes = (size_t)(slice(f, f->ranks->rank + 1) - slice(f, f->ranks->rank)) * real;
   s.result = s.nodes + (size_t)a->nodes * s.bytes;
   s.end = s.result + (size_t)f->sums * real;
@@ -322,7 +350,7 @@ static bool send_slices(RtFn *f, Across *a, const Slices *s) {
   const int size = f->ranks->size, rank = f->ranks->rank, mine = a->begin[rank + 1] - a->begin[rank];
   const size_t real = rt_fn_real(f);
   RtPiece *out = calloc((size_t)size * (size_t)(mine + 1) + (size_t)a->nodes + (size_t)size + 1, sizeof *out), *in = out;
-  Header h = header_of(f);
+  RtTold h = header_of(f);
   int nout = 0, nin = 0;
   if (!out) return false;
   in += (size_t)size * (size_t)(mine + 1);
@@ -438,9 +466,9 @@ static bool gather_lanes(RtFn *f, Across *a) {
 static bool tell(RtFn *f, Across *a) {
   const int size = f->ranks->size;
   size_t *at = calloc((size_t)size + 1, sizeof *at);
-  if (!at || !room(a, (size_t)size * sizeof(Header))) return free(at), false;
+  if (!at || !room(a, (size_t)size * sizeof(RtTold))) return free(at), false;
   for (int r = 0; r <= size; r++) at[r] = headers_at(f, r);
-  const Header h = header_of(f);
+  const RtTold h = header_of(f);
   memcpy(a->buf + at[f->ranks->rank], &h, sizeof h);
   rt_ranks_gather(f->ranks, a->buf, at);
   hear(f, a->buf, headers_at);
@@ -462,7 +490,7 @@ static bool run(RtFn *f) {
   }
   if (!make_tree(f, a) || !run_sums(f, a)) return false;
   const bool few = f->ranks->size == 2 || (double)a->nodes * (double)f->sums * (double)rt_fn_real(f) <= SWAP_BYTES;
-  return (few ? swap(f, a) : reduce_scatter(f, a)) && (!has_lanes(f) || gather_lanes(f, a));
+  return (few ? swap(f, a) : one_each(f, a) ? by_halves(f, a) : reduce_scatter(f, a)) && (!has_lanes(f) || gather_lanes(f, a));
 }
 
 static const RtFnAcross across = {worth, run, range, spread, finish};

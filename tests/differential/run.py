@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Differential tests: random programs, compiled by hnnc and carried out by a reference that shares nothing with it.
 
-  tests/differential/run.py HNNC [--count N] [--seconds S] [--first K] [--kinds algebra,flows] [--seed S] [--no-shrink] [--out DIR]
+  tests/differential/run.py HNNC [--count N] [--seconds S] [--first K] [--kinds algebra,flows] [--seed S] [--no-shrink] [--out DIR] [--ranks "mpirun -n 3"]
 
 writes N programs (seeds K, K + 1, ...), compiles them as libraries in f32 and f64, calls each function on batches of 1 to 100
 samples, and compares every number with the reference's, within a bound of rounding that the reference computes along (scalar.py).
@@ -27,6 +27,7 @@ import generate
 import interp
 import native
 import shrink
+import whole_run
 
 GROUP = 10                     # programs in one file
 
@@ -151,8 +152,10 @@ def main():
     p.add_argument("--no-shrink", dest="shrink", action="store_false")
     p.add_argument("--refused", action="store_true", help="count programs that hnnc refuses as differences")
     p.add_argument("--planted", action="store_true", help="first see that faults planted in a few programs are found")
+    p.add_argument("--ranks", help="the second of the two runs of a program is one under this, e.g. 'mpirun -n 3'")
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
+    whole_run.LAUNCHER = args.ranks.split() if args.ranks else []
     args.hnnc = os.path.abspath(args.hnnc)
     kinds = args.kinds.split(",") if args.kinds else None
     if args.show:

@@ -1,4 +1,4 @@
-"""Runs a program by `hnnc run` with one thread and with two, and compares its reports with the reference."""
+"""Runs a program by `hnnc run` with one thread and with two (or ranks), and compares its reports with the reference."""
 import json
 import os
 import random
@@ -15,6 +15,7 @@ import tensor as t
 
 POOL = 3               # different samples of the data
 SIZES = [7, 33, 64, 100]
+LAUNCHER = []          # of run.py --ranks: what the second run is started with
 
 
 def write_npz(path, arrays):
@@ -29,7 +30,8 @@ def write_npz(path, arrays):
 def result(hnnc, path, threads):
     """What a run left: exit code, reports, parameters (the checkpoint but for its header's times)."""
     out = os.path.join(path, "out%d" % threads)
-    done = subprocess.run([hnnc, "run", "-q", "--no-cache", "--threads", str(threads), "--out", out, "m.hnn"],
+    launcher = LAUNCHER if threads > 1 else []
+    done = subprocess.run([*launcher, hnnc, "run", "-q", "--no-cache", "--threads", "1" if launcher else str(threads), "--out", out, "m.hnn"],
                           cwd=path, capture_output=True, text=True, timeout=120)
     if done.returncode not in (0, 3):
         raise native.Failed(done.returncode, done.stderr.strip())

@@ -62,6 +62,9 @@ def consistent(d):
                 f, q = numbers.get(n, (None, 0))
                 check(f and f["text"][q].split()[0] == t.split()[2], "a line is about its instruction", t)
             check(lines or not p["flops"], "there are such lines")
+            a = p["code"]["asm"]
+            check(len(a["text"]) == len(a["number"]) and all(not n or n in numbers for n in a["number"]), "lines of assembly")
+            check(not lines or sum(map(bool, a["number"])) > 0, "some are of instructions", p["name"])
 
 
 def piece(d, kind, name):
@@ -77,7 +80,7 @@ def test_field():
     check(len(p["operators"]) == 2 and all(e < 1e-6 for _, e in p["operators"]), "its gradients agree with differences", p["operators"])
     for p in d["pieces"]:
         if p["flow"]:
-            check(all(v is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "all derivatives agree", p["name"])
+            check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "all derivatives agree", p["name"])
 
 
 def text_of(d, place):
@@ -91,7 +94,7 @@ def test_wrong_derivative():
     consistent(d)
     p = piece(d, "loss", "fit")
     f = next(f for s in p["stages"] for f in s["fns"] if f["index"] == p["flow"]["fn"])
-    wrong = {k + 1 for k, v in enumerate(p["flow"]["flow"]) if v and v[1] > 1e-5}
+    wrong = {k + 1 for k, v in enumerate(p["flow"]["flow"]) if v and v[1] and v[1] > 1e-5}
     readers = {w: [k + 1 for k, t in enumerate(f["text"]) if "%%%d" % w in re.findall(r"%\d+", t)] for w in wrong}
     last = [w for w in wrong if not set(readers[w]) & wrong]
     check(len(wrong) == 3 and len(last) == 1, "three are wrong, one of them last", wrong)
@@ -99,7 +102,7 @@ def test_wrong_derivative():
     good = read(os.path.join(PAGES, "wrong_derivative.hnn")).decode().replace("tanh(still) ", "sigmoid(still) ")
     write("good.hnn", good)
     p = piece(explored("good.hnn"), "loss", "fit")
-    check(all(v is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "mended, none is")
+    check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "mended, none is")
 
 
 def test_not_finite():
@@ -125,6 +128,14 @@ prove (q: real[1], p: real[1]) poisson(H, H)(q, p) == 0
     for i, row in enumerate(q[0]["at"]):
         check(row == sorted({i, (i + 1) % 8}) and len({q[0]["colour"][j] for j in row}) == 2, "columns of a row have other colours")
     check([p["answer"] for p in d["proofs"]] == ["proved"], "the proof is there", d["proofs"])
+
+
+def test_assembly():
+    """Marks change no instruction: the assembly is that of --emit=asm, whose functions are the same ones."""
+    write("one.hnn", "precision f64\nfn f(x: real[3]) = tanh(x)*exp(x)\n")
+    code = lambda lines: [t for t in lines if re.match(r"\t[a-z]", t)]
+    page = code(piece(explored("one.hnn"), "fn", "f")["code"]["asm"]["text"])
+    check(page and page == code(hnnc("compile", "one.hnn", "--emit=asm").out.split("\n")), "the same instructions")
 
 
 def test_models():

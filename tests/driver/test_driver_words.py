@@ -104,7 +104,7 @@ def test_command_line():
         hnnc("check", "-O", level, "m.hnn", code=2, says="-O takes 0, 1 or 2, found `%s`" % level)
     for level in "012":
         hnnc("check", "-O", level, "m.hnn")
-    hnnc("opt", "--json", "m.hnn", code=2, says="it belongs to check, bench, diagnose and runs\n")
+    hnnc("opt", "--json", "m.hnn", code=2, says="it belongs to check, bench, diagnose, runs, explore and report\n")
     r = hnnc("explain", "undefind", code=2, says="did you mean `undefined`?\n")
     r = hnnc("--help", says="cache [ACTION]  ")
     check("[show" not in r.out, "the commands", r)

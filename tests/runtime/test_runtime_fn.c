@@ -232,7 +232,7 @@ static void test_chunks(void) {
   free(r.draw);
   kernel_calls = 0;
   run_kernel(2, 5000, 1000000, &r);
-  CU_ASSERT_EQUAL(kernel_calls, 3 * 64);
+  CU_ASSERT_EQUAL(kernel_calls, 3 * 256); /* by work */
   free(r.y);
   free(r.draw);
   kernel_calls = 0;
