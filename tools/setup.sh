@@ -59,13 +59,14 @@ install_missing() {
 install_optional() {
   command -v dpkg-query >/dev/null 2>&1 || return 0
   wanted=""
+  added=""
   for p in "$@"; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || wanted="$wanted $p"
   done
   [ -n "$wanted" ] || return 0
   apt update </dev/null >/dev/null 2>&1 || true
   for p in $wanted; do
-    apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && continue
+    apt install -y --no-install-recommends "$p" </dev/null >/dev/null 2>&1 && added="$added $p" && continue
     case $p in
     *mpi*) say "setup: $p is not installed and could not be: hnnc is built without that MPI, and not tested under it" ;;
     *sphinx|*myst*|furo) say "setup: $p is not installed and could not be: the site is not tested" ;;
@@ -93,14 +94,17 @@ clang_with() {
   done
 }
 
-# configure DIR OPTIONS...: at first, or again with the same options.
+# configure DIR OPTIONS...: at first, or again with the same options. What was installed since (`added`) is looked for.
 configure() {
   dir=$1; shift
   if ! mkdir -p "$dir" 2>/dev/null || ! [ -w "$dir" ]; then
     say "setup: $(pwd)/$dir cannot be written to by $(id -un); did another user make it?"
     return 1
   fi
-  if [ -f "$dir/build.ninja" ] && meson configure "$dir" "$@" >/dev/null 2>&1; then return 0; fi
+  if [ -f "$dir/build.ninja" ]; then
+    if [ -n "${added:-}" ]; then meson setup --reconfigure "$dir" "$@" </dev/null >/dev/null 2>&1 && return 0
+    elif meson configure "$dir" "$@" >/dev/null 2>&1; then return 0; fi
+  fi
   log=$(mktemp)
   rm -rf "$dir"
   meson setup "$dir" "$@" </dev/null >"$log" 2>&1 || { tail -n 30 "$log" >&2; say "setup: meson could not configure $dir"

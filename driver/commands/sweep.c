@@ -219,7 +219,10 @@ static int go_there(const Options *o, const char *dir, const char *name, json_t 
                         .again = o->again};
   const bool ok = !wanted || slurm_submit(&job, &err);
   if (ok && !o->quiet) {
-    fprintf(stderr, "%s: %u of %u runs submitted, %u waiting or under way, %u over\n", dir, wanted, n, waiting, over);
+    fprintf(stderr, "%s: %u of %u runs submitted", dir, wanted, n);
+    if (waiting) fprintf(stderr, ", %u were waiting or under way", waiting);
+    if (over) fprintf(stderr, ", %u over", over);
+    fputc('\n', stderr);
     fprintf(stderr, "`hnnc runs %s` shows how they are, `hnnc resume %s --slurm` submits what was stopped\n", dir, dir);
   }
   base_free(run);

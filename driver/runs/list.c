@@ -48,8 +48,8 @@ static void take_reports(json_t *to, const RtRun *run) {
 }
 
 json_t *runs_read(const char *dir, RtError *err) {
-  static const char *const key[] = {"model",     "status",  "overrides", "seed",  "created", "updated",    "seconds",  "params",
-                                    "precision", "threads", "hnnc",      "build", "cpu",     "model_hash", "data_hash"};
+  static const char *const key[] = {"model", "status",    "overrides", "seed", "created", "updated", "seconds",    "params",
+                                    "why",   "precision", "threads",   "hnnc", "build",   "cpu",     "model_hash", "data_hash"};
   RtRun *run = rt_run_look(dir, err);
   if (!run) return NULL;
   json_t *r = json_object();

@@ -79,11 +79,17 @@ static void *open_module(const char *name) {
   return lib;
 }
 
-static bool missing(const Launcher *l, RtError *err) {
+static bool missing(const Launcher *l, const char *wanted, RtError *err) {
   const bool mpich = l->module[0] && !strcmp(l->module[0], "mpich");
+  const char *why = wanted ? dlerror() : NULL;
+  if (wanted)
+    return snprintf(err->text, sizeof err->text, "%s has started %d ranks, and HNNC_MPI=%.200s cannot be opened%s%.200s", l->name,
+                    l->size, wanted, why ? ": " : ": give the path of a module, with a /, or `none`", why ? why : ""),
+           false;
   snprintf(err->text, sizeof err->text,
-           "%s has started %d ranks, and hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again, "
-           "start hnnc by itself, or set HNNC_MPI=none where each process is to run alone",
+           "%s has started %d ranks, and hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again "
+           "(`./quickstart`, or `meson setup --reconfigure build; ninja -C build`), start hnnc by itself, or set HNNC_MPI=none "
+           "where each process is to run alone",
            l->name, l->size, mpich ? "libmpich-dev" : "libopenmpi-dev");
   return false;
 }
@@ -92,7 +98,7 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
   const char *wanted = getenv("HNNC_MPI");
   void *lib = wanted && *wanted ? open_module(wanted) : NULL;
   for (int k = 0; !lib && k < 2 && l->module[k] && !(wanted && *wanted); k++) lib = open_module(l->module[k]);
-  if (!lib) return missing(l, err);
+  if (!lib) return missing(l, wanted && *wanted ? wanted : NULL, err);
   RtMpiOpen *open = NULL;
   void *at = dlsym(lib, RT_MPI_OPEN);
   memcpy(&open, &at, sizeof at);
@@ -101,8 +107,11 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
   if (out->size == l->size) return true;
   snprintf(err->text, sizeof err->text,
            "%s has started %d ranks, and the MPI that hnnc has found sees %d: they do not belong together; install the launcher's "
-           "own, or name its module by HNNC_MPI",
-           l->name, l->size, out->size);
+           "own, or name its module by HNNC_MPI%s",
+           l->name, l->size, out->size,
+           strcmp(l->name, "srun")
+               ? ""
+               : "; of srun, `srun --mpi=list` has what it speaks, and --mpi=pmix is for Open MPI, --mpi=pmi2 for MPICH");
   return false;
 }
 
@@ -278,7 +287,7 @@ RtRanks *ranks_begin(bool *ok, RtError *err) {
 }
 
 static void end_at_exit(void) {
-  if (own.there) ranks_end(&own.ranks, 0);
+  if (own.there) (void)ranks_end(&own.ranks, 0);
 }
 
 RtRanks *ranks_meet(bool *ok, RtError *err) {

@@ -14,6 +14,9 @@
 
 enum { DATA = 7, END = 8, BYE = 9 };
 enum { SPIN = 4096, LOOK_EVERY = 64, MOST_BYTES = 1 << 30 };
+/* Over TCP an MPI sends at once what is short (Open MPI: less than 64 kB); what is longer it announces, and waits until the other side
+ * has answered: two latencies more. A message whose time is mostly latency goes in pieces that are short. */
+enum { SHORT_BYTES = 48 << 10, PIECES_BYTES = 1 << 20 };
 #define STALLED 0.3 /* seconds of a wait after which rank 0 leaves word in the run directory, or says that a rank is lost */
 enum { PATIENCE_FAILED = 2, PATIENCE = 20 }; /* seconds for the others to come to an end */
 
@@ -95,8 +98,9 @@ static bool room(Mpi *m, int n) {
 
 static int add(RtRanks *r, const RtPiece *p, bool in, int n) {
   Mpi *m = r->ctx;
-  for (size_t at = 0; at < p->n; at += MOST_BYTES) {
-    const int bytes = (int)(p->n - at < MOST_BYTES ? p->n - at : MOST_BYTES);
+  const size_t most = p->n <= PIECES_BYTES ? SHORT_BYTES : MOST_BYTES;
+  for (size_t at = 0; at < p->n; at += most) {
+    const int bytes = (int)(p->n - at < most ? p->n - at : most);
     if (!room(m, n + 1)) r->lost(r, r->rank, 4, "not enough memory");
     if (in) MPI_Irecv((char *)p->p + at, bytes, MPI_BYTE, p->peer, DATA, m->data, &m->request[n++]);
     else MPI_Isend((char *)p->p + at, bytes, MPI_BYTE, p->peer, DATA, m->data, &m->request[n++]);
@@ -131,17 +135,18 @@ static bool gather_ends(RtRanks *r, int code) {
 
 static void end_first(RtRanks *r, int code) {
   const Mpi *m = r->ctx;
-  const int32_t bye = code;
+  int32_t bye = code;
   if (!gather_ends(r, code)) abandon(r, code);
   for (int k = 1; k < r->size; k++) MPI_Send(&bye, sizeof bye, MPI_BYTE, k, BYE, m->control);
 }
 
+/* The code of rank 0: a launcher gives the first one that it sees, or a mixture. */
 static int end_other(RtRanks *r, int code, const char *why) {
   const Mpi *m = r->ctx;
   Ended e = {.code = code};
   MPI_Request request[2];
   MPI_Status status[2];
-  int32_t bye = code;
+  int32_t bye = 0;
   int done = 0;
   const double until = now() + PATIENCE;
   strncpy(e.why, why ? why : "", sizeof e.why - 1);

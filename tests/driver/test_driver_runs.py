@@ -97,6 +97,13 @@ def test_damaged_checkpoint():
     write(path, good)
 
 
+def test_why():
+    """What another rank ended with is in the list of runs."""
+    hnnc("run", "-q", model(), "--out", "r")
+    write("r/manifest.json", json.dumps(dict(load("r/manifest.json"), status="failed", why="rank 1 (n2) ended with the code 4")))
+    check("rank 1 (n2) ended with the code 4\n" in hnnc("runs", "r").out, "it is not listed")
+
+
 def test_damaged_manifest():
     """Any value of any kind in its place is an error with a message."""
     stopped_run()
