@@ -27,6 +27,7 @@ typedef struct HnnOde { /* one adaptive integration of a tile of trajectories by
   int32_t ntimes;
   int32_t max_steps; /* 10^6 if it is not above 0 */
   int32_t order; /* by taylor: how many coefficients `rates` gives, dy being [order][dim][lanes] and t [2][lanes], with the scale */
+  int32_t kinks; /* by taylor, 1: rates bend or jump, and steps are checked */
   int32_t lane_times; /* 1: each lane has times of its own */
   double rtol, atol;
   const void *times; /* [ntimes] or [ntimes][lanes], increasing or decreasing; times[0] is the start */

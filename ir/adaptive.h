@@ -262,6 +262,14 @@ static inline int adaptive_order(double rtol, int f64) {
 static const double adaptive_log2[3] = {1.4383, -0.6650, 0.2267}, adaptive_exp2[3] = {0.6951, 0.2270, 0.0779};
 #define ADAPTIVE_LONGER 2.0 /* log2 of what a step is at most, in steps before it */
 #define ADAPTIVE_SHORTER (-1000.0)
+/* Where rates have kinks, a step of `taylor` is checked at so many places, parts of one length; a part is fine whose defect (what the rates
+ * there and the polynomial's derivative are apart) times its length is a few tolerances, to which that of a smooth solution comes; one
+ * that is not fine is divided again, until it is one tolerance, or few ulp of the time. */
+enum { ADAPTIVE_PARTS = 3 };
+#define ADAPTIVE_FINE 4.0
+#define ADAPTIVE_KINK 1.0
+#define ADAPTIVE_NARROW (2 * DBL_EPSILON)
+#define ADAPTIVE_CHANGE 0x1p-10 /* the least part of a step whose change a tolerance is of */
 
 static inline const AdaptiveMethod *adaptive_method(int64_t method) {
   return method == ADAPTIVE_DOPRI5 ? &adaptive_dopri5 : method == ADAPTIVE_DOP853 ? &adaptive_dop853 : &adaptive_tsit5;

@@ -233,7 +233,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol max_steps watched record} @rates: adaptive, dense output at times[nt], which
+ * ode (y0..., times, inv...) {method states rtol atol max_steps watched record kinks} @rates: adaptive, dense output at times[nt], which
  *   may be per sample where the states are; results: each state stacked at every time, times[0] being the start, and behind them [2],
  *   the steps taken and those rejected. rtol, atol are bits of f64; both 0, by gauss16: max_steps steps of one length between two
  *   times. A sample that fails (abi.h says how it may) is NaN in these.
@@ -241,7 +241,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   steps, of which there may be R at most (a sample that needs more fails as by max_steps): each state as steps begin [R, ..];
  *   times and lengths of steps [R, 2]; each state's rates as steps begin [R, ..] (not of gauss16 and taylor). There are as many as steps taken. Row 0 is the start, also where there is no step; rows behind those of steps are not defined. By `taylor` the rates become
  *   series before they are run (passes/jets): the body takes [t, h] for t and returns of each state the coefficients 1 ... of its
- *   solution in powers of (time - t)/h, on a new first axis.
+ *   solution in powers of (time - t)/h, on a new first axis. kinks = 1, which passes/jets sets: rates bend or jump, and are those of the
+ *   branches that hold at [t]; steps are then checked, and end where they do (runtime/steppers/ode_taylor.inc).
  *
  * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
  *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the

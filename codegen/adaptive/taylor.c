@@ -1,6 +1,7 @@
 /* Steps by Taylor series, with the arithmetic of runtime/steppers/ode_taylor.inc: the body gives coefficients 1 ... p in powers of
  * (time - t)/h, where H is the last step, which are moved into arrays like stages; the step follows from the last two of them. Orders
- * are loops of the code here, as they are in the body. */
+ * are loops of the code here, as they are in the body. Where the rates have kinks a step is checked first, and may have to be looked at in parts, turn
+ * by turn: ode_taylor.inc says how. */
 #include "codegen/adaptive/adaptive_priv.h"
 
 enum { BLOCK = 4, BLOCK_MOST = 6 }; /* rows of which a polynomial is evaluated at once */
@@ -114,21 +115,22 @@ static void size_row(Loop *l, const Part *p, V r, V m, V *x) {
   x[1] = wide(l, size(l, coefficient(l, p, r, m)));
 }
 
-/* What the tolerance of an element is multiplied by to be 1. */
-static V inverse_tolerance(Loop *l, const Part *p, V r) {
+/* What the tolerance of an element is multiplied by to be 1; of the size of its value or of its change, in a part of H or (NULL) in all. */
+static V inverse_tolerance(Loop *l, const Part *p, V r, V part) {
   V y = size(l, load(l, row_of(l, p, r), ODE_Y)), change = size(l, coefficient(l, p, r, cg_i64(l->e, 1)));
+  if (part) change = mul(l, change, part);
   V tol = larger(l, by(l, wide(l, larger(l, y, change)), l->a->rtol), num(l, l->a->atol));
   return over(l, num(l, 1), larger(l, tol, num(l, DBL_MIN)));
 }
 
 /* Coefficient m against the tolerance. */
 static void ratio_row(Loop *l, const Part *p, V r, V m, V *x) {
-  x[0] = mul(l, wide(l, size(l, coefficient(l, p, r, m))), inverse_tolerance(l, p, r));
+  x[0] = mul(l, wide(l, size(l, coefficient(l, p, r, m))), inverse_tolerance(l, p, r, NULL));
 }
 
 /* The last two. */
 static void ratios_row(Loop *l, const Part *p, V r, V m, V *x) {
-  V by_tol = inverse_tolerance(l, p, r);
+  V by_tol = inverse_tolerance(l, p, r, NULL);
   x[0] = mul(l, wide(l, size(l, coefficient(l, p, r, m))), by_tol);
   x[1] = mul(l, wide(l, size(l, coefficient(l, p, r, cg_iadd(l->e, m, cg_i64(l->e, -1))))), by_tol);
 }
@@ -303,6 +305,124 @@ static void points(Loop *l, V mask, V t1) {
   if_end(l, some);
 }
 
+/* ---- kinks ---------------------------------------------------------------------------------------------------------------------- */
+
+/* A step of the lanes of a mask: its length, u in parts of H, whether it is the last; `again`: those that look at a part of it first. */
+typedef struct Step {
+  V ok, last, u, go, again;
+} Step;
+
+/* Of u, while a kink is looked for: a part in which one was seen; 0: none was. */
+static const Slot FROM = HOLD, TO = STEP;
+
+static V above_0(Loop *l, V x) { return less(l, num(l, 0), x); }
+
+/* The end of part k, a real in all lanes, of what is looked at. */
+static V part_end(Loop *l, V u, V k) {
+  V to = get(l, TO), from = get(l, FROM), end = pick(l, above_0(l, to), to, u);
+  V part = over(l, sub(l, end, from), num(l, ADAPTIVE_PARTS)), inside = less(l, k, num(l, ADAPTIVE_PARTS));
+  return pick(l, inside, add(l, from, mul(l, part, k)), end);
+}
+
+/* The state that a step to u would give. */
+static void inside_row(Loop *l, V at, V moved, const Advance *a) {
+  (void)a;
+  store(l, add(l, load(l, at, ODE_Y), add(l, moved, load(l, at, ODE_LOW))), at, ODE_WORK);
+}
+
+/* The polynomial's derivative at u. */
+static void slope(Loop *l, const Part *p, V r, V u) {
+  CgEmit *e = l->e;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  V top = cg_i64(e, l->o->order), v = mul(l, cg_real(e, l->o->order, l->w), coefficient(l, p, r, top));
+  cg_loop_begin(e, loop, cg_i64(e, 1), top, 1);
+  v = cg_loop_phi(e, loop, v);
+  V m = LLVMBuildSub(l->b, top, loop->iv, ""), by = cg_splat(e, LLVMBuildSIToFP(l->b, m, e->real, ""), l->w);
+  cg_loop_next(loop, 0, cg_fma(e, u, v, mul(l, by, coefficient(l, p, r, m))));
+  cg_loop_end(e, loop);
+  store(l, loop->next[0], row_of(l, p, r), ODE_Z);
+  base_free(loop);
+}
+
+static void slopes(Loop *l, V u) {
+  CgEmit *e = l->e;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  for (uint32_t k = 0; k < parts(l); k++) {
+    const Part p = part(l, k);
+    cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, p.rows), 1);
+    slope(l, &p, loop->iv, u);
+    cg_loop_end(e, loop);
+  }
+  base_free(loop);
+}
+
+/* Rates at u, times H. */
+static void look(Loop *l, V u) {
+  CgEmit *e = l->e;
+  V at = add(l, get(l, T), add(l, mul(l, u, get(l, H)), get(l, T_LOW)));
+  polynomials(l, &(Advance){NULL, narrow(l, u), inside_row});
+  slopes(l, narrow(l, u));
+  cg_store(e, narrow(l, at), l->tr);
+  cg_store(e, narrow(l, get(l, H)), cg_gep_bytes(e, l->tr, cg_i64(e, l->o->lanes * e->es)));
+  V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_WORK), work(l, l->o->probe)};
+  LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
+  const int64_t all = l->o->dim * l->o->lanes * e->es;
+  for (uint32_t k = 0; k < l->o->states; k++) {
+    const int64_t off = l->o->off[k], bytes = (k + 1 < l->o->states ? l->o->off[k + 1] : all) - off;
+    V to = cg_gep_bytes(e, whole(l, ODE_NEXT_LOW), cg_i64(e, off));
+    l->g->kernel->copy(e, to, work(l, l->o->probe + off * l->o->order), e->es, cg_i64(e, bytes));
+  }
+}
+
+static void defect_row(Loop *l, const Part *p, V r, V part, V *x) {
+  V at = row_of(l, p, r), apart = size(l, sub(l, load(l, at, ODE_NEXT_LOW), load(l, at, ODE_Z)));
+  x[0] = mul(l, wide(l, apart), inverse_tolerance(l, p, r, part));
+}
+
+enum { SEEN_FROM, SEEN_TO, SEEN_ERROR, SEEN };
+
+/* The first part of which the rates and the polynomial differ. */
+static void parts_seen(Loop *l, const Step *s, V *seen) {
+  CgEmit *e = l->e;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  V most = pick(l, above_0(l, get(l, TO)), num(l, ADAPTIVE_KINK), num(l, ADAPTIVE_FINE)), now[SEEN];
+  cg_loop_begin(e, loop, cg_i64(e, 0), cg_i64(e, ADAPTIVE_PARTS), 1);
+  for (int k = 0; k < SEEN; k++) seen[k] = cg_loop_phi(e, loop, num(l, 0));
+  V part = cg_splat(e, LLVMBuildSIToFP(l->b, loop->iv, l->d.real, ""), l->w);
+  now[SEEN_FROM] = part_end(l, s->u, part);
+  now[SEEN_TO] = part_end(l, s->u, add(l, part, num(l, 1)));
+  look(l, pick(l, s->ok, now[SEEN_TO], num(l, 0)));
+  greatest(l, defect_row, 1, narrow(l, larger(l, now[SEEN_TO], num(l, ADAPTIVE_CHANGE))), &now[SEEN_ERROR]);
+  now[SEEN_ERROR] = mul(l, now[SEEN_ERROR], sub(l, now[SEEN_TO], now[SEEN_FROM]));
+  V first = both(l, s->ok, not_(l, either(l, above_0(l, seen[SEEN_TO]), at_most(l, now[SEEN_ERROR], most))));
+  for (int k = 0; k < SEEN; k++) cg_loop_next(loop, (unsigned)k, pick(l, first, now[k], seen[k]));
+  cg_loop_end(e, loop);
+  for (int k = 0; k < SEEN; k++) seen[k] = loop->next[k];
+  base_free(loop);
+}
+
+static void check(Loop *l, Step *s) {
+  V seen[SEEN], none = num(l, 0);
+  parts_seen(l, s, seen);
+  V some = above_0(l, seen[SEEN_TO]), from = pick(l, some, seen[SEEN_FROM], get(l, FROM)),
+    to = pick(l, some, seen[SEEN_TO], get(l, TO));
+  V length = mul(l, sub(l, seen[SEEN_TO], seen[SEEN_FROM]), size(l, get(l, H)));
+  V narrowest = at_most(l, length, by(l, size(l, get(l, T)), ADAPTIVE_NARROW)), known = is_finite(l, seen[SEEN_ERROR]);
+  V bad = both(l, some, both(l, narrowest, not_(l, known))), cut = above_0(l, to);
+  V ok = both(l, s->ok, either(l, not_(l, some), both(l, narrowest, known)));
+  s->again = both(l, s->ok, both(l, some, not_(l, narrowest)));
+  V shorter = both(l, cut, LLVMBuildFCmp(l->b, LLVMRealUNE, to, s->u, ""));
+  s->last = both(l, s->last, not_(l, shorter));
+  s->u = pick(l, cut, to, s->u);
+  s->go = pick(l, cut, mul(l, to, get(l, H)), s->go);
+  s->ok = ok;
+  V over_with = either(l, ok, bad);
+  put(l, FROM, pick(l, over_with, none, from));
+  put(l, TO, pick(l, over_with, none, to));
+}
+
+/* ---- a step --------------------------------------------------------------------------------------------------------------------- */
+
 static void step(Loop *l) {
   V known, none = num(l, 0);
   series(l);
@@ -311,17 +431,20 @@ static void step(Loop *l) {
   V beyond = mul(l, sub(l, cg_fma(l->e, num(l, 1.01), go, t), end), get(l, DIR)), last = both(l, ok, less(l, none, beyond));
   V rest = sub(l, sub(l, end, t), low);
   go = pick(l, last, rest, go);
-  ok = gen_record_step(l, ok, go);
-  last = both(l, ok, last);
-  V by_go = add(l, go, low), t1 = add(l, t, by_go), low1 = sub(l, by_go, sub(l, t1, t));
+  Step s = {ok, last, NULL, go, NULL};
+  if (l->o->kinks) s.u = pick(l, ok, over(l, go, h), none), check(l, &s);
+  ok = gen_record_step(l, s.ok, s.go);
+  last = both(l, ok, s.last);
+  V by_go = add(l, s.go, low), t1 = add(l, t, by_go), low1 = sub(l, by_go, sub(l, t1, t));
   t1 = pick(l, last, end, t1);
   low1 = pick(l, last, none, low1);
   points(l, ok, t1);
-  u = pick(l, ok, over(l, go, h), none);
+  u = pick(l, ok, s.u ? s.u : over(l, go, h), none);
   polynomials(l, &(Advance){ok, narrow(l, u), advance_row});
   put(l, T, pick(l, ok, t1, t));
   put(l, T_LOW, pick(l, ok, low1, low));
   V nearer = by(l, h, 0.1);
+  if (s.again) nearer = pick(l, s.again, h, nearer);
   put(l, H, pick(l, ok, go, pick(l, runs, nearer, none)));
   gen_lane_taken(l, ok);
   gen_point_write(l, last, l->o->times - 1);

@@ -20,13 +20,14 @@ static LLVMValueRef operand(Gen *g, const Ode *o, uint32_t k) {
 }
 static LLVMValueRef first_place(Gen *g, const Ode *o) { return gen_scratch(g, o->gr->work + o->plan.common); }
 
-/* Scratch in which a loop of the body leaves its result k, a carry of one buffer; -1: it does not. */
+/* Scratch in which a loop of the body leaves its result k, a carry of one buffer; -1: it does not, or must not, as series of two places
+ * are there at once. */
 static int64_t own_place(const Ode *o, uint32_t k) {
   const Plan *p = o->gr->body;
   const Inst *i = ir_inst(p->f, p->f->out.at[k]);
   if (i->op == OP_slice && ir_slice_attr(p->f, i).axis == 0 && ir_slice_attr(p->f, i).start == 0)
     i = ir_inst(p->f, ir_arg(p->f, i, 0));
-  if (!o->plan.order || o->plan.lanes == 1 || i->op != OP_proj) return -1;
+  if (!o->plan.order || o->plan.kinks || o->plan.lanes == 1 || i->op != OP_proj) return -1;
   const Group *loop = p->group.at[p->val[ir_arg(p->f, i, 0).id].group];
   const uint32_t carry = ir_number(p->f, i);
   if (loop->kind != G_SCAN || loop->main.id != ir_arg(p->f, i, 0).id || carry >= ir_states(p->f, ir_inst(p->f, loop->main)))

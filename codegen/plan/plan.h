@@ -209,7 +209,8 @@ typedef struct PlanOde {
   int64_t *off;                                     /* of each operand; states by their rows; of shared ones from the beginning */
   int64_t common;                                   /* bytes of shared operands, before all else */
   int64_t array, stride, trajectory, counts, bytes; /* counts: [2] behind the trajectory */
-  int64_t series;                                   /* what the body gives of one, state by state */
+  int64_t series, probe;                            /* what the body gives of one, state by state; of one inside of a step */
+  bool kinks;                                       /* steps are checked */
   unsigned stages;
   int64_t second, staged, staged_stride;
   int64_t slots; /* where lanes are refilled: [ODE_SLOTS][lanes] doubles, with which a sample begins */

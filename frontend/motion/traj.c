@@ -328,7 +328,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   bool good = rates(E, p);
   context_pop(E, &c);
   if (good) level_order(E, l, p->n + 1);
-  if (good && p->adaptive && p->m == M_GAUSS16) traj_warn_kinks(E, p, l->fn);
+  if (good && p->adaptive && (p->m == M_GAUSS16 || p->m == M_TAYLOR)) traj_warn_kinks(E, p, l->fn);
   return good;
 }
 

@@ -166,6 +166,7 @@ bool shape_ode(const Sig *s, Type *out) {
   const ode_attr attr = ode_attr_at(a);
   if (attr.watched < 1 || attr.watched > attr.states) return shape_bad(s, "watches 1 ... %lld states", (long long)attr.states);
   if (attr.record < 0 || attr.record > ODE_MOST_RECORD) return shape_bad(s, "records 0 ... %d steps", (int)ODE_MOST_RECORD);
+  if (attr.kinks < 0 || attr.kinks > 1) return shape_bad(s, "has kinks, 1, or none, 0");
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
   if (times.dt != DT_REAL || times.rank != 1) return shape_bad(s, "needs a vector of times, operand %u", n);

@@ -308,6 +308,7 @@ static bool eval_ode(Node *n) {
   if (attr.method == M_TAYLOR && !r.order) return eval_fail(n->run, "`ode` by taylor without series");
   HnnOde o = {.method = (int32_t)attr.method,
               .order = (int32_t)r.order,
+              .kinks = (int32_t)attr.kinks,
               .f64 = 1,
               .lanes = (int32_t)lanes,
               .ntimes = (int32_t)times->type.dim[0],

@@ -187,7 +187,7 @@ static Fn *whole(const Jets *j, const Fn *one) {
 void jets_begin(Jets *j, const Values *w, Build *b, uint32_t order, bool last, Diag *diag) {
   const Fn *f = w->b.f;
   *j = (Jets){.f = f, .states = w->states, .duals = w->duals, .order = order, .last = last, .b = b, .diag = diag};
-  j->active = w->active, j->extra = w->extra, j->failed = !w->smooth;
+  j->active = w->active, j->extra = w->extra;
   j->coefficient = base_zeroed(f->inst.n, sizeof(Val));
   j->history = base_zeroed(f->inst.n, sizeof(Val));
   j->zero = base_zeroed(f->inst.n, sizeof(Val));
@@ -208,13 +208,14 @@ void jets_end(Jets *j) {
   base_free(j->coefficient), base_free(j->history), base_free(j->zero), base_free(j->reciprocal);
 }
 
-Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
+Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, bool *kinks, Diag *diag) {
   Values w;
   Build b;
   Jets j;
-  jets_values(&w, rates, states, 0, diag);
+  jets_values(&w, rates, states, 0);
+  if (kinks) *kinks = w.kinks;
   jets_begin(&j, &w, &b, order, false, diag);
-  if (w.smooth) jets_orders(&j, NULL);
+  jets_orders(&j, NULL);
   for (uint32_t v = 0; v < states && !j.failed; v++) {
     Val c = jets_coefficient(&j, j.f->out.at[v]);
     ir_output(&b, pass_value_or_zero(&b, c, j.f->in.at[v].type), NULL);
@@ -229,6 +230,18 @@ Fn *jets_series(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
 
 /* ---- the pass ------------------------------------------------------------------------------------------------------------------ */
 
+/* With the body of series. */
+static Val series_of(Copy *c, const Inst *i, ode_attr attr, bool kinks, Fn *body) {
+  Val *args = base_zeroed(i->nargs, sizeof *args);
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = c->map[ir_arg(c->from, i, k).id];
+  const uint32_t n = (uint32_t)attr.states;
+  attr.kinks = kinks;
+  Val v = ir_ode_as(c->b, &attr, args, args[n], args + n + 1, i->nargs - n - 1, ir_copy_fn(c->b->f, body));
+  base_free(args);
+  ir_fn_destroy(body);
+  return v;
+}
+
 static Val by_series(Copy *c, uint32_t id, const Inst *i) {
   (void)id;
   Diag *diag = c->ctx;
@@ -239,12 +252,13 @@ static Val by_series(Copy *c, uint32_t id, const Inst *i) {
   const ode_attr attr = ir_ode_attr(c->from, i);
   memcpy(&rtol, &attr.rtol, sizeof rtol);
   Fn *rates = simplify_powers(NULL, body); /* no derivative of them is to come */
-  Fn *g = jets_series(rates, (uint32_t)attr.states, (uint32_t)adaptive_order(rtol, c->from->f64 != FN_F32), diag);
+  bool kinks;
+  Fn *g = jets_series(rates, (uint32_t)attr.states, (uint32_t)adaptive_order(rtol, c->from->f64 != FN_F32), &kinks, diag);
   ir_fn_destroy(rates);
   if (!g) return c->failed = true, VAL_NONE;
   Fn *simple = simplify_powers(NULL, g);
   ir_fn_destroy(g);
-  return copy_own_body(c, i, simple);
+  return series_of(c, i, attr, kinks, simple);
 }
 
 Fn *pass_jets(PassRun *run, const Fn *f, Diag *diag) {

@@ -180,14 +180,14 @@ Fn *jets_adjoint(const Fn *rates, uint32_t states, uint32_t order, Diag *diag) {
   Values w;
   Build b[2];
   Jets last, each;
-  jets_values(&w, rates, states, states, diag);
+  jets_values(&w, rates, states, states);
   const Fn *f = w.b.f;
   bool *live = base_zeroed(f->inst.n, sizeof *live);
   jets_begin(&last, &w, &b[0], order, true, diag);
   jets_begin(&each, &w, &b[1], order, false, diag);
   for (uint32_t k = states; k < f->out.n; k++) live[f->out.at[k].id] = true;
   mark(&last, live);
-  if (w.smooth) jets_orders(&last, live);
+  jets_orders(&last, live);
   outputs(&last, states, f->out.n);
   memset(live, 0, f->inst.n * sizeof *live);
   for (uint32_t k = 0; k < 2 * states; k++) live[f->out.at[k].id] = true;

@@ -16,7 +16,7 @@ typedef struct Values {
   bool *active, *varies; /* by id of b.f; varies: or jumps */
   Val (*extra)[2];
   uint32_t size, states, duals;
-  bool smooth; /* else diag has what has no series */
+  bool kinks; /* something bends or jumps as time goes on */
 } Values;
 
 /* What the rules see: the function of the values, with the partial derivatives they need in it, and a function that is being made of
@@ -73,7 +73,7 @@ Val jets_below(Jets *j, Val x, Val y, bool weighted, const int *lx, const int *l
 /* jets_values.c */
 enum { JETS_UNROLLED_MOST = 4000 }; /* operations of a loop that is written out, turn by turn */
 
-void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals, Diag *diag);
+void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals);
 void jets_values_end(Values *w);
 
 /* jets_linear.c */

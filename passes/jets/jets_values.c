@@ -1,6 +1,6 @@
 /* The function of the values at order 0: the rates, with what the rules need beside them (partial derivatives, of which there may be
  * partial derivatives in turn), powers as products, maps as plain operations, short loops turn by turn; which values change with time; and whether one bends or
- * jumps as it does, which is refused. */
+ * jumps as it does: its series is that of the branch that it takes at order 0. */
 #include "passes/jets/jets_priv.h"
 #include "passes/simplify/simplify.h"
 
@@ -23,21 +23,13 @@ static bool bends(unsigned op) {
          op == OP_select || op == OP_gather || op == OP_setrow || op == OP_scatter || (jets_flat(op) && ir_op[op].cls == OPC_EW1);
 }
 
-/* A branch or a row that changes with time, which no series sees; those in the derivatives of smooth functions bend nothing. */
+/* A branch or a row that changes with time, of which a series sees one; those in the derivatives of smooth functions bend nothing. */
 static bool bent(const Values *w, const Inst *i) {
   const Fn *f = w->b.f;
   if (!bends(i->op) || (i->role != ROLE_PRIMAL && !bends(i->of))) return false;
   const uint32_t chooses = i->op == OP_gather || i->op == OP_scatter || i->op == OP_setrow;
   if (chooses || i->op == OP_select) return w->varies[ir_arg(f, i, chooses).id];
   return w->varies[ir_arg(f, i, 0).id] || (i->nargs > 1 && w->varies[ir_arg(f, i, 1).id]);
-}
-
-static void refuse(const Values *w, const Inst *i, Diag *diag) {
-  const unsigned op = i->role == ROLE_PRIMAL ? i->op : i->of;
-  (void)w;
-  diag_help(diag_add(diag, CODE_no_series, i->at, "`taylor` steps over where %s bends or jumps, as it has no series there",
-                     op == OP_select ? "a condition" : ir_op[op].name),
-            "write `dop853(rtol = 1e-12)`, which shortens its steps there, or a smooth function, such as softplus");
 }
 
 static bool varying(const Values *w, const Inst *i) {
@@ -155,11 +147,11 @@ static Val plain_value(Copy *c, uint32_t id, const Inst *i) {
   return ir_type(c->b->f, x).rank < i->type.rank ? ir_expand_to(c->b, x, i->type) : x;
 }
 
-void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals, Diag *diag) {
+void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals) {
   Copy c;
   Fn *plain = simplify_maps(rates);
   if (plain) rates = plain;
-  *w = (Values){.states = states, .duals = duals, .smooth = true};
+  *w = (Values){.states = states, .duals = duals};
   ir_build_init(&w->b, ir_fn_create(rates->name, rates->f64));
   copy_begin(&c, &w->b, rates, NULL);
   copy_inputs(&c);
@@ -168,12 +160,11 @@ void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals, Di
   copy_end(&c);
   ir_fn_destroy(plain);
   const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
-  for (uint32_t id = 1; id < w->b.f->inst.n && w->smooth; id++) {
+  for (uint32_t id = 1; id < w->b.f->inst.n; id++) {
     grow(w);
     const Inst i = w->b.f->inst.at[id];
     w->varies[id] = varying(w, &i);
-    w->smooth = id >= own || !bent(w, &i);
-    if (!w->smooth) refuse(w, &i, diag);
+    w->kinks |= id < own && bent(w, &i);
     w->active[id] = becomes_active(w, id, &i);
     if (w->active[id]) beside(w, id);
   }

@@ -28,6 +28,8 @@ typedef struct Lane {
   bool last, accepted, rejected;
   double step, hold, moved; /* gauss16: the step, h or up to the next time; that of the polynomial; of the iteration */
   int32_t turns;
+  double u, from, to;           /* taylor: the step in parts of h; where a kink was seen, from there to there, or 0 */
+  bool seen;                    /* now */
   bool rests, bad, ends, fixed; /* fixed: steps of one length, `steps` of them behind the last time */
 } Lane;
 

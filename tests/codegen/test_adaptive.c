@@ -5,6 +5,7 @@
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 #include "passes/jets/jets.h"
+#include "runtime/runtime.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -197,6 +198,65 @@ static void test_systems(void) {
   }
 }
 
+/* ---- kinks ----------------------------------------------------------------------------------------------------------- */
+
+/* q'' = -sign(q) from rest at q = a: parabolas, of period 4 sqrt(2 a), with a jump at 0; and r' = |q| + max(r, w t) - r, which bends. */
+static Fn *bouncing(Fn *f, bool lane, uint32_t n) {
+  Build t;
+  ir_build_init(&t, ir_sub_create(f, "rates"));
+  Val q = input(&t, lane, 1, n), p = input(&t, lane, 1, n), r = input(&t, lane, 1, n), time = input(&t, lane, 0, 0);
+  Val w = input(&t, false, 1, n), most = ir_max(&t, r, ir_mul(&t, w, time)), none = ir_const(&t, 0);
+  ir_output(&t, p, "dq");
+  ir_output(&t, ir_select(&t, ir_lt(&t, none, q), ir_const(&t, -1), ir_const(&t, 1)), "dp");
+  ir_output(&t, ir_sub(&t, ir_add(&t, ir_relu(&t, q), most), r), "dr");
+  ir_build_finish(&t);
+  return t.f;
+}
+
+static Fn *kinked(bool lane, uint32_t n, double tol, bool f64) {
+  Build b;
+  ir_build_init(&b, ir_fn_create("case", f64));
+  Val q = input(&b, lane, 1, n), w = input(&b, false, 1, n), one = ir_const(&b, 1), times;
+  times = table(&b, 4, f64 ? (double[]){0, 2, 5.5, 9} : (double[]){0, 0.5, 1.6, 2.4}); /* in f32 each kink costs some digits */
+  Val a = ir_add(&b, ir_mul(&b, q, ir_mul(&b, q, ir_const(&b, 0.1))), one), none = ir_mul(&b, q, ir_const(&b, 0));
+  Val s = ir_ode(&b, M_TAYLOR, (Val[]){a, none, q}, 3, times, &w, 1, tol, tol, 1000000, bouncing(b.f, lane, n));
+  ir_output(&b, ir_proj(&b, s, 0), "q");
+  ir_output(&b, ir_proj(&b, s, 2), "r");
+  ir_output(&b, a, "a");
+  ir_build_finish(&b);
+  return with_series(b.f);
+}
+
+static void test_kinks(void) {
+  for (int k = 0; k < 6; k++) {
+    Fn *f = kinked(k % 3 > 0, k % 3 == 1 ? 1 : 5, k < 3 ? 1e-10 : 1e-6, k < 3);
+    codegen_check(NULL, f, 19, (uint64_t)k);
+    codegen_check_form(NULL, CG_SINGLE, f, 19, (uint64_t)k);
+    ir_fn_destroy(f);
+  }
+}
+
+/* The position at time t: half a period on one side, as a parabola, and half on the other. */
+static double parabola(double a, double t) {
+  const double quarter = sqrt(2 * a), half = floor((t + quarter) / (2 * quarter)), x = t - 2 * quarter * half;
+  return (fmod(half, 2) == 0 ? 1 : -1) * (a - x * x / 2);
+}
+
+static void test_bounces(void) {
+  enum { S = 5 };
+  static const double at[] = {0, 2, 5.5, 9};
+  Fn *f = kinked(true, 1, 1e-12, true);
+  Tensor *in = base_zeroed(f->in.n, sizeof *in), out[3];
+  char err[128];
+  random_inputs(f, S, 3, in);
+  CU_ASSERT_FATAL(ir_eval(f, S, in, out, &(EvalEnv){.ode = rt_ode}, err, sizeof err));
+  for (int k = 0; k < 4; k++)
+    for (int s = 0; s < S; s++) CU_ASSERT_DOUBLE_EQUAL(out[0].v[k * S + s], parabola(out[2].v[s], at[k]), 1e-10);
+  ir_tensors_free(out, 3), ir_tensors_free(in, f->in.n);
+  base_free(in);
+  ir_fn_destroy(f);
+}
+
 /* y' = y^2 from 1 + x: ends at t = 1/(1 + x), for some samples before the last time, for some behind it. Few steps are too few
  * for some. Times of samples that are in no order. */
 static void test_failures(void) {
@@ -312,6 +372,8 @@ const Suite suite = {"adaptive", (CU_TestInfo[]){{"methods", test_methods},
                                                  {"failures", test_failures},
                                                  {"neighbours", test_neighbours},
                                                  {"systems by series", test_systems},
+                                                 {"kinks", test_kinks},
+                                                 {"bounces", test_bounces},
                                                  {"kepler", test_kepler},
                                                  {"aarch64", test_aarch64},
                                                  CU_TEST_INFO_NULL}};

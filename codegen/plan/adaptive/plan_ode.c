@@ -62,7 +62,7 @@ bool plan_ode_own(const Plan *p, const Inst *ode, uint32_t k) {
 PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   const ode_attr attr = ir_ode_attr(p->f, ode);
   const AdaptiveMethod *m = adaptive_method(attr.method);
-  PlanOde o = {.states = (uint32_t)attr.states, .order = ir_ode_order(p->f, ode)};
+  PlanOde o = {.states = (uint32_t)attr.states, .order = ir_ode_order(p->f, ode), .kinks = attr.kinks != 0};
   o.arrays = ODE_K + (o.order ? (int)o.order : m->stages + m->extra);
   o.lanes = ir_type(p->f, ir_arg(p->f, ode, 0)).lane ? tile : 1;
   o.w = o.lanes > 1 ? o.lanes : p->form.wide;
@@ -89,7 +89,8 @@ PlanOde plan_ode(const Plan *p, const Inst *ode, unsigned tile) {
   o.stride = plan_round_up(o.rows * o.w * es, p->tune->align);
   o.array = o.bytes;
   o.series = o.array + o.arrays * o.stride;
-  o.trajectory = o.series + plan_round_up(o.order * o.dim * row, p->tune->align);
+  o.probe = o.series + plan_round_up(o.order * o.dim * row, p->tune->align);
+  o.trajectory = o.probe + (o.kinks ? o.probe - o.series : 0);
   o.counts = o.trajectory + plan_round_up((o.times * o.dim * o.lanes + o.w) * es, p->tune->align);
   o.slots = o.counts + plan_round_up(2 * row, p->tune->align);
   o.bytes = o.slots + (o.lanes > 1 ? plan_round_up(ODE_SLOTS * o.lanes * 8, p->tune->align) : 0);
