@@ -18,7 +18,7 @@ from driver_util import check, environment, HNNC, main
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What no program on its own can show: the machine, other files, other commands.
-WITHOUT = {"encoding", "too_deep", "memory", "output", "ranks", "resume", "weights", "library", "network", "onnx", "emit", "ir_text", "no_pass", "not_yet", "internal", "no_series"}
+WITHOUT = {"encoding", "too_deep", "memory", "output", "ranks", "resume", "weights", "library", "network", "onnx", "emit", "ir_text", "no_pass", "not_yet", "internal"}
 
 
 def codes():
