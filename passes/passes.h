@@ -234,6 +234,8 @@ bool pass_separable(PassRun *run, const Fn *rates, Diag *diag);
 
 /* The name in the language of an operation that bends or jumps, or NULL. check/kinks.c */
 const char *pass_kink(const Inst *i);
+/* By instruction: a result of f depends on it. What goes into `fixed` alone does not count, such as the largest element in softmax. To be freed. */
+bool *pass_seen(const Fn *f);
 /* The first of f that hangs on its first n inputs, with its place; a `where` is one, too, by its condition. */
 const char *pass_kink_by_inputs(const Fn *f, uint32_t n, Span *kink);
 

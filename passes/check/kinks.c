@@ -20,9 +20,19 @@ const char *pass_kink(const Inst *i) {
   }
 }
 
+bool *pass_seen(const Fn *f) {
+  bool *seen = base_zeroed(f->inst.n, sizeof *seen);
+  for (uint32_t k = 0; k < f->out.n; k++) seen[f->out.at[k].id] = true;
+  for (uint32_t id = f->inst.n; id-- > 1;) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs && seen[id] && i->op != OP_fixed; k++) seen[ir_arg(f, i, k).id] = true;
+  }
+  return seen;
+}
+
 const char *pass_kink_by_inputs(const Fn *f, uint32_t n, Span *kink) {
   const char *found = NULL;
-  bool *by = base_zeroed(f->inst.n, sizeof *by);
+  bool *by = base_zeroed(f->inst.n, sizeof *by), *seen = pass_seen(f);
   for (uint32_t id = 1; id < f->inst.n && !found; id++) {
     const Inst *i = &f->inst.at[id];
     const bool constant = i->op == OP_stop || i->op == OP_fixed, chooses = i->op == OP_select;
@@ -33,8 +43,9 @@ const char *pass_kink_by_inputs(const Fn *f, uint32_t n, Span *kink) {
       by[id] |= on;
       bends |= on && (chooses ? k == 0 : pass_kink(i) != NULL);
     }
-    if (bends) *kink = i->at, found = chooses ? "where" : pass_kink(i);
+    if (bends && seen[id]) *kink = i->at, found = chooses ? "where" : pass_kink(i);
   }
   base_free(by);
+  base_free(seen);
   return found;
 }

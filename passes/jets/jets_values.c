@@ -160,15 +160,17 @@ void jets_values(Values *w, const Fn *rates, uint32_t states, uint32_t duals) {
   copy_end(&c);
   ir_fn_destroy(plain);
   const uint32_t own = w->b.f->inst.n; /* partial derivatives come behind */
+  bool *seen = pass_seen(w->b.f);
   for (uint32_t id = 1; id < w->b.f->inst.n; id++) {
     grow(w);
     const Inst i = w->b.f->inst.at[id];
     w->varies[id] = varying(w, &i);
-    w->kinks |= id < own && bent(w, &i);
+    w->kinks |= id < own && seen[id] && bent(w, &i);
     w->active[id] = becomes_active(w, id, &i);
     if (w->active[id]) beside(w, id);
   }
   grow(w);
+  base_free(seen);
   ir_build_finish(&w->b);
 }
 
