@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define MOST_MEMORY ((size_t)4 << 30)
-#define TYPING_SECONDS 0.03  /* for claims, while keys may come */
-#define PATIENT_SECONDS 20.0 /* when none do */
+#define MOST_KEPT ((size_t)64 << 20) /* of all documents together, beside the one at hand */
+#define TYPING_SECONDS 0.03          /* for claims, while keys may come */
+#define PATIENT_SECONDS 20.0         /* when none do */
 
 /* ---- making one ------------------------------------------------------------------------------------------ */
 
@@ -97,6 +98,7 @@ Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
   s->began = pass_now(), s->spent = true;
   a->broken = !base_try(make, &m, a->fault, sizeof a->fault);
   base_heap_enter(outer);
+  if (a->broken) base_heap_destroy(a->heap), a->heap = NULL;
   return a;
 }
 
@@ -104,6 +106,38 @@ void analysis_drop(Analysis *a) {
   if (!a) return;
   base_heap_destroy(a->heap);
   base_free(a);
+}
+
+/* What outlives an analysis, so that a change of an import, or leisure, finds the document without one. */
+static void note_imports(Doc *d) {
+  for (uint32_t k = 0; k < d->imports.n; k++) base_free(d->imports.at[k]);
+  d->imports.n = 0;
+  for (uint32_t k = 0; d->a && d->a->heap && k < d->a->asked.n; k++) *vec_push(&d->imports) = base_strdup(d->a->asked.at[k]);
+  d->unsure = d->a && !d->a->broken && d->a->unsure;
+}
+
+void analysis_forget(Doc *d) {
+  analysis_drop(d->a);
+  d->a = NULL;
+  note_imports(d);
+  vec_free(&d->imports);
+}
+
+/* Many documents may be open, few are looked at: those not needed for longest give their memory back, and are analysed again when asked. */
+static void make_room(Server *s, const Doc *keep) {
+  for (;;) {
+    size_t sum = 0;
+    Doc *oldest = NULL;
+    for (Doc *d = s->docs; d; d = d->next) {
+      if (d == keep || !d->a || !d->a->heap) continue;
+      sum += base_heap_used(d->a->heap);
+      if (!oldest || d->used < oldest->used) oldest = d;
+    }
+    if (sum <= MOST_KEPT) return;
+    analysis_drop(oldest->a);
+    oldest->a = NULL;
+    s->spent = true;
+  }
 }
 
 static bool in_doubt(const Analysis *a) {
@@ -124,8 +158,11 @@ Analysis *analysis_of(Server *s, Doc *d) {
     analysis_drop(d->a);
     d->a = a;
     d->dirty = false;
+    note_imports(d);
     analysis_publish(s, d);
+    make_room(s, d);
   }
+  d->used = ++s->clock;
   return d->a && !d->a->broken ? d->a : NULL;
 }
 

@@ -107,7 +107,7 @@ void doc_close(Server *s, Doc *d) {
       *p = d->next;
       break;
     }
-  analysis_drop(d->a);
+  analysis_forget(d);
   base_free(d->uri), base_free(d->path), base_free(d->text);
   base_free(d);
 }

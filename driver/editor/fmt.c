@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int cannot(Diag *diag, const char *what, const char *path) {
@@ -14,11 +15,13 @@ static int cannot(Diag *diag, const char *what, const char *path) {
   return EXIT_IO;
 }
 
-/* In the place of the file itself where `path` is a link to it. */
+/* In the place of the file itself where `path` is a link to it. A new file takes its place, so what is read-only is asked. */
 static int replace(Diag *diag, const char *path, const char *text, size_t len) {
   char real[PATH_MAX];
   OutFile out;
-  if (!realpath(path, real)) return cannot(diag, "write", path);
+  struct stat st;
+  if (!realpath(path, real) || stat(real, &st)) return cannot(diag, "write", path);
+  if (!(st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH))) return errno = EACCES, cannot(diag, "write", path);
   FILE *f = out_open(&out, real);
   if (!f) return cannot(diag, "write", path);
   fwrite(text, 1, len, f);

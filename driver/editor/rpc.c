@@ -91,8 +91,15 @@ void rpc_fail(const json_t *id, int code, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
+  size_t n = 0; /* as far as there are whole characters: the end may have cut one */
+  for (const size_t len = strlen(text); n < len;) {
+    int32_t point;
+    const uint32_t one = source_char(text, (uint32_t)len, (uint32_t)n, &point);
+    if (point < 0) break;
+    n += one;
+  }
   json_t *m = json_object();
   json_object_set(m, "id", id ? (json_t *)id : json_null());
-  json_object_set_new(m, "error", json_pack("{s:i, s:o}", "code", code, "message", json_stringn_nocheck(text, strlen(text))));
+  json_object_set_new(m, "error", json_pack("{s:i, s:o}", "code", code, "message", json_stringn_nocheck(text, n)));
   rpc_write(m);
 }

@@ -57,8 +57,7 @@ static Doc *doc_of(const Server *s, const json_t *params) {
 /* Documents that import a changed one are to be looked at again. */
 static void touch_others(Server *s, const Doc *changed) {
   for (Doc *d = s->docs; d; d = d->next)
-    for (uint32_t k = 0; d != changed && d->a && !d->a->broken && k < d->a->asked.n; k++)
-      d->dirty |= !strcmp(d->a->asked.at[k], changed->path);
+    for (uint32_t k = 0; d != changed && k < d->imports.n; k++) d->dirty |= !strcmp(d->imports.at[k], changed->path);
 }
 
 static void did_open(Server *s, const json_t *params) {
@@ -89,7 +88,7 @@ static void did_close(Server *s, const json_t *params) {
 /* One document that is dirty or unsure is looked at; false: there was none. */
 static bool analyse_one(Server *s, bool unsure) {
   for (Doc *d = s->docs; d; d = d->next) {
-    if (!d->dirty && !(unsure && d->a && d->a->unsure)) continue;
+    if (!d->dirty && !(unsure && d->unsure)) continue;
     s->patient = unsure && !d->dirty;
     d->dirty = true;
     s->hurried = true;
@@ -102,7 +101,7 @@ static bool analyse_one(Server *s, bool unsure) {
 
 static bool any(const Server *s, bool unsure) {
   for (const Doc *d = s->docs; d; d = d->next)
-    if (unsure ? d->a && d->a->unsure : d->dirty) return true;
+    if (unsure ? d->unsure : d->dirty) return true;
   return false;
 }
 
@@ -110,7 +109,13 @@ static bool any(const Server *s, bool unsure) {
 
 static void request(Server *s, const json_t *id, const char *method, const json_t *params) {
   if (!strcmp(method, "initialize")) {
-    rpc_reply(id, capabilities());
+    if (s->ready) rpc_fail(id, INVALID_REQUEST, "the server was initialized");
+    else rpc_reply(id, capabilities());
+    s->ready = true;
+    return;
+  }
+  if (!s->ready) {
+    rpc_fail(id, NOT_INITIALIZED, "`initialize` comes first");
     return;
   }
   if (s->asked_down) {
@@ -139,6 +144,7 @@ static void request(Server *s, const json_t *id, const char *method, const json_
 
 static void notification(Server *s, const char *method, const json_t *params) {
   if (!strcmp(method, "exit")) s->leaving = true;
+  else if (!s->ready) return; /* as the protocol has it */
   else if (!strcmp(method, "textDocument/didOpen")) did_open(s, params);
   else if (!strcmp(method, "textDocument/didChange")) did_change(s, params);
   else if (!strcmp(method, "textDocument/didClose")) did_close(s, params);

@@ -10,7 +10,7 @@
 
 /* What the compiler says of one text, all in a heap that goes with it. */
 typedef struct Analysis {
-  BaseHeap *heap;
+  BaseHeap *heap; /* NULL: given back, since it is broken */
   Arena *mem;
   Options opt;
   Session s;
@@ -29,18 +29,23 @@ typedef struct Doc {
   char *text;
   size_t len;
   int64_t version;
-  bool dirty;  /* `a` is of an older text, or of older imports */
-  Analysis *a; /* NULL before the first */
+  bool dirty;          /* `a` is of an older text, or of older imports */
+  Analysis *a;         /* NULL before the first, and where its memory was needed */
+  VEC(char *) imports; /* what the last one read, or asked for: they outlive it */
+  bool unsure;         /* so does this */
+  uint64_t used;       /* when `a` was last needed, by Server.clock */
 } Doc;
 
 typedef struct Server {
   Doc *docs;
+  bool ready; /* `initialize` has come */
   bool asked_down, leaving;
   bool patient; /* claims may take their time: nobody is typing */
   bool hurried; /* an analysis may be stopped when something comes */
   bool stopped; /* and this one was */
   bool must;    /* and they are decided even if somebody is */
   bool spent;   /* memory that analyses took and nobody needs is still the process's */
+  uint64_t clock;
   double began; /* of the analysis at hand: pass_now() */
   Doc *at;
 } Server;
@@ -73,6 +78,7 @@ json_t *text_range(const char *text, size_t len, uint32_t begin, uint32_t end);
 
 Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len);
 void analysis_drop(Analysis *a);
+void analysis_forget(Doc *d); /* its imports, too */
 /* The document's own, made anew if it is dirty; NULL where it is broken. */
 Analysis *analysis_of(Server *s, Doc *d);
 void analysis_publish(Server *s, Doc *d);

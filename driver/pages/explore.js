@@ -734,7 +734,7 @@ function findings() {
   });
   if (!out.length && (p.flowOf.size || p.operators.length)) {
     const seen = [...p.flowOf.values()].filter(v => v[1] !== null);
-    out.push(h('span.good', null, `✓ ${seen.length + p.operators.length} derivatives agree with differences`, h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
+    out.push(h('span.good', null, `✓ ${seen.length + p.operators.length === 1 ? '1 derivative agrees' : `${seen.length + p.operators.length} derivatives agree`} with differences`, h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
   }
   for (const [k, q] of D.pieces.entries()) {
     if (q === p || !q.flow) continue;

@@ -94,6 +94,7 @@ function reportsTable() {
     if (!q) return '';
     const one = v => Array.isArray(v) ? v.flat(9).slice(0, 6).map(x => number(x)).join(', ') + (v.flat(9).length > 6 ? ', …' : '') : number(v === null ? 'not finite' : v);
     const more = Object.entries(q).filter(([k]) => !['mean', 'sd', 'min', 'max', 'n', 'shape', 'standard_error'].includes(k));
+    if (q.n === 1 && !more.length) return h('span', null, one(q.mean)); // one number has no spread, `± 0` would read as an error bar
     return h('span', null, `${one(q.mean)} ± ${one(q.sd)}`, h('span.soft', null, `  ${one(q.min)} … ${one(q.max)}, n = ${q.n}`), more.map(([k, v]) => h('div.soft', null, `${k}: ${one(v)}`)));
   };
   return names.length ? beside(names.map(n => [n, D.runs.map(r => cell((r.reports.reports || {})[n]))])) : null;

@@ -1,5 +1,5 @@
 /* The page of a run while it trains: a server of two answers, the page at /TOKEN/ and its data at /TOKEN/data. It listens on the loopback alone, reads
- * requests of a bounded length, answers GET only, and nothing but that run, which it looks at. One request at a time; who sends nothing is let go. */
+ * requests of a bounded length within a bounded time, answers GET only, and nothing but that run, which it looks at. One request at a time. */
 #include "driver/pages/pages.h"
 #include "driver/report/report.h"
 
@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { REQUEST = 8192, TOKEN = 16, WAIT = 5 /* seconds */ };
@@ -47,10 +48,17 @@ static void answer(int fd, const char *status, const char *type, const char *bod
 
 static void refuse(int fd, const char *status) { answer(fd, status, "text/plain", status, strlen(status)); }
 
+static time_t seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec;
+}
+
 /* The head of a request, as far as its empty line; false: it does not come, or is too long. */
 static bool read_request(int fd, char *buf) {
+  const time_t end = seconds() + WAIT; /* of all of it: a byte now and then wins no time */
   size_t n = 0;
-  while (n < REQUEST - 1) {
+  while (n < REQUEST - 1 && seconds() <= end) {
     const ssize_t got = recv(fd, buf + n, REQUEST - 1 - n, 0);
     if (got <= 0) return false;
     n += (size_t)got;
@@ -90,7 +98,10 @@ static bool local_host(const char *request) {
   if (!host) return false;
   host += 7;
   host += strspn(host, " ");
-  return !strncmp(host, "127.0.0.1", 9) || !strncmp(host, "localhost", 9);
+  if (strncmp(host, "127.0.0.1", 9) != 0 && strncasecmp(host, "localhost", 9) != 0) return false;
+  host += 9;
+  if (*host == ':') host += 1 + strspn(host + 1, "0123456789");
+  return *host == '\r'; /* 127.0.0.1.example.org is elsewhere */
 }
 
 static void serve_one(const Server *s, int fd) {

@@ -39,6 +39,7 @@ BaseHeap *base_heap_create(size_t most); /* NULL: no memory */
 void base_heap_destroy(BaseHeap *h);     /* no thread is in it, or uses what is */
 BaseHeap *base_heap_enter(BaseHeap *h);  /* the one that the thread was in; NULL: none */
 BaseHeap *base_heap(void);               /* the thread's */
+size_t base_heap_used(BaseHeap *h);      /* bytes */
 
 /* ---- fault.c ------------------------------------------------------------------------------- */
 

@@ -48,6 +48,13 @@ BaseHeap *base_heap_enter(BaseHeap *h) {
 
 BaseHeap *base_heap(void) { return current; }
 
+size_t base_heap_used(BaseHeap *h) {
+  pthread_mutex_lock(&h->lock);
+  const size_t used = h->used;
+  pthread_mutex_unlock(&h->lock);
+  return used;
+}
+
 /* Counts `size` more bytes of a heap, and `less` fewer; false: they would be too many. */
 static bool take(BaseHeap *h, size_t size, size_t less) {
   const bool fits = !h->most || (size <= h->most && h->used - less <= h->most - size);

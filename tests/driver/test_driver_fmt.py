@@ -120,6 +120,10 @@ def test_check_and_links():
     check(os.stat("a.hnn").st_mode & 0o777 == 0o640, "another mode")
     check(os.stat("b.hnn").st_mtime_ns == before, "what is laid out already was written")
     hnnc("fmt", "--check", "a.hnn", "b.hnn")
+    write("kept.hnn", "const a=1\n")
+    os.chmod("kept.hnn", 0o444)
+    hnnc("fmt", "kept.hnn", code=4, says="kept.hnn")
+    check(read("kept.hnn") == b"const a=1\n", "what is read-only was replaced")
 
 
 sys.exit(main(globals()))

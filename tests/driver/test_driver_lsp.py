@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 
@@ -201,6 +202,32 @@ def test_imports():
     end(c)
 
 
+def resident(c):
+    with open("/proc/%d/status" % c.p.pid) as f:
+        return next(int(l.split()[1])/1024 for l in f if l.startswith("VmRSS"))
+
+
+def test_many_documents():
+    """Those not looked at give their memory back, and know their imports all the same."""
+    text = 'import "part"\n' + "".join("fn f%d(x: real) = a*x + %d\n" % (k, k) for k in range(3000))
+    folder, n = os.getcwd(), 40
+    part, uris = "file://%s/part.hnn" % folder, ["file://%s/d%d.hnn" % (folder, k) for k in range(40)]
+    c = Client([HNNC, "lsp"], environment())
+    c.open(part, "const a = 1\n")
+    for u in uris:
+        c.open(u, text)
+        check(c.diagnostics(u) == [], "a good text has messages", c.published[u])
+    time.sleep(1)                                  # memory is the system's again where nothing comes for a while
+    check(resident(c) < 160 or SLOWER > 1, "%d documents take %.0f MB" % (n, resident(c)))
+    check("f7" in json.dumps(c.at("hover", uris[0], 8, 3)), "a document without an analysis has no hover")
+    c.change(part, "const b = 1\n")
+    end_at = time.time() + 60
+    while not all(c.published[u]["diagnostics"] for u in uris) and time.time() < end_at:
+        c.read(1)
+    check(all(c.published[u]["diagnostics"] for u in uris), "an import changed, and not all documents were looked at")
+    end(c)
+
+
 def test_protocol():
     c = start()
     c.ask("textDocument/nothing", error=True)
@@ -219,7 +246,14 @@ def test_protocol():
     c.tell("textDocument/didChange", contentChanges=3)
     c.tell("textDocument/didOpen")
     c.tell("$/cancelRequest", id=3)
+    check(c.ask("initialize", error=True)["code"] == -32600, "initialized twice")
+    for blanks in ["", " "]:                       # a message that is cut is cut between characters
+        check("there is no" in c.ask(blanks + 300*"é", error=True)["message"], "no answer")
     end(c)
+    p = subprocess.Popen([HNNC, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
+    early = json.dumps(dict(jsonrpc="2.0", id=1, method="textDocument/hover", params={})).encode()
+    said = p.communicate(b"Content-Length: %d\r\n\r\n%s" % (len(early), early), timeout=60)[0]
+    check(b"-32002" in said, "asked before `initialize`", said)
     p = Client([HNNC, "lsp"], environment())
     p.p.stdin.close()
     check(p.p.wait(60) == 1, "the end of the input is no shutdown")

@@ -8,10 +8,13 @@ import json
 import math
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 
-from driver_util import check, environment, HNNC, hnnc, main, model, read, write
+from driver_util import check, environment, HNNC, hnnc, main, model, read, SLOWER, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGES = os.path.join(os.path.dirname(HERE), "pages")
@@ -227,7 +230,23 @@ def test_report_and_view():
         for path in ("/", "/%s" % token, "/%s/../manifest.json" % token, "/%s/model.hnn" % token, "/" + "0" * 32 + "/", "/%s/data/x" % token):
             check(get(port, path)[0] == 404, "nothing else is", path)
         check(get(port, "/%s/" % token, "POST")[0] == 405, "nothing can be sent")
-        check(get(port, "/%s/" % token, host="evil.example")[0] == 404, "nor under another name")
+        for host, code in [("evil.example", 404), ("127.0.0.1.evil.example", 404), ("localhost.evil.example:%d" % port, 404), ("127.0.0.1:1x", 404),
+                           ("localhost", 200), ("LOCALHOST:%d" % port, 200), ("127.0.0.1:8000", 200)]:
+            check(get(port, "/%s/" % token, host=host)[0] == code, "nor under another name", host)
+        drips = socket.create_connection(("127.0.0.1", port))
+        drips.sendall(b"G")
+        began, answered = time.time(), []
+        t = threading.Thread(target=lambda: answered.append(get(port, "/%s/data" % token)[0]))
+        t.start()
+        try:
+            while not answered and time.time() < began + 15:
+                drips.sendall(b"x")
+                time.sleep(0.5)
+        except OSError:
+            pass                                   # it was let go
+        t.join(30)
+        drips.close()
+        check(answered == [200] and time.time() < began + 12*SLOWER, "a byte now and then keeps others waiting", answered)
     finally:
         p.terminate()
         p.wait(10)
