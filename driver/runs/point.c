@@ -8,6 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+bool sweep_fail(RtError *err, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(err->text, sizeof err->text, fmt, ap);
+  va_end(ap);
+  return false;
+}
+
 char *sweep_path(const char *dir, const char *fmt, ...) {
   char *below = NULL, *path = NULL;
   va_list ap;

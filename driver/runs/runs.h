@@ -40,6 +40,8 @@ char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtErro
 
 /* ---- point.c ------------------------------------------------------------------------------------------------ */
 
+/* False, and what went wrong. */
+bool sweep_fail(RtError *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* DIR/..., malloc'ed. */
 char *sweep_path(const char *dir, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -18,15 +18,6 @@ extern char **environ;
 
 enum { ARRAY = 1000, GRACE = 120 /* seconds between SIGTERM and the end of the time: the step at hand, and a checkpoint */ };
 
-static bool fail(RtError *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool fail(RtError *err, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(err->text, sizeof err->text, fmt, ap);
-  va_end(ap);
-  return false;
-}
-
 /* ---- programs of Slurm -------------------------------------------------------------------------------------------- */
 
 /* What a program writes to its standard output, malloc'ed; its errors go where ours go. NULL: it is not there, or it failed. */
@@ -82,7 +73,7 @@ static json_t *jobs_read(const char *dir) {
 static bool jobs_write(const char *dir, const json_t *jobs, RtError *err) {
   char *path = sweep_path(dir, "jobs.json"), *tmp = sweep_path(dir, "jobs.json.tmp");
   const bool ok = (json_dump_file(jobs, tmp, JSON_INDENT(1)) == 0 && rename(tmp, path) == 0) ||
-                  fail(err, "cannot write %.300s: %s", path, strerror(errno));
+                  sweep_fail(err, "cannot write %.300s: %s", path, strerror(errno));
   free(tmp);
   free(path);
   return ok;
@@ -142,11 +133,12 @@ static bool make_script(const SlurmJob *j, const char *script, RtError *err) {
   char *logs = sweep_path(j->dir, "logs"), *at = realpath(logs, NULL);
   self[n > 0 ? n : 0] = 0;
   bool ok = n > 0 && getcwd(here, sizeof here) && at;
-  if (!ok) fail(err, "cannot find the folder %.300s: %s", logs, strerror(errno));
-  else if (strpbrk(at, "\"\\\n")) ok = fail(err, "Slurm's scripts cannot have quotes or backslashes in the path %.300s", at);
+  if (!ok) sweep_fail(err, "cannot find the folder %.300s: %s", logs, strerror(errno));
+  else if (strpbrk(at, "\"\\\n")) ok = sweep_fail(err, "Slurm's scripts cannot have quotes or backslashes in the path %.300s", at);
   FILE *f = ok ? fopen(script, "w") : NULL;
   if (f) write_script(f, j, self, here, at);
-  if (ok && (!f || fclose(f) || chmod(script, 0777 & ~0022))) ok = fail(err, "cannot write %.300s: %s", script, strerror(errno));
+  if (ok && (!f || fclose(f) || chmod(script, 0777 & ~0022)))
+    ok = sweep_fail(err, "cannot write %.300s: %s", script, strerror(errno));
   free(at);
   free(logs);
   return ok;
@@ -186,7 +178,7 @@ static char *submit(const SlurmJob *j, const char *script, uint32_t first, const
   char *id = output_of(words);
   if (id) id[strcspn(id, ";\r\n")] = 0;
   if (id && *id) return id;
-  fail(err, "sbatch did not take the job array %.300s; what it said stands above", script);
+  sweep_fail(err, "sbatch did not take the job array %.300s; what it said stands above", script);
   return free(id), NULL;
 }
 

@@ -24,15 +24,6 @@ typedef struct Axis {
   VEC(char *) value;
 } Axis;
 
-static bool fail(RtError *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool fail(RtError *err, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(err->text, sizeof err->text, fmt, ap);
-  va_end(ap);
-  return false;
-}
-
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void add_value(Axis *a, const char *s, size_t n) {
@@ -79,18 +70,19 @@ static bool range_values(Axis *a, const char *text) {
 static bool override_axis(Axis *a, const char *text, RtError *err) {
   const char *eq = strchr(text, '=');
   if (!eq || eq == text)
-    return fail(err, "--sweep needs a name and its values, found `%.100s`: `--sweep 'train.optimizer.lr=[1e-2, 1e-3]'`", text);
+    return sweep_fail(err, "--sweep needs a name and its values, found `%.100s`: `--sweep 'train.optimizer.lr=[1e-2, 1e-3]'`",
+                      text);
   a->name = text, a->length = (size_t)(eq - text);
   return list_values(a, eq + 1, strlen(eq + 1)) || range_values(a, eq + 1) ||
-         fail(err, "--sweep needs a list of values or a range, `%.*s=[1, 2]` or `%.*s=1:3`, found `%.100s`", (int)a->length, text,
-              (int)a->length, text, eq + 1);
+         sweep_fail(err, "--sweep needs a list of values or a range, `%.*s=[1, 2]` or `%.*s=1:3`, found `%.100s`", (int)a->length,
+                    text, (int)a->length, text, eq + 1);
 }
 
 static bool seeds_axis(Axis *a, const char *text, RtError *err) {
   bool good = list_values(a, text, strlen(text)) || range_values(a, text);
   for (uint32_t k = 0; k < a->value.n; k++)
     good &= strspn(a->value.at[k], "0123456789") == strlen(a->value.at[k]) && strlen(a->value.at[k]) < 19;
-  return good || fail(err, "--seeds needs whole numbers, `0:5` or `[1, 7]`, found `%.100s`", text);
+  return good || sweep_fail(err, "--seeds needs whole numbers, `0:5` or `[1, 7]`, found `%.100s`", text);
 }
 
 /* ---- the grid --------------------------------------------------------------------------------------------------------- */
@@ -134,12 +126,12 @@ static bool axes_of(const Options *o, Axis *axis, uint32_t *n, uint64_t *points,
     if (!override_axis(&axis[(*n)++], o->sweep.at[i], err)) return false;
     for (uint32_t k = 0; k < i; k++)
       if (axis[k].length == axis[i].length && !strncmp(axis[k].name, axis[i].name, axis[i].length))
-        return fail(err, "--sweep has `%.*s` twice", (int)axis[i].length, axis[i].name);
+        return sweep_fail(err, "--sweep has `%.*s` twice", (int)axis[i].length, axis[i].name);
   }
-  if (o->seeds && o->seed) return fail(err, "--seed and --seeds exclude each other");
+  if (o->seeds && o->seed) return sweep_fail(err, "--seed and --seeds exclude each other");
   if (o->seeds && !seeds_axis(&axis[(*n)++], o->seeds, err)) return false;
   for (uint32_t i = 0; i < *n; i++)
-    if ((*points *= axis[i].value.n) > MOST_POINTS) return fail(err, "a sweep has at most %d runs", MOST_POINTS);
+    if ((*points *= axis[i].value.n) > MOST_POINTS) return sweep_fail(err, "a sweep has at most %d runs", MOST_POINTS);
   return true;
 }
 
@@ -197,8 +189,8 @@ json_t *sweep_read(const char *dir, bool *none, RtError *err) {
   struct stat st;
   json_t *sweep = json_load_file(path, 0, NULL);
   *none = stat(path, &st) != 0;
-  if (*none) fail(err, "%.300s is no sweep: it has no sweep.json", dir);
-  else if (!good(sweep)) fail(err, "%.300s is damaged", path), json_decref(sweep), sweep = NULL;
+  if (*none) sweep_fail(err, "%.300s is no sweep: it has no sweep.json", dir);
+  else if (!good(sweep)) sweep_fail(err, "%.300s is damaged", path), json_decref(sweep), sweep = NULL;
   free(path);
   return sweep;
 }
@@ -211,7 +203,7 @@ static bool make_folders(const char *path, RtError *err) {
     const char was = *s;
     if (was && was != '/') continue;
     *s = 0;
-    ok = mkdir(p, 0777) == 0 || errno == EEXIST || fail(err, "cannot make the directory %.300s: %s", p, strerror(errno));
+    ok = mkdir(p, 0777) == 0 || errno == EEXIST || sweep_fail(err, "cannot make the directory %.300s: %s", p, strerror(errno));
     *s = was;
     if (!was) break;
   }
@@ -242,7 +234,7 @@ static char *new_folder(const char *name, RtError *err) {
     free(dir);
     if (asprintf(&dir, "%s/sweep-%s%s", root, stamp, more) < 0) base_fault("out of memory");
     taken = mkdir(dir, 0777) != 0;
-    ok = !taken || errno == EEXIST || fail(err, "cannot make the directory %.300s: %s", dir, strerror(errno));
+    ok = !taken || errno == EEXIST || sweep_fail(err, "cannot make the directory %.300s: %s", dir, strerror(errno));
   }
   free(root);
   if (ok && !taken) return dir;
@@ -253,7 +245,7 @@ static bool write_sweep(const char *dir, const json_t *sweep, RtError *err) {
   char *path = file_of(dir), *tmp = NULL;
   if (asprintf(&tmp, "%s.tmp", path) < 0) base_fault("out of memory");
   const bool ok = (json_dump_file(sweep, tmp, JSON_INDENT(1)) == 0 && rename(tmp, path) == 0) ||
-                  fail(err, "cannot write %.300s: %s", path, strerror(errno));
+                  sweep_fail(err, "cannot write %.300s: %s", path, strerror(errno));
   free(tmp);
   free(path);
   return ok;
@@ -274,8 +266,8 @@ char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtErro
   const bool same = there && json_equal(there, sweep);
   json_decref(there);
   if (same) return dir;
-  if (!none) fail(err, "%.300s has another sweep: `hnnc resume` goes on with that, another --out makes a new one", dir);
-  else if (!is_empty(dir)) fail(err, "%.300s holds other files: a sweep needs a folder of its own", dir);
+  if (!none) sweep_fail(err, "%.300s has another sweep: `hnnc resume` goes on with that, another --out makes a new one", dir);
+  else if (!is_empty(dir)) sweep_fail(err, "%.300s holds other files: a sweep needs a folder of its own", dir);
   else if (write_sweep(dir, sweep, err)) return dir;
   return free(dir), NULL;
 }
