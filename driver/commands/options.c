@@ -143,6 +143,15 @@ static void check_functions(const Options *o, struct argp_state *state) {
               o->more.at[0]);
 }
 
+/* What the command takes first, unless it can do without. */
+static void check_file(const Options *o, struct argp_state *state) {
+  for (int i = 0; i < manual_commands; i++) {
+    const char *takes = manual_command[i].takes;
+    if (!strcmp(manual_command[i].name, o->command) && *takes && *takes != '[')
+      usage_error(state, CODE_missing_argument, "which %.*s?", (int)strcspn(takes, " "), takes);
+  }
+}
+
 /* The row of an option that means nothing to the command; -1: it may be given. */
 static int row_against(int key, const char *command) {
   for (int i = 0; i < manual_options; i++)
@@ -261,12 +270,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!strcmp(o->command, "compile")) check_functions(o, state);
-    else if (!o->file && strcmp(o->command, "explain") && strcmp(o->command, "lsp") && strcmp(o->command, "help"))
-      usage_error(state, CODE_missing_argument, "which %s?",
-                  !strcmp(o->command, "resume")                                                                 ? "DIR"
-                  : !strcmp(o->command, "completion")                                                           ? "SHELL"
-                  : !strcmp(o->command, "eval") || !strcmp(o->command, "report") || !strcmp(o->command, "view") ? "RUN"
-                                                                                                                : "FILE");
+    if (!o->file) check_file(o, state);
     if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
       usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];

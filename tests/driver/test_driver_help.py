@@ -29,6 +29,14 @@ def test_every_command():
     hnnc("help", "fnt", code=2, says="did you mean `fmt`?")
 
 
+def test_what_is_missing():
+    """A command without what it takes first says what that is."""
+    for c in commands():
+        first = re.search(r"Usage: hnnc %s \[OPTION\.\.\.\] ?(\S*)" % c, hnnc(c, "--help").out)[1]
+        if first.isupper() and first[0].isalpha():
+            hnnc(c, code=2, says="which %s?" % first)
+
+
 def test_manual_pages_are_roff():
     groff = shutil.which("groff")
     for c in [None] + commands():
