@@ -189,9 +189,10 @@ size_t rt_set_sample_bytes(const RtSet *s);
 void rt_fetch(RtRanks *r, const RtFetch *f); /* any number, in pieces */
 /* ranks.c. at[k] .. at[k + 1]: the part of rank k in buf; each has its own, and gets the others'. */
 void rt_ranks_gather(RtRanks *r, void *buf, const size_t *at);
-void rt_ranks_broadcast(RtRanks *r, void *p, size_t n); /* from rank 0 */
-bool rt_ranks_agree(RtRanks *r);                        /* whether to stop */
-void rt_ranks_wait(RtRanks *r);                         /* until all are here */
+void rt_ranks_gather_each(RtRanks *r, void *buf, size_t size); /* the same, of parts of one size */
+void rt_ranks_broadcast(RtRanks *r, void *p, size_t n);        /* from rank 0 */
+bool rt_ranks_agree(RtRanks *r);                               /* whether to stop */
+void rt_ranks_wait(RtRanks *r);                                /* until all are here */
 
 /* ---- pool.c: threads that take chunks of tiles; results do not depend on their number --------------------- */
 

@@ -51,16 +51,13 @@ enum { ROUNDS = 15 };
 static void share_out(Session *s, double waited, double sent, Figures *f) {
   RtRanks *r = s->ranks;
   double *of = base_zeroed((size_t)r->size, sizeof *of), sum = 0, least = waited;
-  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
-  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *of;
   of[r->rank] = waited;
-  rt_ranks_gather(r, of, at);
+  rt_ranks_gather_each(r, of, sizeof *of);
   for (int k = 0; k < r->size; k++) sum += of[k], least = of[k] < least ? of[k] : least;
   f->exchange_us = least * 1e6;
   f->waiting_us = (sum / r->size - least) * 1e6;
   f->sent_kb = sent / 1e3;
   base_free(of);
-  base_free(at);
 }
 
 static int measure(Session *s, Trainer *t, Figures *f) {

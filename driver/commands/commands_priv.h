@@ -24,6 +24,7 @@ int command_view(const Options *o);
 
 /* sweep.c: run with --sweep or --seeds; resume of the folder of one. */
 int sweep_run(const Options *o);
+bool sweep_asked(const Options *o); /* of `run` */
 bool sweep_is(const char *dir);
 int sweep_resume(const Options *o);
 

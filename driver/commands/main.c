@@ -63,7 +63,7 @@ static bool shared(const Options *o) {
 
 /* Many runs are processes of their own. */
 static bool several(const Options *o) {
-  return (!strcmp(o->command, "run") && (o->sweep.n || o->seeds)) || (!strcmp(o->command, "resume") && sweep_is(o->file));
+  return (!strcmp(o->command, "run") && sweep_asked(o)) || (!strcmp(o->command, "resume") && sweep_is(o->file));
 }
 
 static int refuse(const char *why) {

@@ -221,7 +221,7 @@ static int run(Session *s, const Options *o) {
 
 int command_run(const Options *o) {
   Session s;
-  if (o->sweep.n || o->seeds || o->slurm) return sweep_run(o);
+  if (sweep_asked(o)) return sweep_run(o);
   int code = session_open(&s, o);
   if (!code && o->params) code = recorded_load(&s, o->params, o->quiet ? NULL : stderr);
   if (!code) code = run(&s, o);

@@ -303,6 +303,8 @@ int sweep_run(const Options *o) {
   return code;
 }
 
+bool sweep_asked(const Options *o) { return o->sweep.n || o->seeds || o->slurm; }
+
 bool sweep_is(const char *dir) {
   char path[4096];
   snprintf(path, sizeof path, "%s/sweep.json", dir);

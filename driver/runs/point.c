@@ -1,6 +1,7 @@
 /* One run of a sweep, by its number: what became of it, and the process that does it, on this machine or in a scheduler's task. */
 #include "driver/runs/runs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -24,6 +25,15 @@ char *sweep_path(const char *dir, const char *fmt, ...) {
   va_end(ap);
   free(below);
   return path;
+}
+
+bool sweep_write(const char *dir, const char *name, const json_t *json, RtError *err) {
+  char *path = sweep_path(dir, "%s", name), *tmp = sweep_path(dir, "%s.tmp", name);
+  const bool ok = (json_dump_file(json, tmp, JSON_INDENT(1)) == 0 && rename(tmp, path) == 0) ||
+                  sweep_fail(err, "cannot write %.300s: %s", path, strerror(errno));
+  free(tmp);
+  free(path);
+  return ok;
 }
 
 SweepState sweep_state(const char *dir, const json_t *sweep, uint32_t k) {

@@ -45,6 +45,9 @@ bool sweep_fail(RtError *err, const char *fmt, ...) __attribute__((format(printf
 /* DIR/..., malloc'ed. */
 char *sweep_path(const char *dir, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* DIR/NAME, replaced whole or not at all; false and why. */
+bool sweep_write(const char *dir, const char *name, const json_t *json, RtError *err);
+
 typedef enum SweepState { SWEEP_NOT_BEGUN, SWEEP_RUNNING, SWEEP_STOPPED, SWEEP_KILLED, SWEEP_DONE, SWEEP_FAILED } SweepState;
 SweepState sweep_state(const char *dir, const json_t *sweep, uint32_t k);
 bool sweep_goes_on(SweepState state); /* by `hnnc resume` of the run */

@@ -70,15 +70,6 @@ static json_t *jobs_read(const char *dir) {
   return json_array();
 }
 
-static bool jobs_write(const char *dir, const json_t *jobs, RtError *err) {
-  char *path = sweep_path(dir, "jobs.json"), *tmp = sweep_path(dir, "jobs.json.tmp");
-  const bool ok = (json_dump_file(jobs, tmp, JSON_INDENT(1)) == 0 && rename(tmp, path) == 0) ||
-                  sweep_fail(err, "cannot write %.300s: %s", path, strerror(errno));
-  free(tmp);
-  free(path);
-  return ok;
-}
-
 void slurm_queued(const char *dir, bool *queued, uint32_t n) {
   static const char *const words[] = {"squeue", "--noheader", "--array", "--me", "--format=%F:%K", NULL};
   json_t *jobs = jobs_read(dir), *job;
@@ -202,7 +193,7 @@ bool slurm_submit(const SlurmJob *asked, RtError *err) {
     if (id) {
       json_array_append_new(jobs, json_pack("{s:s, s:I, s:s, s:s, s:i, s:i}", "job", id, "first", (json_int_t)first, "tasks", tasks,
                                             "options", j->options, "threads", j->threads, "jobs", j->jobs));
-      ok = jobs_write(j->dir, jobs, err);
+      ok = sweep_write(j->dir, "jobs.json", jobs, err);
       fprintf(stderr, "job %s: %u run%s\n", id, count, count == 1 ? "" : "s");
     } else ok = !tasks;
     free(id);

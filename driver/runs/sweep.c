@@ -178,14 +178,8 @@ static bool good(const json_t *sweep) {
   return ok;
 }
 
-static char *file_of(const char *dir) {
-  char *path = NULL;
-  if (asprintf(&path, "%s/sweep.json", dir) < 0) base_fault("out of memory");
-  return path;
-}
-
 json_t *sweep_read(const char *dir, bool *none, RtError *err) {
-  char *path = file_of(dir);
+  char *path = sweep_path(dir, "sweep.json");
   struct stat st;
   json_t *sweep = json_load_file(path, 0, NULL);
   *none = stat(path, &st) != 0;
@@ -241,20 +235,10 @@ static char *new_folder(const char *name, RtError *err) {
   return free(dir), NULL;
 }
 
-static bool write_sweep(const char *dir, const json_t *sweep, RtError *err) {
-  char *path = file_of(dir), *tmp = NULL;
-  if (asprintf(&tmp, "%s.tmp", path) < 0) base_fault("out of memory");
-  const bool ok = (json_dump_file(sweep, tmp, JSON_INDENT(1)) == 0 && rename(tmp, path) == 0) ||
-                  sweep_fail(err, "cannot write %.300s: %s", path, strerror(errno));
-  free(tmp);
-  free(path);
-  return ok;
-}
-
 char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtError *err) {
   if (!out) {
     char *dir = new_folder(name, err);
-    if (!dir || write_sweep(dir, sweep, err)) return dir;
+    if (!dir || sweep_write(dir, "sweep.json", sweep, err)) return dir;
     return free(dir), NULL;
   }
   bool none = true;
@@ -268,6 +252,6 @@ char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtErro
   if (same) return dir;
   if (!none) sweep_fail(err, "%.300s has another sweep: `hnnc resume` goes on with that, another --out makes a new one", dir);
   else if (!is_empty(dir)) sweep_fail(err, "%.300s holds other files: a sweep needs a folder of its own", dir);
-  else if (write_sweep(dir, sweep, err)) return dir;
+  else if (sweep_write(dir, "sweep.json", sweep, err)) return dir;
   return free(dir), NULL;
 }

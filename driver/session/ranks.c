@@ -184,12 +184,10 @@ typedef struct Seat {
 
 int ranks_threads(RtRanks *r) {
   Seat *seat = base_zeroed((size_t)r->size, sizeof *seat);
-  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
-  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *seat;
   Seat *mine = &seat[r->rank];
   gethostname(mine->host, sizeof mine->host - 1);
   sched_getaffinity(0, sizeof mine->cores, &mine->cores);
-  rt_ranks_gather(r, seat, at);
+  rt_ranks_gather_each(r, seat, sizeof *seat);
   int sharing = 0;
   own.place = rt_zeroed((size_t)r->size * sizeof *own.place); /* outlives a model's heap */
   for (int k = 0; own.place && k < r->size; k++) memcpy(own.place[k].host, seat[k].host, sizeof seat->host);
@@ -200,7 +198,6 @@ int ranks_threads(RtRanks *r) {
   }
   const int threads = CPU_COUNT(&mine->cores) / (sharing ? sharing : 1);
   base_free(seat);
-  base_free(at);
   return threads > 1 ? threads : 1;
 }
 
@@ -213,12 +210,9 @@ int ranks_threads_alone(void) {
 }
 
 const RanksPlace *ranks_places(RtRanks *r, int threads) {
-  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
   if (!own.place) base_fault("out of memory for %d ranks", r->size);
-  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *own.place;
   own.place[r->rank].threads = threads;
-  rt_ranks_gather(r, own.place, at);
-  base_free(at);
+  rt_ranks_gather_each(r, own.place, sizeof *own.place);
   return own.place;
 }
 
@@ -248,11 +242,9 @@ int ranks_alike(Session *s) {
   CgOptions host = s->cg;
   host.cpu = host.features = NULL;
   Kinds *kind = base_zeroed((size_t)r->size, sizeof *kind);
-  size_t *at = base_zeroed((size_t)r->size + 1, sizeof *at);
-  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *kind;
   cg_processor(&s->cg, &kind[r->rank].code);
   cg_processor(&host, &kind[r->rank].own);
-  rt_ranks_gather(r, kind, at);
+  rt_ranks_gather_each(r, kind, sizeof *kind);
   int code = 0;
   char what[64] = "";
   for (int k = 0; !code && k < r->size; k++) {
@@ -265,7 +257,6 @@ int ranks_alike(Session *s) {
                      k, own.place ? own.place[k].host : "", kind[k].own.cpu, own.place ? own.place[0].host : "", kind[0].code.cpu);
   }
   base_free(kind);
-  base_free(at);
   return code;
 }
 

@@ -53,6 +53,14 @@ void rt_ranks_gather(RtRanks *r, void *buf, const size_t *at) {
   (at[r->size] <= FEW_BYTES || r->size == 2 ? disseminate : ring)(r, buf, at);
 }
 
+void rt_ranks_gather_each(RtRanks *r, void *buf, size_t size) {
+  size_t *at = calloc((size_t)r->size + 1, sizeof *at);
+  if (!at) r->lost(r, r->rank, 4, "not enough memory");
+  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * size;
+  rt_ranks_gather(r, buf, at);
+  free(at);
+}
+
 void rt_ranks_trade(RtRanks *r, const RtPiece *out, int nout, const RtPiece *in, int nin) { trade(r, out, nout, in, nin); }
 
 void rt_ranks_broadcast(RtRanks *r, void *p, size_t n) {
@@ -72,15 +80,12 @@ void rt_ranks_heard(RtRanks *r, uint64_t words) {
 
 /* Of one word of each rank. */
 bool rt_ranks_agree(RtRanks *r) {
-  size_t *at = calloc((size_t)r->size + 1, sizeof *at);
   uint64_t *word = calloc((size_t)r->size + 1, sizeof *word);
-  if (!at || !word) r->lost(r, r->rank, 4, "not enough memory");
-  for (int k = 0; k <= r->size; k++) at[k] = (size_t)k * sizeof *word;
+  if (!word) r->lost(r, r->rank, 4, "not enough memory");
   word[r->rank] = rt_ranks_word(r);
-  rt_ranks_gather(r, word, at);
+  rt_ranks_gather_each(r, word, sizeof *word);
   for (int k = 1; k < r->size; k++) word[0] |= word[k];
   rt_ranks_heard(r, word[0]);
-  free(at);
   free(word);
   return r->stopping;
 }

@@ -464,15 +464,11 @@ static bool gather_lanes(RtFn *f, Across *a) {
 
 /* Without sums: the words and the steps alone. */
 static bool tell(RtFn *f, Across *a) {
-  const int size = f->ranks->size;
-  size_t *at = calloc((size_t)size + 1, sizeof *at);
-  if (!at || !room(a, (size_t)size * sizeof(RtTold))) return free(at), false;
-  for (int r = 0; r <= size; r++) at[r] = headers_at(f, r);
+  if (!room(a, headers_at(f, f->ranks->size))) return false;
   const RtTold h = header_of(f);
-  memcpy(a->buf + at[f->ranks->rank], &h, sizeof h);
-  rt_ranks_gather(f->ranks, a->buf, at);
+  memcpy(a->buf + headers_at(f, f->ranks->rank), &h, sizeof h);
+  rt_ranks_gather_each(f->ranks, a->buf, sizeof h);
   hear(f, a->buf, headers_at);
-  free(at);
   return true;
 }
 
