@@ -99,6 +99,17 @@ static bool any(const Server *s, bool unsure) {
 
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
+static void take_root(Server *s, const json_t *uri) {
+  if (json_is_string(uri) && !strncmp(json_string_value(uri), "file://", 7))
+    *vec_push(&s->roots) = doc_path(json_string_value(uri));
+}
+
+static void take_roots(Server *s, const json_t *params) {
+  const json_t *folders = json_object_get(params, "workspaceFolders");
+  for (size_t k = 0; k < json_array_size(folders); k++) take_root(s, json_object_get(json_array_get(folders, k), "uri"));
+  if (!s->roots.n) take_root(s, json_object_get(params, "rootUri"));
+}
+
 typedef struct Answering {
   Server *s;
   Doc *d;
@@ -130,7 +141,7 @@ static void answer(Server *s, Doc *d, size_t row, const json_t *id, const json_t
 static void request(Server *s, const json_t *id, const char *method, const json_t *params) {
   if (!strcmp(method, "initialize")) {
     if (s->ready) rpc_fail(id, INVALID_REQUEST, "the server was initialized");
-    else rpc_reply(id, capabilities());
+    else take_roots(s, params), rpc_reply(id, capabilities());
     s->ready = true;
     return;
   }
@@ -190,6 +201,8 @@ int command_lsp(const Options *o) {
     else if (!over && !analyse_one(&s, !dirty)) malloc_trim(0), s.spent = false;
   }
   while (s.docs) doc_close(&s, s.docs);
+  for (uint32_t k = 0; k < s.roots.n; k++) base_free(s.roots.at[k]);
+  vec_free(&s.roots);
   rpc_end();
   return s.asked_down ? 0 : 1;
 }

@@ -36,9 +36,18 @@ typedef struct Doc {
   uint64_t used;       /* when `a` was last needed, by Server.clock */
 } Doc;
 
+/* A text that stands for a file while a change of several is tried. */
+typedef struct Overlay {
+  const struct Overlay *next;
+  const char *path, *text;
+  size_t len;
+} Overlay;
+
 typedef struct Server {
   Doc *docs;
-  bool ready; /* `initialize` has come */
+  const Overlay *overlay;
+  VEC(char *) roots; /* folders of the workspace */
+  bool ready;        /* `initialize` has come */
   bool asked_down, leaving;
   bool patient;         /* claims may take their time: nobody is typing */
   bool hurried;         /* an analysis may be stopped when something comes */

@@ -129,9 +129,51 @@ def test_rename():
                                         ("q = normal", 0, "v", TEXT.replace("let q", "let v").replace("yield q, both = [q[k]*h for k in 0:n] @ q", "yield q = v, both = [v[k]*h for k in 0:n] @ v"))]:
         got = apply(TEXT, c.at("rename", URI, *at(what, offset), newName=new)["changes"][URI])
         check(got == expected, "rename to %s" % new, got)
-    for what, new, why in [("mlp", "m", "another file"), ("both on", "b", "data set"), ("h = 2", "n", "another one"), ("h = 2", "let", "no name"), ("h = 2", "a b", "no name"), ("norm", "m", "no name of this file")]:
+    for what, new, why in [("mlp", "m", "library"), ("both on", "b", "data set"), ("h = 2", "n", "another one"), ("h = 2", "let", "no name"), ("h = 2", "a b", "no name"), ("norm", "m", "no name of the program")]:
         said = c.ask("textDocument/rename", error=True, textDocument=dict(uri=URI), position=dict(zip(("line", "character"), at(what))), newName=new)
         check(why in said["message"], "rename of %s is not refused" % what, said)
+    end(c)
+
+
+def test_across():
+    """Definitions of the top level are found and renamed in all files that import theirs: open ones as they are there, others on the disk."""
+    folder = os.path.realpath(os.getcwd())
+    os.mkdir("sub")
+    texts = {"part.hnn": "const scale = 2\nfn twice(x: real) = scale*x\nconst other = scale\n", "whole.hnn": 'import "part"\nconst b = scale + twice(1)\nfn f(scale: real) = scale\n',
+             "sub/deep.hnn": 'import "../part"\nreport r = twice(3)\n', "none.hnn": "const scale = 7\n", "second.hnn": 'import "whole"\nconst q = b\n', "own.hnn": 'import "part"\nconst scale = 5\nreport s = scale\nreport t = other\n',
+             "lib.hnn": 'import "std/nets"\nuse n = mlp([3], 1)\n', "wide.hnn": 'import "part"\nconst taken = 4\nreport u = taken*scale\n'}
+    for name, text in texts.items():
+        write(name, text)
+    uri = {name: "file://%s/%s" % (folder, name) for name in texts}
+    c = Client([HNNC, "lsp"], environment(), root="file://" + folder)
+    c.open(uri["whole.hnn"], texts["whole.hnn"].replace("scale + ", "1 + scale + "))
+    texts["whole.hnn"] = texts["whole.hnn"].replace("scale + ", "1 + scale + ")
+    c.open(uri["part.hnn"], texts["part.hnn"])
+    def found(name, what, offset=0, own=True):
+        refs = c.at("references", uri[name], *at(what, offset, texts[name]), context=dict(includeDeclaration=own))
+        return sorted((os.path.relpath(r["uri"][7:], folder), r["range"]["start"]["line"], r["range"]["start"]["character"]) for r in refs)
+    want = [("part.hnn", 0, 6), ("part.hnn", 1, 20), ("part.hnn", 2, 14), ("whole.hnn", 1, 14), ("wide.hnn", 2, 17)]
+    for place in [("part.hnn", "scale"), ("whole.hnn", "1 + scale", 5)]:
+        check(found(*place) == want, "references of scale", found(*place))
+    check(found("part.hnn", "scale", own=False) == want[1:], "without the definition", found("part.hnn", "scale", own=False))
+    check(found("part.hnn", "twice") == [("part.hnn", 1, 3), ("sub/deep.hnn", 1, 11), ("whole.hnn", 1, 22)], "references of twice", found("part.hnn", "twice"))
+    check(found("whole.hnn", "b = 1") == [("second.hnn", 1, 10), ("whole.hnn", 1, 6)], "references of b", found("whole.hnn", "b = 1"))
+    check(found("whole.hnn", "scale: ") == [("whole.hnn", 2, 5), ("whole.hnn", 2, 20)], "a parameter", found("whole.hnn", "scale: "))
+    c.open(uri["lib.hnn"], texts["lib.hnn"])
+    check(("lib.hnn", 1, 8) in found("lib.hnn", "mlp"), "references of a layer", found("lib.hnn", "mlp"))
+    for name, what in [("part.hnn", "scale"), ("whole.hnn", "scale + ")]:
+        changes = c.at("rename", uri[name], *at(what, 0, texts[name]), newName="size")["changes"]
+        got = {k: apply(texts[k], changes[uri[k]]) for k in texts if uri[k] in changes}
+        check(got == {"part.hnn": texts["part.hnn"].replace("scale", "size"), "whole.hnn": texts["whole.hnn"].replace("+ scale", "+ size"), "wide.hnn": texts["wide.hnn"].replace("scale", "size")}, "rename across files", got)
+        for k, t in got.items():
+            write(k, t)
+        for k in ("whole.hnn", "wide.hnn", "own.hnn", "sub/deep.hnn"):
+            hnnc("check", k)
+        for k in got:
+            write(k, texts[k])
+    for new in ["taken", "b", "twice", "x"]:                # of an importing file; of the same; of the file; of a parameter beside
+        said = c.ask("textDocument/rename", error=True, textDocument=dict(uri=uri["part.hnn"]), position=dict(zip(("line", "character"), at("scale", 0, texts["part.hnn"]))), newName=new)
+        check("another one" in said["message"], "scale is renamed to %s" % new, said)
     end(c)
 
 
