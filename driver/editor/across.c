@@ -86,7 +86,7 @@ static void resolve(Across *x, AcrossFile *f) {
   f->all = ARENA_ARRAY(x->mem, FileNames, n);
   f->nall = 1;
   for (uint32_t k = 0; (path = import(x, f, k, &library)); k++) {
-    const AcrossFile *g = read_file(x, path, NULL);
+    AcrossFile *g = read_file(x, path, NULL);
     if (!g) continue;
     lex(x, g);
     f->all[f->nall] = g->names;
@@ -136,6 +136,8 @@ void across_end(Across *x) {
   vec_free(&x->file);
   diag_destroy(x->unheard), intern_destroy(x->interner), source_destroy(x->src);
 }
+
+AcrossFile *across_file(Across *x, const char *path) { return read_file(x, path, NULL); }
 
 /* ---- uses ---------------------------------------------------------------------------------------------------------- */
 

@@ -33,6 +33,7 @@ typedef struct Target {
 
 void across_begin(Across *x, Server *s, Arena *mem);
 void across_end(Across *x);
+AcrossFile *across_file(Across *x, const char *path);                                    /* NULL: it cannot be read */
 bool across_target(Across *x, const Doc *d, const Analysis *a, uint32_t lex, Target *t); /* false: it is seen in its file alone */
 bool across_imports(Across *x, AcrossFile *f, const Target *t);
 const FileNames *across_globals(Across *x, AcrossFile *f); /* NULL: it cannot be read */

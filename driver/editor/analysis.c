@@ -43,7 +43,7 @@ static bool overtaken(const json_t *message, void *ctx) {
   if (!method) return false;
   if (!strcmp(method, "$/cancelRequest") && json_equal(json_object_get(params, "id"), s->asking))
     return s->given_up = REQUEST_CANCELLED, true;
-  if (strcmp(method, "textDocument/didChange") != 0 || !uri || strcmp(uri, s->at->uri) != 0) return false;
+  if (strcmp(method, "textDocument/didChange") != 0 || !uri || !s->at || strcmp(uri, s->at->uri) != 0) return false;
   return s->given_up = CONTENT_MODIFIED, true;
 }
 

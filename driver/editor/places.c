@@ -15,7 +15,7 @@ static int32_t name_here(const Analysis *a, const Doc *d, const json_t *params) 
 }
 
 /* Layers that are built into the program are written out once, so that an editor can show them. NULL: they cannot be. */
-static char *written_out(const FileNames *f) {
+char *library_uri(const FileNames *f) {
   char dir[4096], path[8192];
   if (!session_cache_dir(dir, sizeof dir)) return NULL;
   const int n = snprintf(path, sizeof path, "%s/std-%s/%.*s", dir, HNNC_VERSION, (int)strlen(f->path) - 2, f->path + 1);
@@ -36,7 +36,7 @@ static char *written_out(const FileNames *f) {
 }
 
 static json_t *location(const Doc *d, const FileNames *f, uint32_t lex) {
-  char *uri = f->file == 1 ? base_strdup(d->uri) : *f->path == '<' ? written_out(f) : doc_uri(f->path);
+  char *uri = f->file == 1 ? base_strdup(d->uri) : *f->path == '<' ? library_uri(f) : doc_uri(f->path);
   json_t *j =
       uri ? json_pack("{s:s, s:o}", "uri", uri, "range", text_range(f->text, strlen(f->text), f->lex[lex].begin, f->lex[lex].end))
           : NULL;
@@ -87,34 +87,5 @@ json_t *ask_references(Server *s, Doc *d, const json_t *params) {
   if (references_across(s, d, a, (uint32_t)lex, own, list)) return list;
   for (uint32_t k = 0; k < f->n; k++)
     if (same(&f->name[k], &f->name[lex]) && (own || f->name[k].role != ROLE_DEF)) json_array_append_new(list, location(d, f, k));
-  return list;
-}
-
-/* ---- what a file defines -------------------------------------------------------------------------------------- */
-
-static int symbol_kind(DefKind k) {
-  static const int kinds[] = {
-    [DEF_CONST] = 14, [DEF_FN] = 12,   [DEF_HAMILTONIAN] = 12, [DEF_NET] = 5,   [DEF_FLOW] = 12, [DEF_USE] = 13,
-    [DEF_DATA] = 18,  [DEF_LOSS] = 12, [DEF_REPORT] = 13,      [DEF_PLOT] = 19, [DEF_SAVE] = 19};
-  return kinds[k];
-}
-
-json_t *ask_symbols(Server *s, Doc *d, const json_t *params) {
-  Analysis *a = analysis_of(s, d);
-  (void)params;
-  if (!a) return NULL;
-  const FileNames *f = &a->file[0];
-  Arena *mem = arena_create();
-  json_t *list = json_array();
-  for (uint32_t k = 0; k < f->ndef && f->def[k].kind <= DEF_SAVE; k++) {
-    const Def *x = &f->def[k];
-    uint32_t last = x->end - 1;
-    while (last > x->at && f->lex[last].kind == LEX_COMMENT) last--;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:o, s:o}", "name", lexeme_text(f, x->at, mem), "detail",
-                                          def_word[x->kind], "kind", symbol_kind(x->kind), "range",
-                                          text_range(d->text, d->len, f->lex[x->begin].begin, f->lex[last].end), "selectionRange",
-                                          text_range(d->text, d->len, f->lex[x->at].begin, f->lex[x->at].end)));
-  }
-  arena_destroy(mem);
   return list;
 }

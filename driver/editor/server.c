@@ -15,29 +15,43 @@ typedef json_t *Handler(Server *s, Doc *d, const json_t *params);
 static const struct {
   const char *method;
   Handler *ask;
+  bool anywhere; /* it is about no open document */
 } asked_row[] = {
-  {"textDocument/hover", ask_hover},
-  {"textDocument/signatureHelp", ask_signature},
-  {"textDocument/completion", ask_completion},
-  {"textDocument/definition", ask_definition},
-  {"textDocument/references", ask_references},
-  {"textDocument/prepareRename", ask_prepare_rename},
-  {"textDocument/rename", ask_rename},
-  {"textDocument/documentSymbol", ask_symbols},
-  {"textDocument/semanticTokens/full", ask_tokens},
-  {"textDocument/inlayHint", ask_hints},
-  {"textDocument/codeAction", ask_actions},
-  {"textDocument/formatting", ask_format},
+  {"textDocument/hover", ask_hover, false},
+  {"textDocument/signatureHelp", ask_signature, false},
+  {"textDocument/completion", ask_completion, false},
+  {"textDocument/definition", ask_definition, false},
+  {"textDocument/references", ask_references, false},
+  {"textDocument/prepareRename", ask_prepare_rename, false},
+  {"textDocument/rename", ask_rename, false},
+  {"textDocument/documentSymbol", ask_symbols, false},
+  {"textDocument/semanticTokens/full", ask_tokens, false},
+  {"textDocument/inlayHint", ask_hints, false},
+  {"textDocument/codeAction", ask_actions, false},
+  {"textDocument/formatting", ask_format, false},
+  {"textDocument/foldingRange", ask_folds, false},
+  {"textDocument/selectionRange", ask_selections, false},
+  {"textDocument/documentHighlight", ask_highlights, false},
+  {"textDocument/documentLink", ask_links, false},
+  {"textDocument/codeLens", ask_lenses, false},
+  {"textDocument/prepareCallHierarchy", ask_calls, false},
+  {"callHierarchy/incomingCalls", ask_incoming, true},
+  {"callHierarchy/outgoingCalls", ask_outgoing, true},
+  {"workspace/symbol", ask_workspace_symbols, true},
 };
 
 static json_t *capabilities(void) {
-  return json_pack(
-      "{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:{s:[s, s]}, s:{s:[s, s]}, s:{s:o, s:b}}, s:{s:s, s:s}}",
-      "capabilities", "positionEncoding", "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "hoverProvider", 1,
-      "definitionProvider", 1, "referencesProvider", 1, "documentSymbolProvider", 1, "documentFormattingProvider", 1,
-      "inlayHintProvider", 1, "codeActionProvider", 1, "renameProvider", "prepareProvider", 1, "completionProvider",
-      "triggerCharacters", "(", ",", "signatureHelpProvider", "triggerCharacters", "(", ",", "semanticTokensProvider", "legend",
-      tokens_legend(), "full", 1, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
+  static const char *const able[] = {
+    "hoverProvider",          "definitionProvider",    "referencesProvider",         "documentSymbolProvider",
+    "inlayHintProvider",      "codeActionProvider",    "documentFormattingProvider", "foldingRangeProvider",
+    "selectionRangeProvider", "callHierarchyProvider", "documentHighlightProvider",  "workspaceSymbolProvider"};
+  json_t *c =
+      json_pack("{s:s, s:{s:b, s:i}, s:{s:b}, s:{s:[s, s, s]}, s:{s:[s, s]}, s:{s:o, s:b}, s:{}, s:{}}", "positionEncoding",
+                "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "renameProvider", "prepareProvider", 1,
+                "completionProvider", "triggerCharacters", "(", ",", "{", "signatureHelpProvider", "triggerCharacters", "(", ",",
+                "semanticTokensProvider", "legend", tokens_legend(), "full", 1, "documentLinkProvider", "codeLensProvider");
+  for (size_t k = 0; k < sizeof able / sizeof *able; k++) json_object_set_new(c, able[k], json_true());
+  return json_pack("{s:o, s:{s:s, s:s}}", "capabilities", c, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
 }
 
 /* ---- documents --------------------------------------------------------------------------------------------- */
@@ -160,8 +174,8 @@ static void request(Server *s, const json_t *id, const char *method, const json_
   }
   for (size_t k = 0; k < sizeof asked_row / sizeof *asked_row; k++) {
     if (strcmp(asked_row[k].method, method) != 0) continue;
-    Doc *d = doc_of(s, params);
-    if (!d) {
+    Doc *d = asked_row[k].anywhere ? NULL : doc_of(s, params);
+    if (!d && !asked_row[k].anywhere) {
       rpc_fail(id, INVALID_PARAMS, "this document is not open");
       return;
     }

@@ -127,7 +127,17 @@ json_t *ask_tokens(Server *s, Doc *d, const json_t *params);
 json_t *ask_hints(Server *s, Doc *d, const json_t *params);
 json_t *ask_actions(Server *s, Doc *d, const json_t *params);
 json_t *ask_format(Server *s, Doc *d, const json_t *params);
+json_t *ask_workspace_symbols(Server *s, Doc *none, const json_t *params);
+json_t *ask_calls(Server *s, Doc *d, const json_t *params);
+json_t *ask_incoming(Server *s, Doc *none, const json_t *params);
+json_t *ask_outgoing(Server *s, Doc *none, const json_t *params);
+json_t *ask_folds(Server *s, Doc *d, const json_t *params);
+json_t *ask_selections(Server *s, Doc *d, const json_t *params);
+json_t *ask_highlights(Server *s, Doc *d, const json_t *params);
+json_t *ask_links(Server *s, Doc *d, const json_t *params);
+json_t *ask_lenses(Server *s, Doc *d, const json_t *params);
 json_t *tokens_legend(void);
+char *library_uri(const FileNames *f); /* places.c: of a layer, which is written out to be shown; NULL: it cannot be */
 
 /* describe.c: what is known of a name, as text in mem. */
 typedef struct Described {
