@@ -4,7 +4,7 @@
 #include "driver/export/export.h"
 #include "driver/run/functions.h"
 #include "driver/run/runner.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/proofs.h"
 
 #include <errno.h>
