@@ -127,6 +127,12 @@ def functions():
             yield "docs/functions.md has no example of `%s`" % name
 
 
+def notes():
+    """The page that tools/results.py writes ends with its notes as they are."""
+    if not read(os.path.join(ROOT, "docs/results.md")).endswith(read(os.path.join(ROOT, "docs/results-notes.md"))):
+        yield "docs/results.md does not end with docs/results-notes.md"
+
+
 def versions():
     """One version everywhere, and it is the changelog's."""
     said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
@@ -142,6 +148,7 @@ for p in PAGES:
 test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
+test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:
     print(failure)
