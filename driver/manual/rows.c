@@ -83,7 +83,7 @@ const ManualCommand manual_command[] = {
   {"report", "RUN [RUN ...]", "a page of a run, or of several beside one another",
    "Writes one HTML file, which needs no network, of a run: curves, plots, reports, expectations, proofs, times, the machine, and "
    "how to cite it; "
-   "of several runs the same side by side. `-o` names the file."},
+   "of several runs the same side by side. A folder stands for the runs in it. `-o` names the file."},
   {"view", "RUN", "shows the page of a run while it trains, on this machine alone",
    "Serves the page of a run on the loopback while it trains, and says its address, which has a token in it. Nothing but that run "
    "is served, and "
