@@ -356,7 +356,7 @@ def test_side_by_side():
                 began = time.time()
                 status, body = get(s.port, "/%s/data" % s.token)
                 check(status == 200 and len(json.loads(body)["runs"][0]["metrics"]) > 3000, "answered beside those that stall", k)
-                check(time.time() - began < 4*SLOWER, "at once", k, time.time() - began)
+                check(time.time() - began < 9*SLOWER, "sooner than those that stall are let go", k, time.time() - began)
         slow = stalled[39]
         slow.settimeout(20)
         got = b""
