@@ -127,6 +127,16 @@ def functions():
             yield "docs/functions.md has no example of `%s`" % name
 
 
+def rooms():
+    """The page of the architecture has each folder of the floors."""
+    page = read(os.path.join(ROOT, "docs/architecture.md"))
+    for floor in "driver", "frontend", "passes", "codegen", "runtime", "ir":
+        part = re.search(r"^\*\*%s\*\*.*?(?=^\*\*|^`tools)" % floor, page, re.M | re.S).group()
+        for room in sorted(os.listdir(os.path.join(ROOT, floor))):
+            if glob.glob(os.path.join(ROOT, floor, room, "*.[ch]")) and "`%s`" % room not in part:
+                yield "docs/architecture.md has no room `%s` of %s" % (room, floor)
+
+
 def notes():
     """The page that tools/results.py writes ends with its notes as they are."""
     if not read(os.path.join(ROOT, "docs/results.md")).endswith(read(os.path.join(ROOT, "docs/results-notes.md"))):
@@ -148,6 +158,7 @@ for p in PAGES:
 test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
+test("rooms", list(rooms()))
 test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:
