@@ -156,6 +156,16 @@ def reference():
                 yield "docs/language has no `%s` (of %s)" % (word, name)
 
 
+def rooms():
+    """The page of the architecture has each folder of the floors."""
+    page = read(os.path.join(ROOT, "docs/architecture.md"))
+    for floor in "driver", "frontend", "passes", "codegen", "runtime", "ir":
+        part = re.search(r"^\*\*%s\*\*.*?(?=^\*\*|^`tools)" % floor, page, re.M | re.S).group()
+        for room in sorted(os.listdir(os.path.join(ROOT, floor))):
+            if glob.glob(os.path.join(ROOT, floor, room, "*.[ch]")) and "`%s`" % room not in part:
+                yield "docs/architecture.md has no room `%s` of %s" % (room, floor)
+
+
 def notes():
     """The page that tools/results.py writes ends with its notes as they are."""
     if not read(os.path.join(ROOT, "docs/results.md")).endswith(read(os.path.join(ROOT, "docs/results-notes.md"))):
@@ -178,6 +188,7 @@ test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
 test("reference", list(reference()))
+test("rooms", list(rooms()))
 test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:
