@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The pages, as they lie in the tree: test_docs.py [HNNC]. Links and anchors lead somewhere (anchors are made as GitHub makes them); every page is in the site's
 navigation; a fence `hnn from FILE` is word for word in that file, and programs that commands name are there; sources that a page names are in the tree; pictures are
-shown, and are small."""
+shown, and are small; every word that the compiler's tables know is in the language reference."""
 import glob
 import os
 import re
@@ -137,6 +137,35 @@ def rooms():
                 yield "docs/architecture.md has no room `%s` of %s" % (room, floor)
 
 
+# Where the compiler lists the words of the language: a file, where its table begins, and how a row names its word.
+ROW, ALONE = r'\{"(\w+)",', r'"(\w+)"'
+TABLES = (("frontend/syntax/tokens.c", "} words[] = {", ROW), ("frontend/syntax/tokens.c", "clauses[] = {", ALONE),
+          ("frontend/builtin/builtin.c", "builtin_rows[] = {", ROW), ("frontend/builtin/builtin.c", "paddings[] = {", ALONE),
+          ("frontend/builtin/option.c", "OptionRow", ROW), ("frontend/builtin/option.c", "OptionRow", r'\{"\w+", OPTION_\w+, "([\w ]*)"'),
+          ("frontend/builtin/option.c", "known[] = {", ALONE), ("frontend/builtin/data.c", "form_option(Elab", ALONE),
+          ("frontend/builtin/data.c", "program_args(Elab", ALONE), ("frontend/builtin/net.c", "starts[] = {", ALONE),
+          ("frontend/builtin/read.c", "!strcmp(a->name", ALONE), ("frontend/items/train.c", "} options[] = {", ROW),
+          ("frontend/items/plot_option.c", "rows[] = {", ROW), ("frontend/items/plot_option.c", "plot_kind_name[PLOT_KINDS] = {", ALONE),
+          ("frontend/motion/traj.c", "(TrajOption[]){", ROW), ("frontend/motion/iterate.c", "(TrajOption[]){", ROW),
+          ("frontend/motion/section.c", "TrajOption option[] = {", ROW), ("ir/core/method.c", "ir_method[M_count] = {", ROW),
+          ("frontend/syntax/ast.c", "known[] = {", ALONE), ("frontend/model/model.c", "known[] = {", ALONE))
+
+
+def reference():
+    """What the compiler knows is in the code of the reference's pages."""
+    pages = "".join(map(read, glob.glob(os.path.join(ROOT, "docs/language/*.md"))))
+    fences = r"^```[^\n]*\n(.*?)^```$"
+    code = set(re.findall(r"\w+", " ".join(re.findall(fences, pages, re.M | re.S) + re.findall(r"`([^`\n]+)`", re.sub(fences, "", pages, flags=re.M | re.S)))))
+    for name, begin, row in TABLES:
+        table = read(os.path.join(ROOT, name)).partition(begin)[2].partition("};")[0]
+        found = " ".join(re.findall(row, table)).split()
+        if not found:
+            yield "%s has no table that begins `%s`" % (name, begin)
+        for word in found:
+            if word not in code:
+                yield "docs/language has no `%s` (of %s)" % (word, name)
+
+
 def notes():
     """The page that tools/results.py writes ends with its notes as they are."""
     if not read(os.path.join(ROOT, "docs/results.md")).endswith(read(os.path.join(ROOT, "docs/results-notes.md"))):
@@ -159,6 +188,7 @@ test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
 test("rooms", list(rooms()))
+test("reference", list(reference()))
 test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:
