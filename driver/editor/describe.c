@@ -126,6 +126,7 @@ bool describe_language(const char *name, Arena *mem, Described *out) {
   for (int m = 0; m < M_count; m++)
     if (!strcmp(ir_method[m].name, name)) return *out = method(m, mem), true;
   if (!strcmp(name, "pi")) return *out = (Described){"pi", "3.14159265358979"}, true;
+  if (!strcmp(name, "inf")) return *out = (Described){"inf", "infinity"}, true;
   return false;
 }
 

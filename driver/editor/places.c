@@ -1,6 +1,6 @@
 /* Where a name is defined and used. */
 #include "driver/editor/across.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "ir/base/diag.h"
 
 #include <fcntl.h>
