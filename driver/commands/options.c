@@ -321,7 +321,7 @@ int options_parse(Options *o, int argc, char **argv) {
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
   on_exit(at_exit, NULL);
   argp_err_exit_status = EXIT_USAGE;
-  argp_program_version = "hnnc " HNNC_VERSION;
+  argp_program_version_hook = manual_version;
   if (argc < 2) {
     fprintf(stderr, "usage: hnnc COMMAND FILE [name=value ...] [options]; `hnnc --help` lists them\n");
     return usage.parsed = true, EXIT_USAGE;

@@ -1,6 +1,7 @@
 /* plot: what is drawn. The curves are outputs of one function of parameters and fields, a map or level
  * lines come from another one of two coordinates. */
 #include "frontend/items/plot_priv.h"
+#include "frontend/syntax/meaning.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,12 +207,17 @@ static bool two_points(PlotJob *j, const Expr *e, const PlotParts *ps) {
   return true;
 }
 
-/* `[a, b]` of two real[n, 2] is two curves, a point in each row; `(a, b)` is x and y of two. */
+/* `[a, b]` of two real[n, 2] is two curves, a point in each row; `(a, b)` is x and y of two, as both were before versions were counted. */
 static bool two_paths(const PlotJob *j, const Expr *e, const PlotParts *ps) {
   Type t;
   for (uint32_t i = 0; i < ps->n; i++)
     if (!is_pair(j, ps->at[i].v, &t) || t.rank != 2) return false;
-  return e->kind == EX_LIST;
+  if (e->kind != EX_LIST) return false;
+  const char *text = source_file(j->E->src, e->at.file)->text;
+  uint32_t end = e->at.end - 1; /* of what stands in the brackets, which a comma may end */
+  while (strchr(" \t\n,", text[end - 1])) end--;
+  const char *pair = arena_printf(j->E->mem, "(%.*s)", (int)(end - e->at.begin - 1), text + e->at.begin + 1);
+  return meaning_changed(j->E->diag, j->E->src, MEANING_plot_pairs, e->at, strchr(pair, '\n') || strchr(pair, '#') ? NULL : pair);
 }
 
 static void pairs(PlotJob *j, const Arg *o) {

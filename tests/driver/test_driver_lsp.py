@@ -219,6 +219,11 @@ def test_mends():
         check(place, "no help line", c.published[URI])
         acts = c.ask("textDocument/codeAction", textDocument=dict(uri=URI), range=place[0], context=dict(diagnostics=[]))
         check(acts and apply(text, acts[0]["edit"]["changes"][URI]) == TEXT, "no mend", good, acts)
+    old = "const a = [[0, 1], [1, 2]]\nplot p = { kind = line, xy = [a, 2*a] }\n"
+    c.change(URI, old)
+    place = [d["range"] for d in c.diagnostics(URI) if d["code"] == "meaning"]
+    acts = c.ask("textDocument/codeAction", textDocument=dict(uri=URI), range=place[0], context=dict(diagnostics=[]))
+    check([apply(old, x["edit"]["changes"][URI]) for x in acts] == [old.replace("[a, 2*a]", "(a, 2*a)"), "language 1\n" + old] and [x["isPreferred"] for x in acts] == [True, False], "a changed meaning", acts)
     text = TEXT.replace('import "std/nets"\n', "")
     c.change(URI, text)
     place = [d["range"] for d in c.diagnostics(URI) if "std/nets" in d["message"]]
