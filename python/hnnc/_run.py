@@ -97,34 +97,43 @@ def _report(name: str, shape: tuple[int, ...], n: int, means: list[float], sds: 
 
 
 class Plot:
-    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves. `save("figure.pdf")` is for papers."""
+    """A drawing of a run: shown as a picture in a notebook, with its `caption` below; `path` is its file, an .svg, or a .gif if it moves.
+    `save("figure.pdf")` is for papers."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, caption: str | None = None) -> None:
+        self.path, self.caption = path, caption
 
     def _image(self) -> str:
-        with open(self.path, "rb") as f: return as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read())
+        with open(self.path, "rb") as f: image = as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read(), self.caption or os.path.basename(self.path))
+        return image if self.caption is None else image + paragraph(self.caption)
 
     def _repr_html_(self) -> str:
         return self._image()
 
-    def save(self, path: str) -> None:
-        """Writes the picture as .pdf, .png or .svg, by its own gnuplot script: the first needs gnuplot's cairo terminals (Debian: gnuplot-nox)."""
-        kind, base = os.path.splitext(path)[1][1:].lower(), os.path.splitext(os.path.abspath(self.path))[0]
-        if kind == os.path.splitext(self.path)[1][1:]:
-            shutil.copyfile(self.path, path)
+    def _repr_svg_(self) -> str | None:
+        still = os.path.splitext(self.path)[0] + ".svg"
+        if not os.path.exists(still): return None
+        with open(still, encoding="utf-8") as f: return f.read()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the picture as .pdf, .png, .svg or, of what moves, .gif: the file that is there, or by its own gnuplot script, the first two with gnuplot's
+        cairo terminals (Debian: gnuplot-nox)."""
+        to = os.fspath(path)
+        kind, base = os.path.splitext(to)[1][1:].lower(), os.path.splitext(os.path.abspath(self.path))[0]
+        if kind not in ("pdf", "png", "svg", "gif"): raise ValueError("`path` ends in .pdf, .png, .svg or .gif, found %r" % to)
+        if kind in ("svg", "gif") and os.path.exists(base + "." + kind):
+            shutil.copyfile(base + "." + kind, to)
             return
-        if kind not in ("pdf", "png", "svg"): raise ValueError("`path` ends in .pdf, .png or .svg, found %r" % path)
         with tempfile.TemporaryDirectory() as folder:
             for end in ".dat", ".gp": shutil.copy(base + end, folder)
             name = os.path.basename(base)
             try:
-                made = subprocess.run(["gnuplot", "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+                made = subprocess.run(["gnuplot", "-d", "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
             except OSError as e:
-                raise Error("gnuplot, which draws %s, cannot be run: %s" % (path, e.strerror)) from None
+                raise Error("gnuplot, which draws %s, cannot be run: %s" % (to, e.strerror)) from None
             there = os.path.join(folder, name + "." + kind)
-            if made.returncode or not os.path.exists(there): raise Error("gnuplot did not draw %s: %s" % (path, made.stderr.strip()[-500:] or "its script is of an older hnnc"))
-            shutil.copyfile(there, path)
+            if made.returncode or not os.path.exists(there): raise Error("gnuplot did not draw %s: %s" % (to, made.stderr.strip()[-500:] or "its script is of an older hnnc"))
+            shutil.copyfile(there, to)
 
     def __repr__(self) -> str:
         return "<plot %s>" % self.path
@@ -193,11 +202,18 @@ class Run:
     def plots(self) -> dict[str, Plot]:
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
+        said = self.manifest.get("plots") if names else []
+        captions = {p.get("name"): p.get("caption") for p in said or [] if isinstance(p, dict)}
+        return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n), captions.get(n[:-4])) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
 
     def plot(self, name: str) -> Plot:
         """`run.plot("phase").save("phase.pdf")`: plots[name]."""
         return self.plots[name]
+
+    def report(self, path: str | os.PathLike[str] = "report.html") -> str:
+        """Writes the page of the run, as `hnnc report`, and returns its path: curves, reports, plots, times, how to cite it, without a network."""
+        if self.dir is None: raise Error("a run without a directory has no report")
+        return report([self], path)
 
     def arrays(self, name: str) -> dict[str, Any]:
         """What `save NAME` wrote: a dict of arrays."""
@@ -322,6 +338,14 @@ def runs(directory: str | os.PathLike[str] = "runs") -> Runs:
     text = _hnnc.runs(os.fspath(directory))
     if text is None: raise FileNotFoundError("there is no folder `%s`" % directory)
     return Runs(json.loads(text)["runs"])
+
+
+def report(of: Iterable[Run | str | os.PathLike[str]], path: str | os.PathLike[str] = "report.html") -> str:
+    """Writes one page of several runs beside one another: of Run objects, run directories, or folders of runs. Returns its path."""
+    folders = [(r.dir or "") if isinstance(r, Run) else os.fspath(r) for r in of]
+    why = _hnnc.runs_page(folders, os.fspath(path))
+    if why: raise Error(why)
+    return os.fspath(path)
 
 
 def _claim(out: str, what: dict[str, Any]) -> None:

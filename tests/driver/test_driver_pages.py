@@ -356,7 +356,7 @@ def test_side_by_side():
                 began = time.time()
                 status, body = get(s.port, "/%s/data" % s.token)
                 check(status == 200 and len(json.loads(body)["runs"][0]["metrics"]) > 3000, "answered beside those that stall", k)
-                check(time.time() - began < 9*SLOWER, "sooner than those that stall are let go", k, time.time() - began)
+                check(time.time() - began < 15*SLOWER, "long before those have to go", k, time.time() - began)
         slow = stalled[39]
         slow.settimeout(20)
         got = b""
@@ -368,8 +368,8 @@ def test_side_by_side():
         head, body = got.split(b"\r\n\r\n", 1)
         check(len(body) == int(re.search(rb"Content-Length: (\d+)", head).group(1)), "who is slow has the whole answer in the end", len(body))
         began = time.time()
-        stalled[38].settimeout(20*SLOWER)
-        check(stalled[38].recv(1) == b"" and time.time() - began < 10*SLOWER, "who never asks is let go", time.time() - began)
+        stalled[38].settimeout(60*SLOWER)
+        check(stalled[38].recv(1) == b"" and time.time() - began < 30*SLOWER, "who never asks is let go", time.time() - began)
         for c in stalled:
             c.close()
         os.rename("r/reports.json", "r/away.json")

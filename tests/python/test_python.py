@@ -5,6 +5,7 @@ import ctypes
 import inspect
 import json
 import os
+import pathlib
 import shutil
 import select
 import signal
@@ -43,7 +44,7 @@ loss hnn(q, p) {
 train hnn on seen { optimizer = adam(lr = 1e-2), steps = 200, every = 20 }
 report error_ = hnn(q, p) on seen
 expect error_ < 1
-plot phase = { kind = scatter, x = q[0], y = p[0] } on seen
+plot phase = { kind = scatter, x = q[0], y = p[0], caption = "Orbits & levels" } on seen
 symplectic flow kick(q: real[1], p: real[1]) { p -= 0.1*q }
 """
 FAILED = []
@@ -481,6 +482,16 @@ def test_tables():
             run.plot("phase").save(d + "/phase.png")
             check(open(d + "/phase.pdf", "rb").read(5) == b"%PDF-" and open(d + "/phase.png", "rb").read(4) == b"\x89PNG", "figures for papers")
             raises(ValueError, "ends in", run.plot("phase").save, d + "/phase.bmp")
+            run.plot("phase").save(d + "/phase.gif")
+            run.plot("phase").save(pathlib.Path(d + "/phase.svg"))
+            check(open(d + "/phase.gif", "rb").read(6) == b"GIF89a" and run.plot("phase")._repr_svg_() == open(d + "/phase.svg").read(), "a film, the picture itself")
+            check("<p>Orbits &amp; levels</p>" in run.plot("phase")._repr_html_() and run.plot("phase").caption == "Orbits & levels", "its caption")
+        check(run.report(d + "/page.html") == d + "/page.html" and "hnnc report" in open(d + "/page.html").read(), "the page of a run")
+        hnnc.report([run, run.dir], d + "/two.html")
+        check(os.path.getsize(d + "/two.html") > os.path.getsize(d + "/page.html"), "and of two")
+        raises(hnnc.Error, "nowhere", hnnc.report, [d + "/nowhere"], d + "/none.html")
+        raises(hnnc.Error, "without a directory", m.run(False, progress=False).report)
+        check(not os.path.exists(d + "/none.html"), "nothing is written of nothing")
         table = hnnc.Runs([{"status": "done", "loss": 12.5, "note": None}, {"status": "<b>", "loss": 0.25, "note": None}])
         check(repr(table) == "status  loss\ndone    12.5\n<b>     0.25", repr(table))
         check("<th style=\"text-align: right\">loss</th>" in table._repr_html_() and "&lt;b&gt;" in table._repr_html_() and "note" not in table._repr_html_(), "as HTML")
@@ -571,7 +582,7 @@ def test_stubs():
         return [("*" if p.kind == p.VAR_POSITIONAL else "") + p.name for p in inspect.signature(f).parameters.values() if p.name != "self"]
     stubs = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     methods = {n.name: n for n in stubs.pop("Model").body if isinstance(n, ast.FunctionDef)}
-    check(set(stubs) == {"runs"} and names(stubs["runs"].args) == has(hnnc._hnnc.runs), "functions", stubs)
+    check(set(stubs) == {"runs", "runs_page"} and all(names(stubs[n].args) == has(getattr(hnnc._hnnc, n)) for n in stubs), "functions", stubs)
     there = {n for n in vars(hnnc._hnnc.Model) if not n.startswith("__")}
     check(set(methods) == there | {"__new__"}, "methods", set(methods) ^ there)
     for n, stub in methods.items():
