@@ -53,7 +53,9 @@ class AssemblyView {
   }
   update(scroll) {
     if (!this.c) return;
-    const k = scroll ? this.list.rows.findIndex(r => this.c.number[r] && S.hot.get(this.c.number[r]) === 'sel') : -1;
+    const of = want => this.list.rows.findIndex(r => this.c.number[r] && want(S.hot.get(this.c.number[r])));
+    let k = scroll ? of(c => c === 'sel') : -1;
+    if (scroll && k < 0) k = of(c => c);
     if (k >= 0) this.list.show(k);
     else this.list.paint();
   }
@@ -88,7 +90,12 @@ function scratchChart(s, width, high) {
     const i = inst(S.piece, q.n), c = S.hot.get(q.n) || '', t = S.tint !== 'links' && !c ? tintOf(q.n) : '';
     const title = svg('title', {});
     title.textContent = `${briefly(q.n)} : ${typeOf(i.text)}\n${large(q.bytes)} bytes from ${q.off} on, from loop nest ${nestNumber(s, q.t0)} to ${nestNumber(s, q.t1)} of ${s.nests.length}\n${whereText(placeOf(i))}`;
-    out.append(svg('rect', {class: 'value ' + c + (q.n === S.n ? ' now' : ''), x: .5 + x(q.off), y: .5 + y(q.t0), width: Math.max(1, x(q.bytes)), height: Math.max(1.5, y(q.t1 + 1) - y(q.t0)), style: t ? `fill: ${t}` : '', onclick: () => selectInst(q.n)}, title));
+    out.append(svg('rect', {class: 'value ' + (c || ['', 'adjoint', 'tangent'][i.f.role[i.k]]) + (q.n === S.n ? ' now' : ''), x: .5 + x(q.off), y: .5 + y(q.t0), width: Math.max(1, x(q.bytes)), height: Math.max(1.5, y(q.t1 + 1) - y(q.t0)), style: t ? `fill: ${t}` : '', onclick: () => selectInst(q.n), onmouseenter: () => hoverInst(q.n), onmouseleave: hoverNothing}, title));
+    if (x(q.bytes) > 70 && y(q.t1 + 1) - y(q.t0) > 16 && high > 100) {
+      const text = svg('text', {x: x(q.off) + 5, y: y(q.t0) + 14, 'pointer-events': 'none'});
+      text.textContent = briefly(q.n).slice(0, Math.floor(x(q.bytes) / 7));
+      out.append(text);
+    }
   }
   return out;
 }
@@ -98,7 +105,8 @@ class MemoryView {
   constructor(pane) {
     this.pane = pane;
     const all = scratchOf(S.piece).filter(s => s.places.length);
-    this.s = all[Math.min(pane.options.kernel || 0, all.length - 1)];
+    const largest = all.reduce((a, s, k) => s.bytes > all[a].bytes ? k : a, 0);
+    this.s = all[Math.min(pane.options.kernel === undefined ? largest : pane.options.kernel, all.length - 1)];
     if (!this.s) { pane.body.replaceChildren(h('p.card.soft', null, 'No value of this function lies in scratch: all are in registers, inputs or results.')); return; }
     pane.bar.append(h('select', {'aria-label': 'kernel', onchange: e => { pane.options.kernel = +e.target.value; this.s = all[+e.target.value]; this.update(); }},
       all.map((s, k) => h('option', {value: k, selected: s === this.s}, `${s.name}${s.form.startsWith('for') ? ', few samples' : ''}: ${large(s.bytes)} bytes`))));
@@ -110,6 +118,6 @@ class MemoryView {
     const w = Math.max(120, this.pane.body.clientWidth - 24), high = Math.max(120, this.pane.body.clientHeight - 90);
     this.pane.body.replaceChildren(h('div.card', null, h('div', null, h('b', null, this.s.name), h('span.soft', null, ` ${this.s.form}`)), scratchChart(this.s, w, high),
       h('div.axis.soft', null, h('span', null, '0'), h('span', null, `scratch, ${large(this.s.bytes)} bytes for a tile of samples →`), h('span', null, large(this.s.bytes))),
-      h('div.soft', null, `Downwards: ${this.s.nests.length} loop nests, one after the other. A box is a value: where it lies, and how long it is needed.`)));
+      h('div.soft', null, `Downwards: ${this.s.nests.length === 1 ? 'one loop nest' : this.s.nests.length + ' loop nests, one after the other'}. A box is a value: where it lies, and how long it is needed.`)));
   }
 }

@@ -177,21 +177,21 @@ function lineIn(p, n, file) {
   return own >= 0 ? lineOf(NODE[own].place) : -1;
 }
 
-/* FLOP by number in a stage, turns of loops counted; a loop itself has those of its body alone. */
+const turnsOf = text => /^scan /.test(text) ? +(text.match(/\{n=(\d+)/) || [1, 1])[1] : 1;
+
+/* FLOP by number in a stage, turns of loops counted (of those that end when they have converged, all that they may take; of an adaptive integrator,
+ * one evaluation). A loop itself has none: they are its body's. */
 function work(p, stage) {
   if (!p.work) p.work = [];
   if (p.work[stage]) return p.work[stage];
   const out = p.work[stage] = new Map();
-  const share = (f, all) => {
-    const own = f.flop.reduce((a, b) => a + b, 0);
-    f.text.forEach((_, k) => {
-      const v = own ? f.flop[k] / own * all : 0, body = f.body[k] && p.fn.get(f.body[k]);
-      if (body) share(body, v);
-      else out.set(f.first + k, (out.get(f.first + k) || 0) + v);
-    });
-  };
-  const first = p.stages[stage].fns[0];
-  share(first, first.flop.reduce((a, b) => a + b, 0));
+  const add = (f, times) => f.text.forEach((t, k) => {
+    const body = f.body[k] && p.fn.get(f.body[k]);
+    if (f.flop[k]) out.set(f.first + k, (out.get(f.first + k) || 0) + times * f.flop[k]);
+    if (body) add(body, times * turnsOf(t));
+  });
+  add(p.stages[stage].fns[0], 1);
+  out.all = [...out.values()].reduce((a, b) => a + b, 0);
   return out;
 }
 

@@ -28,12 +28,12 @@ function memoryBlock(hot) {
   for (const [n, c] of hot) if (c === 'sel') for (const k of p.codeLines.get(n) || []) lines.push(k);
   if (!lines.length) return block('Memory', h('span.soft', null, 'Nothing of it is left in the code.'));
   lines.sort((a, b) => a - b);
-  const all = scratchOf(p), mine = s => s.places.filter(q => hot.get(q.n) === 'sel'), s = all.filter(q => mine(q).length && !q.form.startsWith('for')).sort((a, b) => mine(b).length - mine(a).length)[0], stores = lines.map(k => p.code.kernels.text[k].trim()).filter(t => / -> /.test(t));
+  const all = scratchOf(p), mine = s => s.places.filter(q => hot.get(q.n) === 'sel'), bytes = s => mine(s).reduce((a, q) => a + q.bytes, 0), s = all.filter(q => mine(q).length && !q.form.startsWith('for')).sort((a, b) => bytes(b) - bytes(a))[0], stores = lines.map(k => p.code.kernels.text[k].trim()).filter(t => / -> /.test(t));
   const out = block('Memory');
   if (s) {
-    const bytes = mine(s).reduce((a, q) => a + q.bytes, 0), one = mine(s).length === 1 && mine(s)[0];
-    out.append(h('div', null, one ? `scratch, ${large(one.bytes)} bytes from ${one.off} on; needed in loop nests ${nestNumber(s, one.t0)} to ${nestNumber(s, one.t1)} of ${s.nests.length}` : `${mine(s).length} values in scratch, ${large(bytes)} of ${large(s.bytes)} bytes (others may lie there at other times)`),
-      h('div.chart', {title: 'Scratch from left to right, loop nests from top to bottom. A box is where a value lies, and how long.'}, scratchChart(s, 300, 76)), h('div.axis.soft', null, h('span', null, '0'), h('span', null, s.name), h('span', null, large(s.bytes))));
+    const one = mine(s).length === 1 && mine(s)[0];
+    out.append(h('div', null, one ? `scratch, ${large(one.bytes)} bytes from ${one.off} on; needed in loop nests ${nestNumber(s, one.t0)} to ${nestNumber(s, one.t1)} of ${s.nests.length}` : `${mine(s).length} values in scratch, ${large(bytes(s))} of ${large(s.bytes)} bytes (others may lie there at other times)`),
+      h('div.chart', {title: 'Scratch from left to right, loop nests from top to bottom. A box is where a value lies, and how long.'}, scratchChart(s, 300, 76), h('div.axis.soft', null, h('span', null, '0'), h('span', null, s.name), h('span', null, large(s.bytes)))));
   } else out.append(h('div', null, stores.length ? '' : 'In registers of its loop nest alone: nothing is stored.'));
   for (const t of [...new Set(stores)].filter(t => !s || !/scratch/.test(t)).slice(0, 5)) out.append(h('div.mono', null, t));
   return out;
@@ -53,12 +53,12 @@ function historyBlock(n) {
 /* FLOP of what is lit behind the last pass before the split, turns of loops counted. */
 function cost(hot) {
   const p = S.piece, out = {sel: 0, drv: 0, all: 0}, w = work(p, p.before);
-  for (const v of w.values()) out.all += v;
+  out.all = w.all;
   for (const [n, c] of hot) if (c in out) out[c] += w.get(n) || 0;
   return out;
 }
 
-const percent = (a, all) => all ? ` (${(100 * a / all).toPrecision(2)} %)` : '';
+const percent = (a, all) => { const v = 100 * a / all; return !a || !all ? '' : ` (${v < .1 ? '< 0.1' : v < 10 ? v.toFixed(1) : v.toFixed(0)} %)`; };
 
 function primalOf(n) {
   const p = S.piece;
@@ -69,7 +69,7 @@ function primalOf(n) {
 }
 
 function instBlock(n) {
-  const p = S.piece, i = inst(p, n), role = i.f.role[i.k], w = work(p, i.f.stage), flop = w.get(n) !== undefined ? w.get(n) : i.f.flop[i.k], all = [...w.values()].reduce((a, b) => a + b, 0), at = placeOf(i), out = block();
+  const p = S.piece, i = inst(p, n), role = i.f.role[i.k], w = work(p, i.f.stage), flop = w.get(n) !== undefined ? w.get(n) : i.f.flop[i.k], all = w.all, at = placeOf(i), out = block();
   out.append(h('h3.mono', null, shorter(`%${i.id} = ${opOf(i.text) === 'in' ? 'in ' + nameOfInput(i) + ' : ' + typeOf(i.text) : i.text}`, 150)),
     h('div', null, at ? [placeLink(at), '   ', h('code', null, shorter(textAt(at).replace(/\s+/g, ' '), 60))] : '', h('div.soft', null, `${large(Math.round(flop))} FLOP a sample`, percent(flop, all))));
   if (role) {
@@ -100,7 +100,7 @@ function nodeBlock(node) {
     S.hot.size ? h('table.counts', null, h('tr', null, h('th'), h('th', null, 'instructions'), h('th', null, 'FLOP a sample')), h('tr', null, h('td', null, h('i.sel'), 'what it became'), h('td.n', null, roles[0]), h('td.n', null, large(Math.round(c.sel)), percent(c.sel, c.all))),
       roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived of it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
     errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' beside differences: ', verdict(e))),
-    elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k]) => [h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), '  '])) : null);
+    elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k]) => [' · ', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`)])) : null);
 }
 
 /* Expressions around it and in it, to click. */

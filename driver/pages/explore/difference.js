@@ -20,9 +20,9 @@ class DifferenceView {
     this.a = Math.min(o.a === undefined ? Math.max(0, S.piece.before - 1) : o.a, last);
     this.b = Math.min(o.b === undefined ? Math.min(this.a + 1, last) : o.b, last);
     this.side = h('input', {type: 'checkbox', checked: o.side !== false, onchange: e => { o.side = e.target.checked; this.fill(); }});
-    this.only = h('input', {type: 'checkbox', checked: !!o.only, onchange: e => { o.only = e.target.checked; this.fill(); }});
+    this.only = h('input', {type: 'checkbox', checked: o.only !== false, onchange: e => { o.only = e.target.checked; this.fill(); }});
     pane.bar.append(stageSelect(this.a, k => { o.a = this.a = k; this.fill(); }, 'from'), '→', stageSelect(this.b, k => { o.b = this.b = k; this.fill(); }, 'to'),
-      h('label', {title: 'what was on the left, what became of it on the right'}, this.side, 'side by side'), h('label', {title: 'leaves out what both have alike'}, this.only, 'changes'));
+      h('label', {title: 'what was on the left, what became of it on the right'}, this.side, 'side by side'), h('label', {title: 'folds what both have alike'}, this.only, 'changes alone'));
     this.list = new List(pane.body, r => this.draw(r), {label: 'difference of two stages', number: r => r.n || r.l || 0, text: r => r.head || [r.n, r.l].filter(Boolean).map(n => inst(S.piece, n).text).join(' ')});
     this.fill();
   }
@@ -68,13 +68,27 @@ class DifferenceView {
       rows.push({n: r.n, l: r.moved ? 0 : r.o, from: r.moved ? r.o : 0, mark: r.moved && kind === 'same' ? '↕' : {same: '', changed: '~', derived: '∂', made: '+'}[kind], cls: kind === 'changed' ? '.changed' : kind !== 'same' ? '.new' : r.moved ? '.moved' : ''});
     }
     before();
-    const side = this.side.checked, shown = rows.filter(r => r.head ? true : (!this.only.checked || r.mark) && (side || r.mark !== '↕' || r.n));
+    const side = this.side.checked, shown = this.folded(rows.filter(r => side || r.head || r.mark !== '↕' || r.n));
     shown.unshift({head: `${tally.same} kept, ${tally.moved} of them moved ↕, ${tally.changed} changed ~, ${tally.derived} derived ∂, ${tally.made} new +, ${tally.gone} gone −`});
     this.at = new Map();
     shown.forEach((r, k) => { if (r.l) this.at.set(r.l, k); if (r.n) this.at.set(r.n, k); });
     this.rows = shown;
     this.list.body.classList.toggle('beside', side);
     this.list.set(shown);
+  }
+  /* Changes with two rows around them; what is alike between them is one row. */
+  folded(rows) {
+    if (!this.only.checked) return rows;
+    const near = rows.map((r, k) => r.head && !/^ /.test(r.head) || rows.slice(Math.max(0, k - 2), k + 3).some(q => q.mark)), out = [];
+    for (let k = 0; k < rows.length;) {
+      let e = k;
+      while (e < rows.length && !near[e]) e++;
+      if (e - k > 1) out.push({head: `   ⋯ ${e - k} alike`});
+      else if (e > k) out.push(rows[k]);
+      if (e < rows.length) out.push(rows[e]);
+      k = e + 1;
+    }
+    return out;
   }
   cell(n, r) {
     if (!n) return h('span.cell.none');

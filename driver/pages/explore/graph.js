@@ -2,6 +2,12 @@
 
 const FOLDS = {own: "the model's lines", lines: 'all lines', none: 'nothing'};
 
+/* A line of the source without what it defines. */
+function codeOf(file, line) {
+  const text = lineText(file, line).replace(/#.*/, '').trim();
+  return text.replace(/^(?:(?:symplectic |volume )?(?:hamiltonian|fn|net|flow|loss|let|var|report)\b[^=]*=|return)\s*/, '') || text;
+}
+
 class GraphView {
   constructor(pane) {
     this.pane = pane;
@@ -22,7 +28,7 @@ class GraphView {
   /* Runs of instructions of one line. Parameters, constants and indices are left out. */
   nodes(f) {
     const p = S.piece, list = [], file = this.by === 'own' ? 1 : 0;
-    const key = k => { const n = f.first + k, line = file ? lineIn(p, n, 1) : -1, at = PLACE[f.place[k]]; return this.by === 'none' || opOf(f.text[k]) === 'in' ? 'k' + k : (file && line >= 0 ? '1:' + line : at ? at.file + ':' + lineOf(at) : 'op ' + opOf(f.text[k])) + ':' + f.role[k]; };
+    const key = k => { const n = f.first + k, line = file ? lineIn(p, n, 1) : -1, at = PLACE[f.place[k]]; return this.by === 'none' || opOf(f.text[k]) === 'in' ? 'k' + k : (file && line >= 0 ? '1:' + line : at ? at.file + ':' + lineOf(at) : 'none') + ':' + f.role[k]; };
     this.group = [];
     f.text.forEach((t, k) => {
       if (['const', 'table', 'iota'].includes(opOf(t)) || isParameter(inst(p, f.first + k))) return;
@@ -61,7 +67,7 @@ class GraphView {
     let edges = [];
     f.text.forEach((t, k) => { const to = this.group[k]; if (to !== undefined) for (const a of argsOf(t)) { const from = this.group[a - 1]; if (from !== undefined && from !== to && !seen.has(from + ',' + to)) { seen.add(from + ',' + to); edges.push({from, to}); } } });
     this.halves(f, list, edges);
-    const flop = work(p, this.stage), byBody = k => { const b = f.body[k] && p.fn.get(f.body[k]); return b ? b.text.reduce((a, _, q) => a + (flop.get(b.first + q) || 0), 0) : flop.get(f.first + k) || 0; };
+    const flop = work(p, this.stage), within = n => { const b = p.of[n].body[n - p.of[n].first], g = b && p.fn.get(b); return (flop.get(n) || 0) + (g ? g.text.reduce((a, _, q) => a + within(g.first + q), 0) : 0); }, byBody = k => within(f.first + k);
     for (const g of list) g.flop = g.all.reduce((a, k) => a + byBody(k), 0);
     let shown = list;
     if (list.length > most) {
@@ -124,10 +130,10 @@ class GraphView {
     const p = S.piece, many = g.all.length > 1, k = g.all[g.all.length - 1], i = inst(p, f.first + k), op = opOf(i.text), line = this.by === 'own' ? lineIn(p, i.n, 1) : -1, at = PLACE[f.place[k]];
     const file = line >= 0 ? 1 : at ? at.file : 0, l = line >= 0 ? line : at ? lineOf(at) : -1, wide = Math.floor((g.w - 12) / 6.7);
     const cut = (s, n) => s.length > n ? s.slice(0, n - 1) + '…' : s;
-    const code = many ? lineText(file || 1, Math.max(0, l)).replace(/#.*/, '').trim() : op === 'in' ? nameOfInput(i) : `%${i.id} ${op}`;
-    const sub = many ? `${g.role ? '∂ of ' : ''}${shortName(file || 1)}:${l + 1} · ${g.all.length}` : typeOf(i.text);
+    const code = many ? (file ? codeOf(file, l) : [...new Set(g.all.map(q => opOf(f.text[q])))].join(', ')) : op === 'in' ? nameOfInput(i) : `%${i.id} ${op}`;
+    const from = file ? `${shortName(file)}:${l + 1}` : 'no line', sub = many ? `${g.role ? 'derived of ' : ''}${from}` : typeOf(i.text);
     const title = svg('title', {}), text = svg('text', {x: 7, y: 15}), under = svg('text', {x: 7, y: 28, class: 'under'});
-    title.textContent = `${many ? `${g.all.length} instructions of ${shortName(file || 1)}:${l + 1}` : `%${i.id} = ${i.text}`}\n${large(Math.round(g.flop))} FLOP${all ? `, ${(100 * g.flop / all).toFixed(1)} %` : ''}${g.role ? `\n${g.role === 1 ? 'adjoints' : 'tangents'}` : ''}`;
+    title.textContent = `${many ? `${g.all.length} instructions of ${from}` : `%${i.id} = ${i.text}`}\n${large(Math.round(g.flop))} FLOP${all ? `, ${(100 * g.flop / all).toFixed(1)} %` : ''}${g.role ? `\n${g.role === 1 ? 'adjoints' : 'tangents'}` : ''}`;
     text.textContent = cut((g.role && many ? '∂ ' : '') + code, many ? wide - 2 : wide);
     under.textContent = cut(sub, wide);
     const box = svg('g', {class: `node ${['', 'adjoint', 'tangent'][g.role]}`, transform: `translate(${g.x - g.w / 2},${g.y})`, tabindex: 0, role: 'button', onclick: () => selectInst(i.n), onmouseenter: () => hover(many ? g.all.map(q => f.first + q) : [i.n], placeOf(i)), onmouseleave: hoverNothing, onkeydown: e => { if (e.key === 'Enter') selectInst(i.n); }},

@@ -41,7 +41,7 @@ function proofWords(q) {
   const bound = q.detail.match(/^error below 2\^-(\d+)/), branched = /signs decide/.test(q.detail), what = {'symplectic': 'It is canonical: J Ω Jᵀ = Ω for its Jacobian J.', 'volume': 'It keeps volume: |det J| = 1.', 'inverse': 'The inverse undoes the step.'}[q.text.split(' ')[0]];
   const say = [what ? what + ' ' : ''];
   if (q.answer === 'proved' && bound)
-    say.push('Both sides were computed exactly, in the field with p² elements (p = 2⁶¹ − 12226564353), at random points, and were equal. A statement that is false passes this with a probability below ', ...power10(+bound[1]), ` (2`, h('sup', null, '−' + bound[1]), '). exp, sin and their kin stand for unknown functions with their identities.', branched ? ' Cases that hang on signs are decided where they were met; some may not have been.' : '');
+    say.push('Both sides are equal at random points of a finite field. A false statement would be so with a probability below ', ...power10(+bound[1]), ' (2', h('sup', null, '−' + bound[1]), ').', branched ? ' Cases that hang on signs are decided where they were met; some may not have been.' : '');
   else if (q.answer === 'proved') say.push('It follows from how it is made: every step of it was decided by itself, or has this form by construction. No probability is left.');
   else if (q.answer === 'refuted') say.push('It is false. A point where both sides differ: ', h('code', null, q.detail), '.');
   else say.push('It was not decided: ', q.detail || 'no reason is known', '. Nothing is assumed of it.');
@@ -53,7 +53,7 @@ class ProofView {
     const own = D.proofs.filter(q => q.own), others = D.proofs.filter(q => !q.own), tally = a => D.proofs.filter(q => q.answer === a).length;
     const card = q => h('div.card', null, h('b.badge' + {proved: '.good', refuted: '.bad', undecided: '.warn'}[q.answer], null, {proved: '✓ proved', refuted: '✗ refuted', undecided: '? undecided'}[q.answer] || q.answer), ' ', h('code', null, q.text), ' ', placeLink(PLACE[q.place]),
       h('div', null, q.stated ? 'You stated it. ' : 'Claimed by its declaration. ', proofWords(q)));
-    pane.body.replaceChildren(...D.proofs.length ? [h('div.card', null, ['proved', 'refuted', 'undecided'].filter(tally).map(a => `${tally(a)} ${a}`).join(', ') + '. Nothing here was sampled in floating point.'), ...own.map(card),
+    pane.body.replaceChildren(...D.proofs.length ? [h('div.card', null, ['proved', 'refuted', 'undecided'].filter(tally).map(a => `${tally(a)} ${a}`).join(', ') + '.', h('div.soft', null, 'How: both sides are computed exactly, in a field of p² elements (p = 2⁶¹ − 12226564353), at random points; exp, sin and their kin are unknown functions there, with their identities. Where two rational functions differ, they are equal at few points of so large a field: that gives the probability. Nothing is sampled in floating point.')), ...own.map(card),
       others.length ? h('details.card', {open: !own.length}, h('summary', null, `${others.length} of layers that the model imports`), ...others.map(card)) : ''] : [h('p.card.soft', null, 'Nothing was claimed in this model. A claim is written as  prove (q: real[3], p: real[3]) a(q, p) == b(q, p),  or as  symplectic flow.')]);
   }
   update() {}

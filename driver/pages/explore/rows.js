@@ -111,7 +111,7 @@ function tintOf(n) {
   }
   if (S.tint === 'flop') {
     const i = inst(p, n), w = work(p, i.f.stage);
-    if (!w.most) w.most = Math.max(1, ...w.values());
+    if (!w.most) w.most = [...w.values()].reduce((a, b) => Math.max(a, b), 1);
     const v = w.get(n) || 0;
     return v ? scaleTint(12, 1 + Math.log10(v / w.most) / 4) : '';
   }

@@ -53,7 +53,8 @@ function selectNode(node, step) {
 function selectInst(n, step) {
   const i = inst(S.piece, n);
   if (!i) return;
-  Object.assign(S, {node: null, n, hot: spread(S.piece, [n]), spans: placeOf(i) ? [placeOf(i)] : []});
+  const own = owners(S.piece)[n], spans = [placeOf(i), own >= 0 ? NODE[own].place : null].filter(Boolean);
+  Object.assign(S, {node: null, n, hot: spread(S.piece, [n]), spans});
   refresh(true);
   remember(step);
 }
@@ -110,12 +111,13 @@ const hoverNothing = () => hover([], null);
 
 /* ---- the first thing that is shown ---------------------------------------------------------------------------------------- */
 
-/* The smallest expression of the model's own that a derivative was written in; else the largest call, or whatever made something. */
+/* The smallest expression of the model's own that a derivative was written in; else the call that most comes of, or whatever made something. */
 function firstNode(p) {
   const size = n => n.place.end - n.place.begin, own = NODE.filter(n => n.place && n.place.file === 1 && p.nodeMade.has(n.k));
   const derives = n => p.nodeMade.get(n.k).some(([a, b]) => { for (let m = a; m < b; m++) { const o = inst(p, m); if (o && (OPS.get(opOf(o.text)) || [0, 0, 0])[2] & TRAIT.deriv) return true; } return false; });
-  const by = own.filter(derives).sort((a, b) => size(a) - size(b))[0];
-  return by || own.filter(n => n.kind === 'call').sort((a, b) => size(b) - size(a))[0] || own.sort((a, b) => size(b) - size(a))[0] || null;
+  const left = n => [...spread(p, seedsOfNode(p, n))].filter(([m, c]) => c !== 'pri' && p.of[m].stage === p.before).length;
+  const by = own.filter(derives).sort((a, b) => size(a) - size(b)).find(n => left(n) > 4), made = n => seedsOfNode(p, n).length, calls = own.filter(n => n.kind === 'call' && size(n) < 120).map(n => [n, made(n)]).sort((a, b) => b[1] - a[1] || size(a[0]) - size(b[0]));
+  return by || calls.length && calls[0][0] || own.sort((a, b) => size(b) - size(a))[0] || null;
 }
 
 /* ---- the address ----------------------------------------------------------------------------------------------------------- */

@@ -95,7 +95,7 @@ class SourceView {
   }
   hover() { this.draw(); }
   update(scroll) {
-    if (scroll && S.spans[0] && S.spans[0].file !== this.file) { this.file = S.spans[0].file; this.fill(); return this.update(scroll); }
+    if (scroll && S.spans[0] && S.spans.every(s => s.file !== this.file)) { this.file = S.spans[0].file; this.fill(); return this.update(scroll); }
     this.draw();
     if (this.tint !== S.tint || S.tint === 'lines') this.lines.forEach((l, k) => l.style.background = S.tint === 'lines' && this.work.has(k) ? lineTint(k) : '');
     this.tint = S.tint;
