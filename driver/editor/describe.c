@@ -86,6 +86,7 @@ bool describe_language(const char *name, Arena *mem, Described *out) {
                  (Described){name, ir_method[m].adaptive ? "an integrator that chooses its steps" : "an integrator of given steps"},
              true;
   if (!strcmp(name, "pi")) return *out = (Described){"pi", "3.14159265358979"}, true;
+  if (!strcmp(name, "inf")) return *out = (Described){"inf", "infinity"}, true;
   return false;
 }
 

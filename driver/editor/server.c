@@ -2,7 +2,7 @@
  *
  * A change makes a document dirty; it is analysed when nothing more has come, or when something is asked of it, so that fast typing does
  * not queue up; an analysis that something comes in the way of is given up, but one that is asked for. Claims that took too long are decided when nothing comes for a while. */
-#include "driver/editor/editor.h"
+#include "driver/manual/manual.h"
 #include "driver/editor/server_priv.h"
 
 #include <malloc.h>

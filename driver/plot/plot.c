@@ -3,7 +3,7 @@
 #include "driver/plot/plot_priv.h"
 #include "driver/session/native.h"
 #include "driver/session/data.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <math.h>

@@ -51,6 +51,7 @@ int runner_write_reports(Runner *r) {
     if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
   }
   bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, proofs_list(r->s), (int)m->nproof, &err);
+  rt_run_set(r->run, "reported", json_integer(nreport + nexpect));
   arena_destroy(mem);
   base_free(report);
   base_free(expect);
