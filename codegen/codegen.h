@@ -71,11 +71,12 @@ typedef struct CgScratch { /* bytes of scratch from `off` on, from loop nest t0 
   int64_t off, bytes;
   uint32_t t0, t1;
 } CgScratch;
-typedef struct CgNote { /* what is called while loop nests are printed */
+/* What is called while loop nests are printed. */
+typedef struct CgNote {
   void (*line)(void *ctx, FILE *out, const Inst *i); /* before a line that is about an instruction */
   void *ctx;
-  void (*nest)(void *ctx, FILE *out, uint32_t time); /* or NULL: before a loop nest's first line, with its turn among all of the kernel */
-  void (*place)(void *ctx, FILE *out, const Inst *i, const CgScratch *place); /* or NULL: of each value in scratch, when its function is printed */
+  void (*nest)(void *ctx, FILE *out, uint32_t turn);                          /* or NULL: before the first line of a loop nest */
+  void (*place)(void *ctx, FILE *out, const Inst *i, const CgScratch *place); /* or NULL: of each value in scratch, at the head */
 } CgNote;
 void cg_print_kernels(Cg *cg, FILE *out, const Source *src, const CgNote *note); /* the fused loop nests; note may be NULL */
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);

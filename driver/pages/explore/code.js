@@ -103,20 +103,20 @@ const nestNumber = (s, t) => Math.max(1, s.nests.filter(q => q[1] <= t).length);
 
 class MemoryView {
   constructor(pane) {
-    this.pane = pane;
+    this.body = pane.body;
     const all = scratchOf(S.piece).filter(s => s.places.length);
     const largest = all.reduce((a, s, k) => s.bytes > all[a].bytes ? k : a, 0);
     this.s = all[Math.min(pane.options.kernel === undefined ? largest : pane.options.kernel, all.length - 1)];
     if (!this.s) { pane.body.replaceChildren(h('p.card.soft', null, 'No value of this function lies in scratch: all are in registers, inputs or results.')); return; }
     pane.bar.append(h('select', {'aria-label': 'kernel', onchange: e => { pane.options.kernel = +e.target.value; this.s = all[+e.target.value]; this.update(); }},
       all.map((s, k) => h('option', {value: k, selected: s === this.s}, `${s.name}${s.form.startsWith('for') ? ', few samples' : ''}: ${large(s.bytes)} bytes`))));
-    new ResizeObserver(() => this.update()).observe(pane.body);
+    new ResizeObserver(() => this.update()).observe(this.body);
     this.update();
   }
   update() {
-    if (!this.s || !this.pane.body.isConnected) return;
-    const w = Math.max(120, this.pane.body.clientWidth - 24), high = Math.max(120, this.pane.body.clientHeight - 90);
-    this.pane.body.replaceChildren(h('div.card', null, h('div', null, h('b', null, this.s.name), h('span.soft', null, ` ${this.s.form}`)), scratchChart(this.s, w, high),
+    if (!this.s || !this.body.isConnected) return;
+    const w = Math.max(120, this.body.clientWidth - 24), high = Math.max(120, this.body.clientHeight - 90);
+    this.body.replaceChildren(h('div.card', null, h('div', null, h('b', null, this.s.name), h('span.soft', null, ` ${this.s.form}`)), scratchChart(this.s, w, high),
       h('div.axis.soft', null, h('span', null, '0'), h('span', null, `scratch, ${large(this.s.bytes)} bytes for a tile of samples →`), h('span', null, large(this.s.bytes))),
       h('div.soft', null, `Downwards: ${this.s.nests.length === 1 ? 'one loop nest' : this.s.nests.length + ' loop nests, one after the other'}. A box is a value: where it lies, and how long it is needed.`)));
   }

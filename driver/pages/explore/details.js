@@ -26,9 +26,10 @@ function memoryBlock(hot) {
   const p = S.piece, lines = [];
   if (!p.code) return null;
   for (const [n, c] of hot) if (c === 'sel') for (const k of p.codeLines.get(n) || []) lines.push(k);
-  if (!lines.length) return block('Memory', h('span.soft', null, 'Nothing of it is left in the code.'));
+  const all = scratchOf(p), mine = s => s.places.filter(q => hot.get(q.n) === 'sel'), bytes = s => mine(s).reduce((a, q) => a + q.bytes, 0), s = all.filter(q => mine(q).length && !q.form.startsWith('for')).sort((a, b) => bytes(b) - bytes(a))[0];
+  if (!lines.length && !s) return block('Memory', h('span.soft', null, 'Nothing of it is left in the code.'));
   lines.sort((a, b) => a - b);
-  const all = scratchOf(p), mine = s => s.places.filter(q => hot.get(q.n) === 'sel'), bytes = s => mine(s).reduce((a, q) => a + q.bytes, 0), s = all.filter(q => mine(q).length && !q.form.startsWith('for')).sort((a, b) => bytes(b) - bytes(a))[0], stores = lines.map(k => p.code.kernels.text[k].trim()).filter(t => / -> /.test(t));
+  const stores = lines.map(k => p.code.kernels.text[k].trim()).filter(t => / -> /.test(t));
   const out = block('Memory');
   if (s) {
     const one = mine(s).length === 1 && mine(s)[0];
@@ -91,16 +92,22 @@ function operandsOf(i) {
   return h('div.soft', null, 'here ', a.map((q, k) => [['x', 'y'][k] + ' = ', link(i.f.first + q - 1, briefly(i.f.first + q - 1)), ', ']), 'z = ', link(i.n, '%' + i.id));
 }
 
+/* Whether something of a piece was made by a node; without preparing the piece. */
+function madeBy(q, k) {
+  for (let j = 0; j < q.made.length; j += 3) if (q.made[j] === k) return true;
+  return false;
+}
+
 function nodeBlock(node) {
   const p = S.piece, c = cost(S.hot), roles = [0, 0, 0], text = textAt(node.place);
   for (const [n, q] of S.hot) { const i = inst(p, n); if (i.f.stage === p.before && q !== 'pri') roles[i.f.role[i.k]]++; }
   const errors = [...S.hot].filter(([n]) => p.operatorError.has(n)).map(([n]) => [n, p.operatorError.get(n)]);
-  const elsewhere = D.pieces.map((q, k) => [q, k]).filter(([q]) => q !== p && prepare(q).nodeMade.has(node.k)).slice(0, 8);
+  const elsewhere = D.pieces.map((q, k) => [q, k]).filter(([q]) => q !== p && madeBy(q, node.k)).slice(0, 8);
   return block(null, h('h3.mono', null, shorter(text, 160)), h('div', null, placeLink(node.place), `   ${node.kind} ${node.name}`, node.type ? h('span.soft', null, ' : ' + node.type) : ''),
     S.hot.size ? h('table.counts', null, h('tr', null, h('th'), h('th', null, 'instructions'), h('th', null, 'FLOP a sample')), h('tr', null, h('td', null, h('i.sel'), 'what it became'), h('td.n', null, roles[0]), h('td.n', null, large(Math.round(c.sel)), percent(c.sel, c.all))),
       roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived of it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
     errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' beside differences: ', verdict(e))),
-    elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k]) => [' · ', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`)])) : null);
+    elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k], j) => [j ? ' · ' : '', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`)])) : null);
 }
 
 /* Expressions around it and in it, to click. */

@@ -10,7 +10,7 @@ function codeOf(file, line) {
 
 class GraphView {
   constructor(pane) {
-    this.pane = pane;
+    this.body = pane.body;
     const o = pane.options;
     this.stage = Math.min(o.stage === undefined ? S.piece.before : o.stage, S.piece.stages.length - 1);
     this.by = o.by || 'own';
@@ -75,7 +75,7 @@ class GraphView {
       for (const e of edges) { if (hot.has(list[e.from])) near.add(list[e.to]); if (hot.has(list[e.to])) near.add(list[e.from]); }
       shown = list.filter(g => near.has(g)).slice(0, most);
       this.partial = true;
-      if (!shown.length) { this.pane.body.replaceChildren(h('p.card.soft', null, `${list.length} nodes: select something, and it is drawn with its neighbours. Or fold more.`)); this.drawn = []; return; }
+      if (!shown.length) { this.body.replaceChildren(h('p.card.soft', null, `${list.length} nodes: select something, and it is drawn with its neighbours. Or fold more.`)); this.drawn = []; return; }
     } else this.partial = false;
     const index = new Map(shown.map((g, k) => [g, k]));
     edges = edges.filter(e => index.has(list[e.from]) && index.has(list[e.to])).map(e => ({from: index.get(list[e.from]), to: index.get(list[e.to])}));
@@ -119,7 +119,7 @@ class GraphView {
     this.edges = edges.map(e => { const path = svg('path', {class: 'edge' + (shown[e.from].back !== shown[e.to].back ? ' across' : ''), d: this.edge(shown[e.from], shown[e.to], e), 'marker-end': 'url(#tip)'}); move.append(path); return {path, from: shown[e.from], to: shown[e.to]}; });
     this.drawn = shown;
     for (const g of shown) { g.box = this.node(f, g, all); move.append(g.box); }
-    this.pane.body.replaceChildren(out);
+    this.body.replaceChildren(out);
     this.svg = out;
     out.addEventListener('wheel', e => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY / 500), e); }, {passive: false});
     out.addEventListener('pointerdown', e => this.drag(e));
@@ -171,7 +171,7 @@ class GraphView {
   /* ---- where it is seen from */
   apply() { this.move.setAttribute('transform', `translate(${this.at.x},${this.at.y}) scale(${this.at.k})`); }
   fit(whole) {
-    const w = this.pane.body.clientWidth, high = this.pane.body.clientHeight, k = Math.min(1, (w - 30) / this.size.width, (high - 50) / (this.size.height + 24));
+    const w = this.body.clientWidth, high = this.body.clientHeight, k = Math.min(1, (w - 30) / this.size.width, (high - 50) / (this.size.height + 24));
     if (this.keep) { this.at = this.keep; this.keep = null; return this.apply(); }
     const used = whole ? k : Math.max(k, .62);
     this.at = {k: used, x: Math.max(15, (w - this.size.width * used) / 2), y: 30 + 6 * used};
@@ -182,13 +182,13 @@ class GraphView {
   reveal() {
     const g = this.drawn.find(q => q.box.classList.contains('now')) || this.drawn.find(q => q.hot === 'sel');
     if (!g || !this.move) return;
-    const w = this.pane.body.clientWidth, high = this.pane.body.clientHeight, x = g.x * this.at.k + this.at.x, y = g.y * this.at.k + this.at.y;
+    const w = this.body.clientWidth, high = this.body.clientHeight, x = g.x * this.at.k + this.at.x, y = g.y * this.at.k + this.at.y;
     if (x > 60 && x < w - 60 && y > 20 && y < high - 40) return;
     Object.assign(this.at, {x: w / 2 - g.x * this.at.k, y: high / 3 - g.y * this.at.k});
     this.apply();
   }
   zoom(by, e) {
-    const box = this.pane.body.getBoundingClientRect(), x = e ? e.clientX - box.x : box.width / 2, y = e ? e.clientY - box.y : box.height / 2, k = Math.max(.08, Math.min(3, this.at.k * by));
+    const box = this.body.getBoundingClientRect(), x = e ? e.clientX - box.x : box.width / 2, y = e ? e.clientY - box.y : box.height / 2, k = Math.max(.08, Math.min(3, this.at.k * by));
     this.at = {k, x: x - (x - this.at.x) * k / this.at.k, y: y - (y - this.at.y) * k / this.at.k};
     this.apply();
   }
@@ -206,7 +206,7 @@ class GraphView {
     this.found = ((this.found === undefined ? -1 : this.found) + by + has.length) % has.length;
     const g = has[this.found];
     g.box.classList.add('found');
-    Object.assign(this.at, {x: this.pane.body.clientWidth / 2 - g.x * this.at.k, y: this.pane.body.clientHeight / 3 - g.y * this.at.k});
+    Object.assign(this.at, {x: this.body.clientWidth / 2 - g.x * this.at.k, y: this.body.clientHeight / 3 - g.y * this.at.k});
     this.apply();
     return [this.found + 1, has.length];
   }

@@ -34,7 +34,7 @@ function ranks(nodes, into, out) {
   nodes.forEach((n, k) => {
     if (!n.back) return;
     const before = into[k].filter(a => nodes[a].back).map(a => nodes[a].rank), most = before.length ? Math.min(...before) - 1 : last;
-    const beside = n.of !== null && n.of !== undefined && nodes[n.of] ? nodes[n.of].rank : most;
+    const beside = n.of !== null && n.of !== undefined && nodes[n.of].rank !== undefined ? nodes[n.of].rank : most;
     n.rank = forward ? Math.min(most, beside) : -before.length && Math.min(...before) - 1;
   });
   const least = Math.min(0, ...nodes.map(n => n.rank));

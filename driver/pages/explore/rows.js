@@ -140,7 +140,7 @@ function setTint(kind) {
 
 /* A background where the links have none. */
 function tinted(e, n, hot) {
-  const t = S.tint !== 'links' && !(hot && S.tint !== 'lines') ? tintOf(n) : '';
+  const t = n && S.tint !== 'links' && !(hot && S.tint !== 'lines') ? tintOf(n) : '';
   if (t) e.style.background = t;
   return e;
 }

@@ -1,6 +1,6 @@
 /* What is selected, what is under the pointer, and the address of both: #f=KIND:NAME&e=FILE:BEGIN:END (an expression) or &i=NUMBER (an instruction). */
 
-const S = {piece: null, sample: 0, node: null, n: 0, hot: new Map(), spans: [], over: new Set(), overSpan: null, tint: 'links'};
+const S = {piece: null, sample: 0, node: null, n: 0, hot: new Map(), spans: [], over: new Set(), overSpans: [], tint: 'links'};
 const panes = [];
 
 /* Marks what comes of the seeds, and what they come from: 'sel' what they are or became, 'drv' what is derived of them, 'pri' what they are
@@ -53,7 +53,7 @@ function selectNode(node, step) {
 function selectInst(n, step) {
   const i = inst(S.piece, n);
   if (!i) return;
-  const own = owners(S.piece)[n], spans = [placeOf(i), own >= 0 ? NODE[own].place : null].filter(Boolean);
+  const spans = [placeOf(i), ownPlace(n)].filter(Boolean);
   Object.assign(S, {node: null, n, hot: spread(S.piece, [n]), spans});
   refresh(true);
   remember(step);
@@ -80,7 +80,7 @@ function choosePiece(k, quiet) {
   const node = S.node;
   S.piece = prepare(D.pieces[k]);
   $('piece').value = k;
-  Object.assign(S, {node: null, n: 0, hot: new Map(), spans: [], over: new Set(), overSpan: null});
+  Object.assign(S, {node: null, n: 0, hot: new Map(), spans: [], over: new Set(), overSpans: []});
   panes.forEach(pane => pane.open(pane.kind));
   findings();
   paintLegend();
@@ -92,8 +92,9 @@ function choosePiece(k, quiet) {
 /* ---- under the pointer ---------------------------------------------------------------------------------------------------- */
 
 /* Rows of what is pointed at are framed in every pane; they are marked where they are, nothing is drawn anew. */
-function hover(seeds, span) {
-  const key = seeds.join() + (span ? span.file + ':' + span.begin + ':' + span.end : '');
+function hover(seeds, ...spans) {
+  spans = spans.filter(Boolean);
+  const key = seeds.join() + spans.map(s => [s.file, s.begin, s.end]).join(';');
   if (S.overKey === key) return;
   S.overKey = key;
   const p = S.piece;
@@ -102,12 +103,13 @@ function hover(seeds, span) {
     const r = rootOf(p, seeds[0]);
     for (const [n, c] of spread(p, [r])) if (c === 'sel') S.over.add(n);
   } else seeds.forEach(n => { for (const [m, c] of spread(p, [n])) if (c === 'sel') S.over.add(m); });
-  S.overSpan = span;
+  S.overSpans = spans;
   panes.forEach(q => q.view.hover && q.view.hover());
 }
 
-const hoverInst = n => { const i = inst(S.piece, n); if (i) hover([n], placeOf(i)); };
-const hoverNothing = () => hover([], null);
+const ownPlace = n => { const own = owners(S.piece)[n]; return own >= 0 ? NODE[own].place : null; };
+const hoverInst = n => { const i = inst(S.piece, n); if (i) hover([n], placeOf(i), ownPlace(n)); };
+const hoverNothing = () => hover([]);
 
 /* ---- the first thing that is shown ---------------------------------------------------------------------------------------- */
 

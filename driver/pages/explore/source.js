@@ -4,7 +4,7 @@ const WORDS = /(#.*$)|("[^"]*")|\b(precision|import|const|hamiltonian|fn|net|flo
 
 class SourceView {
   constructor(pane) {
-    this.pane = pane;
+    this.body = pane.body;
     this.file = 1;
     this.choose = h('select', {'aria-label': 'file', onchange: e => { this.file = +e.target.value; this.fill(); panes.forEach(q => q.view !== this && q.view.update(false)); }},
       D.files.map((f, k) => h('option', {value: k + 1, title: f.name}, f.name.replace(/^.*\/(?=std\/)/, '').replace(/^.*\/(?!.*std\/)/, ''))));
@@ -20,6 +20,7 @@ class SourceView {
     const f = D.files[this.file - 1];
     this.choose.value = this.file;
     this.work = this.costs();
+    this.made = new Set(S.piece.stages[S.piece.before].fns.flatMap(g => g.text.map((_, k) => lineIn(S.piece, g.first + k, this.file))));
     this.lines = f.start.map((a, k) => h('span.l', {'data-n': k + 1, 'data-at': a}, this.cost(k), ...this.line(lineText(this.file, k))));
     this.pre.replaceChildren(...this.lines);
     this.marked = [];
@@ -97,17 +98,17 @@ class SourceView {
   update(scroll) {
     if (scroll && S.spans[0] && S.spans.every(s => s.file !== this.file)) { this.file = S.spans[0].file; this.fill(); return this.update(scroll); }
     this.draw();
-    if (this.tint !== S.tint || S.tint === 'lines') this.lines.forEach((l, k) => l.style.background = S.tint === 'lines' && this.work.has(k) ? lineTint(k) : '');
+    if (this.tint !== S.tint || S.tint === 'lines') this.lines.forEach((l, k) => l.style.background = S.tint === 'lines' && this.made.has(k) ? lineTint(k) : '');
     this.tint = S.tint;
     const at = S.spans.find(q => q.file === this.file);
     if (scroll && at) {
-      const l = this.lines[lineOf(at)], y = l.offsetTop, body = this.pane.body;
+      const l = this.lines[lineOf(at)], y = l.offsetTop, body = this.body;
       if (y < body.scrollTop || y > body.scrollTop + body.clientHeight - 3 * ROW) body.scrollTop = y - body.clientHeight / 3;
     }
   }
   /* Marks what is selected, and what is pointed at. */
   draw() {
-    const spans = [...S.spans.map(s => [s, '']), ...S.overSpan ? [[S.overSpan, '.over']] : []].filter(([s]) => s.file === this.file), f = D.files[this.file - 1], now = new Map();
+    const spans = [...S.spans.map(s => [s, '']), ...S.overSpans.map(s => [s, '.over'])].filter(([s]) => s.file === this.file), f = D.files[this.file - 1], now = new Map();
     for (const [s, c] of spans) for (let k = lineOf(s); k < f.start.length && f.start[k] < s.end; k++) (now.get(k) || now.set(k, []).get(k)).push([s, c]);
     for (const k of new Set([...this.marked, ...now.keys()])) this.redraw(k, now.get(k) || []);
     this.marked = [...now.keys()];
