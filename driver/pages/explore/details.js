@@ -1,0 +1,162 @@
+/* What is selected, in words, below the panes; and what was found, above them. */
+
+const link = (n, text) => h('button.to.mono', {onclick: () => selectInst(n), onmouseenter: () => hoverInst(n), onmouseleave: hoverNothing, title: whereText(placeOf(inst(S.piece, n)))}, text);
+const shorter = (s, n) => s.length > n ? s.slice(0, n - 2) + ' …' : s;
+const block = (title, ...what) => h('div.block', null, title ? h('h3', null, title) : null, ...what);
+const verdict = v => h('b' + (v <= EPS ? '.good' : '.bad'), {title: 'Distance between the derivative by the rules and central differences, relative to their size. Above 10⁻⁵ they differ.'}, `${v <= EPS ? 'agrees' : 'DIFFERS'}, ${number(v, 2)}`);
+
+function valueBlock(n) {
+  const p = S.piece, v = valueOf(p, n), flow = flowNear(p, n), oe = p.operatorError.get(rootOf(p, n)), rows = [], row = (title, told, cell) => rows.push(h('tr', null, h('th', {title: told}, title), cell));
+  if (v) {
+    row('size', 'Root mean square over elements and all samples.', h('td', null, number(v[0])));
+    row('range', 'The least and the greatest number, over elements and samples.', h('td', null, `${number(v[1])} … ${number(v[2])}`));
+    if (v[3]) row('not finite', '', h('td.bad', null, v[3] === 2 ? 'here first: its operands are finite' : 'its operands are not either'));
+    for (let s = 4; s < v.length; s++) row(v.length > 5 ? 'sample ' + (s - 4) : 'shared', 'The first elements.', h('td.mono' + (s - 4 === S.sample && v.length > 5 ? '.sel' : ''), null, v[s].map(x => number(x, 6)).join('  ')));
+  }
+  if (flow) {
+    row('gradient flow', 'How large the derivative of the result by this value is.', h('td', null, '|', fraction('∂ result', '∂ this'), `| = ${number(flow[0])}`));
+    row('differences', 'This value is moved while the function runs, and the change of the result compared.', h('td', null, flow[1] === null ? h('span.soft', null, 'not compared: no time left, or a kink') : verdict(flow[1])));
+  }
+  if (oe !== undefined) row('operator', 'The operator that was written, beside differences of what it is taken of.', h('td', null, verdict(oe)));
+  return rows.length ? block('Numbers', h('table', null, rows)) : null;
+}
+
+/* The chart of the kernel that most of what is selected lies in. */
+function memoryBlock(hot) {
+  const p = S.piece, lines = [];
+  if (!p.code) return null;
+  for (const [n, c] of hot) if (c === 'sel') for (const k of p.codeLines.get(n) || []) lines.push(k);
+  const all = scratchOf(p), mine = s => s.places.filter(q => hot.get(q.n) === 'sel'), bytes = s => mine(s).reduce((a, q) => a + q.bytes, 0), s = all.filter(q => mine(q).length && !q.form.startsWith('for')).sort((a, b) => bytes(b) - bytes(a))[0];
+  if (!lines.length && !s) return block('Memory', h('span.soft', null, 'Nothing of it is left in the code.'));
+  lines.sort((a, b) => a - b);
+  const stores = lines.map(k => p.code.kernels.text[k].trim()).filter(t => / -> /.test(t));
+  const out = block('Memory');
+  if (s) {
+    const one = mine(s).length === 1 && mine(s)[0];
+    out.append(h('div', null, one ? `scratch, ${large(one.bytes)} bytes from ${one.off} on; needed in loop nests ${nestNumber(s, one.t0)} to ${nestNumber(s, one.t1)} of ${s.nests.length}` : `${mine(s).length} values in scratch, ${large(bytes(s))} of ${large(s.bytes)} bytes (others may lie there at other times)`),
+      h('div.chart', {title: 'Scratch from left to right, loop nests from top to bottom. A box is where a value lies, and how long.'}, scratchChart(s, 300, 76), h('div.axis.soft', null, h('span', null, '0'), h('span', null, s.name), h('span', null, large(s.bytes)))));
+  } else out.append(h('div', null, stores.length ? '' : 'In registers of its loop nest alone: nothing is stored.'));
+  for (const t of [...new Set(stores)].filter(t => !s || !/scratch/.test(t)).slice(0, 5)) out.append(h('div.mono', null, t));
+  return out;
+}
+
+function historyBlock(n) {
+  const p = S.piece, rows = [];
+  for (let a = n; a && p.of[a];) {
+    const i = inst(p, a), up = i.f.from[i.k];
+    rows.push(h('tr', null, h('td.soft', null, `${i.f.stage} ${p.stages[i.f.stage].pass || 'as written'}`), h('td', null, link(a, shorter(`%${i.id} = ${i.text}`, 64))), h('td.soft', null, up < 0 ? '← derived of' : '')));
+    a = Math.abs(up);
+  }
+  const became = [...S.hot].filter(([m, c]) => c === 'drv' && p.of[m].stage === p.before && p.of[n].stage <= p.before).map(([m]) => m).slice(0, 8);
+  return block('Where it comes from', h('table', null, rows.slice(0, 14)), became.length ? h('div', null, h('span.soft', null, 'derived of it: '), became.map(m => [link(m, briefly(m)), ' '])) : null);
+}
+
+/* FLOP of what is lit behind the last pass before the split, turns of loops counted. */
+function cost(hot) {
+  const p = S.piece, out = {sel: 0, drv: 0, all: 0}, w = work(p, p.before);
+  out.all = w.all;
+  for (const [n, c] of hot) if (c in out) out[c] += w.get(n) || 0;
+  return out;
+}
+
+const percent = (a, all) => { const v = 100 * a / all; return !a || !all ? '' : ` (${v < .1 ? '< 0.1' : v < 10 ? v.toFixed(1) : v.toFixed(0)} %)`; };
+
+function primalOf(n) {
+  const p = S.piece;
+  let a = n;
+  while (inst(p, a) && inst(p, a).f.from[inst(p, a).k] > 0) a = inst(p, a).f.from[inst(p, a).k];
+  const d = inst(p, a);
+  return d && d.f.from[d.k] < 0 ? inst(p, -d.f.from[d.k]) : null;
+}
+
+function instBlock(n) {
+  const p = S.piece, i = inst(p, n), role = i.f.role[i.k], w = work(p, i.f.stage), flop = w.get(n) !== undefined ? w.get(n) : i.f.flop[i.k], all = w.all, at = placeOf(i), out = block();
+  out.append(h('h3.mono', null, shorter(`%${i.id} = ${opOf(i.text) === 'in' ? 'in ' + nameOfInput(i) + ' : ' + typeOf(i.text) : i.text}`, 150)),
+    h('div', null, at ? [placeLink(at), '   ', h('code', null, shorter(textAt(at).replace(/\s+/g, ' '), 60))] : '', h('div.soft', null, `${large(Math.round(flop))} FLOP a sample`, percent(flop, all))));
+  if (role) {
+    const prime = primalOf(n), op = D.ops[i.f.of[i.k]][0];
+    out.append(h('div', null, h('b' + ROLE[role], null, role === 1 ? 'adjoint' : 'tangent'), role === 1 ? ' (backwards) of ' : ' (forwards) of ', prime ? link(prime.n, shorter(`%${prime.id} = ${prime.text}`, 70)) : op));
+    if (prime) {
+      const kin = i.f.text.map((_, k) => i.f.first + k).filter(m => m !== n && inst(p, m).f.role[inst(p, m).k] && (primalOf(m) || {}).n === prime.n).slice(0, 8);
+      if (kin.length) out.append(h('div', null, h('span.soft', null, 'with it, of the same rule: '), kin.map(m => [link(m, briefly(m)), ' '])));
+    }
+    out.append(h('div.rules', null, ...ruleOf(prime ? prime.text : op)), prime ? operandsOf(prime) : '');
+  } else out.append(h('div.rules', null, ...ruleOf(i.text)), operandsOf(i));
+  return out;
+}
+
+/* What the rule's letters are here. */
+function operandsOf(i) {
+  const a = argsOf(i.text).filter(q => q <= i.f.text.length), row = OPS.get(opOf(i.text));
+  if (!a.length || !row || (row[3] === null && !/->/.test(i.text)) || a.length > 2) return '';
+  return h('div.soft', null, 'here ', a.map((q, k) => [['x', 'y'][k] + ' = ', link(i.f.first + q - 1, briefly(i.f.first + q - 1)), ', ']), 'z = ', link(i.n, '%' + i.id));
+}
+
+/* Whether something of a piece was made by a node; without preparing the piece. */
+function madeBy(q, k) {
+  for (let j = 0; j < q.made.length; j += 3) if (q.made[j] === k) return true;
+  return false;
+}
+
+function nodeBlock(node) {
+  const p = S.piece, c = cost(S.hot), roles = [0, 0, 0], text = textAt(node.place);
+  for (const [n, q] of S.hot) { const i = inst(p, n); if (i.f.stage === p.before && q !== 'pri') roles[i.f.role[i.k]]++; }
+  const errors = [...S.hot].filter(([n]) => p.operatorError.has(n)).map(([n]) => [n, p.operatorError.get(n)]);
+  const elsewhere = D.pieces.map((q, k) => [q, k]).filter(([q]) => q !== p && madeBy(q, node.k)).slice(0, 8);
+  return block(null, h('h3.mono', null, shorter(text, 160)), h('div', null, placeLink(node.place), `   ${node.kind} ${node.name}`, node.type ? h('span.soft', null, ' : ' + node.type) : ''),
+    S.hot.size ? h('table.counts', null, h('tr', null, h('th'), h('th', null, 'instructions'), h('th', null, 'FLOP a sample')), h('tr', null, h('td', null, h('i.sel'), 'what it became'), h('td.n', null, roles[0]), h('td.n', null, large(Math.round(c.sel)), percent(c.sel, c.all))),
+      roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived of it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
+    errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' beside differences: ', verdict(e))),
+    elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k], j) => [j ? ' · ' : '', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`)])) : null);
+}
+
+/* Expressions around it and in it, to click. */
+function aroundBlock(node) {
+  const p = S.piece, around = [], has = n => p.nodeMade.has(n.k) || seedsOfNode(p, n).length, go = n => h('button.to.mono', {onclick: () => selectNode(n), onmouseenter: () => hover(seedsOfNode(p, n), n.place), onmouseleave: hoverNothing}, shorter(textAt(n.place).replace(/\s+/g, ' '), 56));
+  for (let n = node; n.parent >= 0 && around.length < 3;) { n = NODE[n.parent]; if (n.place && has(n)) around.push(n); }
+  const inside = NODE.filter(n => n.parent === node.k && n.place && has(n)).slice(0, 6);
+  if (!around.length && !inside.length) return null;
+  return block('Around it, and in it', around.reverse().map(n => h('div', null, go(n))), h('div.mono', null, '▸ ' + shorter(textAt(node.place).replace(/\s+/g, ' '), 50)), inside.map(n => h('div.inside', null, go(n))));
+}
+
+function pieceBlock() {
+  const p = S.piece, parameter = n => n.includes('/'), params = p.inputs.filter(([n]) => parameter(n)), fields = p.inputs.filter(([n]) => !parameter(n)), row = ([n, t]) => h('tr', null, h('td.mono', null, n), h('td.mono.soft', null, t));
+  return [block(`${p.kind} ${p.name}`, h('div', null, `${large(p.flops)} FLOP a sample, ${large(p.once)} a call`, p.data ? `; samples of ${p.data}` : ''), h('p.soft', null, 'Click an expression of the source, or an instruction. Press ? for keys and notation.')),
+    block('Inputs', fields.length ? h('table', null, fields.slice(0, 12).map(row)) : null, params.length ? h('details', null, h('summary', null, `${params.length} parameters, ${large(params.reduce((a, [, t]) => a + count(t), 0))} numbers`), h('table', null, params.map(row))) : null, p.inputs.length ? null : h('span.soft', null, 'none'))];
+}
+
+function details() {
+  const box = $('facts');
+  if (S.n) box.replaceChildren(...[instBlock(S.n), valueBlock(S.n), memoryBlock(S.hot), historyBlock(S.n)].filter(Boolean));
+  else if (S.node) box.replaceChildren(...[nodeBlock(S.node), memoryBlock(S.hot), aroundBlock(S.node)].filter(Boolean));
+  else box.replaceChildren(...pieceBlock());
+  $('details').scrollTop = 0;
+}
+
+/* What differs from differences, and what is not a number: above the panes. Of values above a wrong rule the last ones are named. */
+function findings() {
+  const p = S.piece, out = [], wrong = new Set([...p.flowOf].filter(([, v]) => wrongFlow(v)).map(([n]) => n));
+  for (const [n, e] of p.operators) if (!(e <= EPS)) out.push(h('span.bad', null, '✗ ', link(n, briefly(n)), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
+  if (wrong.size) {
+    const f = p.fn.get(p.flow.fn), readers = new Map();
+    f.text.forEach((t, k) => argsOf(t).forEach(a => (readers.get(f.first + a - 1) || readers.set(f.first + a - 1, []).get(f.first + a - 1)).push(f.first + k)));
+    const last = [...wrong].filter(n => !(readers.get(n) || []).some(r => wrong.has(r)));
+    out.push(h('span.bad', null, `✗ ${wrong.size} derivatives of ${p.kind} ${p.name} differ from differences. The wrong rule is one by `, last.slice(0, 5).map(n => [link(n, briefly(n)), ` (${whereText(placeOf(inst(p, n)))}) `])));
+  }
+  for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
+    if (one && one[3] === 2 && out.length < 6 && p.fn.has(+index)) { const n = p.fn.get(+index).first + k; out.push(h('span.bad', null, '✗ not finite first at ', link(n, briefly(n)), '  ')); }
+  });
+  if (!out.length && (p.flowOf.size || p.operators.length)) {
+    const seen = [...p.flowOf.values()].filter(v => v[1] !== null), n = seen.length + p.operators.length, told = 'Each value is moved a little while the function runs, and the change of the result compared with its derivative.';
+    if (n) out.push(h('span', {title: told}, h('span.good', null, `✓ ${n === 1 ? '1 derivative agrees' : `${n} derivatives agree`} with differences`), h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
+    else out.push(h('span.soft', {title: told}, `derivatives were not compared with differences here`));
+  }
+  for (const [k, q] of D.pieces.entries()) {
+    if (q === p) continue;
+    const n = (q.flow ? q.flow.flow.filter(wrongFlow).length : 0) + q.operators.filter(([, e]) => !(e <= EPS)).length;
+    if (n) out.push(h('span.bad', null, ' ✗ ', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), `: ${n === 1 ? '1 differs' : n + ' differ'}  `));
+  }
+  const refuted = D.proofs.filter(q => q.answer === 'refuted').length, proved = D.proofs.filter(q => q.answer === 'proved').length;
+  if (D.proofs.length) out.push(h('button.to', {onclick: () => showView('proofs')}, refuted ? h('span.bad', null, `✗ ${refuted} refuted`) : `${proved} of ${D.proofs.length} claims proved`));
+  $('found').replaceChildren(...out);
+}
