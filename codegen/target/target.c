@@ -73,7 +73,7 @@ CgName cg_llvm(void) {
 
 CgName cg_version(void) {
   CgName name;
-  snprintf(name.text, sizeof name.text, "llvm %.30s hnnc %s", cg_llvm().text, CG_GENERATION);
+  snprintf(name.text, sizeof name.text, "llvm %.20s hnnc %.34s", cg_llvm().text, CG_GENERATION);
   return name;
 }
 
