@@ -8,7 +8,7 @@ class KernelView {
     pane.bar.append(h('select', {'aria-label': 'kernel', onchange: e => this.list.show(+e.target.value)}, heads.map(([m, k]) => h('option', {value: k}, m[1] + (this.c.text[k].startsWith('for at most') ? ', few samples' : '')))));
     this.list = new List(pane.body, k => {
       const n = this.c.number[k], hot = n && S.hot.get(n), t = this.c.text[k];
-      return tinted(h('div.row' + (n ? '' : '.head') + (hot ? '.' + hot : '') + (n && n === S.n ? '.now' : ''), n ? {onclick: () => selectInst(n)} : null, ...n ? this.parts(t, n) : [t]), n || 0, hot);
+      return tinted(h('div.row' + (n ? '' : '.head') + (hot ? '.' + hot : '') + (n && n === S.n ? '.now' : ''), n ? {onclick: () => selectInst(n)} : null, ...n ? this.parts(t, n) : [t]), n || 0);
     }, {label: 'loop nests', number: k => this.c.number[k], text: k => this.c.text[k]});
     this.list.set(this.c.text.map((_, k) => k));
   }
@@ -49,7 +49,7 @@ class AssemblyView {
     const n = this.c.number[k], hot = n && S.hot.get(n), t = this.c.text[k].replace(/\t/g, '    '), m = t.match(/^(    )([a-z][\w.]*)( *)(.*)$/), title = explainAsm(t, this.constants);
     const said = n && inst(S.piece, n) ? `\nof %${inst(S.piece, n).id} ${opOf(inst(S.piece, n).text)}  ${whereText(placeOf(inst(S.piece, n)))}` : '';
     const row = h('div.row' + (hot ? '.' + hot : '') + (/^\S/.test(t) ? '.head' : '') + (n && n === S.n ? '.now' : ''), {onclick: () => n && selectInst(n), title: title || said ? (title + said).trim() : null}, ...m ? [m[1], h('b.op', null, m[2].padEnd(14)), ' ', m[4]] : [t]);
-    return tinted(row, n || 0, hot);
+    return tinted(row, n || 0);
   }
   update(scroll) {
     if (!this.c) return;
@@ -87,11 +87,11 @@ function scratchChart(s, width, high) {
   const x = b => b / s.bytes * width, y = t => (t - 1) / s.last * high, out = svg('svg', {class: 'scratch', width: width + 2, height: high + 2, role: 'img', 'aria-label': `scratch of ${s.name}`});
   out.append(svg('rect', {class: 'all', x: .5, y: .5, width, height: high}));
   for (const q of s.places.slice().sort((a, b) => !!S.hot.get(a.n) - !!S.hot.get(b.n))) {
-    const i = inst(S.piece, q.n), c = S.hot.get(q.n) || '', t = S.tint !== 'links' && !c ? tintOf(q.n) : '';
+    const i = inst(S.piece, q.n), c = S.hot.get(q.n) || '', t = S.tint !== 'links' ? tintOf(q.n) : '';
     const title = svg('title', {});
     title.textContent = `${briefly(q.n)} : ${typeOf(i.text)}\n${large(q.bytes)} bytes from ${q.off} on, from loop nest ${nestNumber(s, q.t0)} to ${nestNumber(s, q.t1)} of ${s.nests.length}\n${whereText(placeOf(i))}`;
     out.append(svg('rect', {class: 'value ' + (c || ['', 'adjoint', 'tangent'][i.f.role[i.k]]) + (q.n === S.n ? ' now' : ''), x: .5 + x(q.off), y: .5 + y(q.t0), width: Math.max(1, x(q.bytes)), height: Math.max(1.5, y(q.t1 + 1) - y(q.t0)), style: t ? `fill: ${t}` : '', onclick: () => selectInst(q.n), onmouseenter: () => hoverInst(q.n), onmouseleave: hoverNothing}, title));
-    if (x(q.bytes) > 70 && y(q.t1 + 1) - y(q.t0) > 16 && high > 100) {
+    if (x(q.bytes) > 34 && y(q.t1 + 1) - y(q.t0) > 16 && high > 100) {
       const text = svg('text', {x: x(q.off) + 5, y: y(q.t0) + 14, 'pointer-events': 'none'});
       text.textContent = briefly(q.n).slice(0, Math.floor(x(q.bytes) / 7));
       out.append(text);

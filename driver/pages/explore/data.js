@@ -147,6 +147,16 @@ function flowNear(p, n) {
 
 const wrongFlow = v => v && v[1] !== null && !(v[1] <= EPS);
 
+/* Of what the derivative differs from differences: where that was seen, and what is the same in other stages. */
+function wrongOnes(p) {
+  if (p.wrong) return p.wrong;
+  p.wrong = new Set();
+  const seen = [...p.flowOf].filter(([, v]) => wrongFlow(v)).map(([n]) => n);
+  for (const [n, e] of p.operators) if (!(e <= EPS)) p.wrong.add(n);
+  for (const n of seen) for (const [m, c] of spread(p, [n])) if (c === 'sel' && opOf(inst(p, m).text) === opOf(inst(p, n).text) && typeOf(inst(p, m).text) === typeOf(inst(p, n).text)) p.wrong.add(m);
+  return p.wrong;
+}
+
 /* ---- what lines of the model itself things are of ----------------------------------------------------------------------- */
 
 /* By number, the smallest expression of the model's own file that made it, or that made what it comes from; -1: none. */

@@ -131,7 +131,7 @@ class GraphView {
     const file = line >= 0 ? 1 : at ? at.file : 0, l = line >= 0 ? line : at ? lineOf(at) : -1, wide = Math.floor((g.w - 12) / 6.7);
     const cut = (s, n) => s.length > n ? s.slice(0, n - 1) + '…' : s;
     const code = many ? (file ? codeOf(file, l) : [...new Set(g.all.map(q => opOf(f.text[q])))].join(', ')) : op === 'in' ? nameOfInput(i) : `%${i.id} ${op}`;
-    const from = file ? `${shortName(file)}:${l + 1}` : 'no line', sub = many ? `${g.role ? 'derived of ' : ''}${from}` : typeOf(i.text);
+    const from = file ? `${shortName(file)}:${l + 1}` : 'the compiler', sub = many ? `${g.role ? file ? 'derived of ' : 'derivatives, by ' : file ? '' : 'by '}${from}` : typeOf(i.text);
     const title = svg('title', {}), text = svg('text', {x: 7, y: 15}), under = svg('text', {x: 7, y: 28, class: 'under'});
     title.textContent = `${many ? `${g.all.length} instructions of ${from}` : `%${i.id} = ${i.text}`}\n${large(Math.round(g.flop))} FLOP${all ? `, ${(100 * g.flop / all).toFixed(1)} %` : ''}${g.role ? `\n${g.role === 1 ? 'adjoints' : 'tangents'}` : ''}`;
     text.textContent = cut((g.role && many ? '∂ ' : '') + code, many ? wide - 2 : wide);
@@ -153,10 +153,10 @@ class GraphView {
     const f = S.piece.stages[this.stage].fns[0], hot = g => { let c = ''; for (const k of g.all) { const q = S.hot.get(f.first + k); if (q === 'sel') return q; c = c || q || ''; } return c; };
     for (const g of this.drawn) {
       g.hot = hot(g);
-      const bad = g.all.some(k => { const v = valueOf(S.piece, f.first + k); return wrongAt(S.piece, f.first + k) || v && v[3]; }), now = g.all.some(k => f.first + k === S.n);
+      const bad = g.all.some(k => { const v = valueOf(S.piece, f.first + k); return wrongOnes(S.piece).has(f.first + k) || v && v[3]; }), now = g.all.some(k => f.first + k === S.n);
       g.box.setAttribute('class', `node ${['', 'adjoint', 'tangent'][g.role]} ${g.hot} ${bad ? 'wrong' : ''} ${now ? 'now' : ''}`);
-      const deep = S.tint === 'links' || S.tint === 'lines' ? g.all[0] : g.all.reduce((a, k) => this.strength(f.first + k) > this.strength(f.first + a) ? k : a, g.all[0]), t = g.hot && S.tint !== 'lines' ? '' : tintOf(f.first + deep);
-      g.box.querySelector('.box').style.fill = t;
+      const deep = S.tint === 'links' || S.tint === 'lines' ? g.all[0] : g.all.reduce((a, k) => this.strength(f.first + k) > this.strength(f.first + a) ? k : a, g.all[0]);
+      g.box.querySelector('.box').style.fill = S.tint === 'links' ? '' : tintOf(f.first + deep) || 'var(--panel)';
     }
     for (const e of this.edges) e.path.classList.toggle('lit', !!(e.from.hot && e.to.hot));
     if (scroll) this.reveal();

@@ -68,7 +68,7 @@ class IRView {
     if (r.params) row.append(h('span.id', null, ''), `${r.params} parameters, ${large(r.all)} numbers`);
     else {
       row.append(h('span' + ROLE[r.role], null, `${whereText(r.line) || 'no line'}  `), h('span', null, (r.line ? lineText(r.line.file, lineOf(r.line)).trim() : '').slice(0, 90)), h('span.where', null, `${r.role ? 'derived, ' : ''}${r.b - r.a} instructions, ${large(r.flop)} FLOP`));
-      tinted(row, r.a, hot);
+      tinted(row, r.a);
     }
     return row;
   }

@@ -127,6 +127,7 @@ const TINT_TOLD = {
 
 function paintLegend() {
   const t = TINT_TOLD[S.tint], has = S.tint !== 'flow' || S.piece.flowOf.size;
+  $('legend').title = Array.isArray(t) ? t.map(([c, text]) => `${{sel: 'yellow', drv: 'blue', pri: 'green'}[c]}: ${text}`).join('\n') : t;
   $('legend').replaceChildren(...Array.isArray(t) ? t.flatMap(([c, text]) => [h('i.' + c), text]) : [has ? t : 'This function is no scalar, or it was too much work: no gradient flow was computed.']);
 }
 
@@ -138,10 +139,9 @@ function setTint(kind) {
   panes.forEach(q => q.view.update(false));
 }
 
-/* A background where the links have none. */
-function tinted(e, n, hot) {
-  const t = n && S.tint !== 'links' && !(hot && S.tint !== 'lines') ? tintOf(n) : '';
-  if (t) e.style.background = t;
+/* Colours that are chosen take the place of those of links, of which a stripe is left. */
+function tinted(e, n) {
+  if (n && S.tint !== 'links') e.style.background = tintOf(n) || 'none';
   return e;
 }
 
@@ -185,17 +185,12 @@ function valueText(v) {
 
 const MARK = {'✗': 'its derivative differs from differences', '~': 'changed: other operands or attributes', '∂': 'derived of something', '+': 'new', '−': 'gone', '↕': 'kept, in another place'};
 
-function wrongAt(p, n) {
-  const oe = p.operatorError.get(n);
-  return wrongFlow(p.flowOf.get(n)) || (oe !== undefined && !(oe <= EPS));
-}
-
 function instRow(n, mark, extra) {
-  const p = S.piece, i = inst(p, n), v = valueOf(p, n), hot = S.hot.get(n), role = i.f.role[i.k], sign = wrongAt(p, n) ? '✗' : mark || '';
+  const p = S.piece, i = inst(p, n), v = valueOf(p, n), hot = S.hot.get(n), role = i.f.role[i.k], sign = wrongOnes(p).has(n) ? '✗' : mark || '';
   const row = h('div.row' + (hot ? '.' + hot : '') + (S.n === n ? '.now' : '') + (v && v[3] ? '.nan' : '') + (extra || ''), {onclick: e => clickRow(e, n)},
     h('span.mark' + (sign === '✗' ? '.bad' : ''), sign ? {title: MARK[sign] || ''} : null, sign), h('span.id', null, '%' + i.id), h('span.val', v ? {title: valueTitle(v)} : null, valueText(v)), ...instText(i),
     h('span.where', null, role ? (role === 1 ? 'adjoint of ' : 'tangent of ') + D.ops[i.f.of[i.k]][0] + '  ' : '', whereText(placeOf(i))));
-  return tinted(row, n, hot);
+  return tinted(row, n);
 }
 
 function clickRow(e, n) {
