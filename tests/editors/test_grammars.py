@@ -177,6 +177,13 @@ vim.cmd("qall!")
 """
 
 
+def test_tree_sitter_generator():
+    """Where there is the one that made it: the parser in the tree is what it makes of the grammar."""
+    if shutil.which("tree-sitter") and " 0.22." in subprocess.run(["tree-sitter", "--version"], stdout=subprocess.PIPE, text=True).stdout:
+        p = subprocess.run([ROOT + "/tools/tree_sitter", "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check(p.returncode == 0, "tree-sitter: its generator makes the parser of the grammar %s" % ("" if p.returncode == 0 else p.stdout[-800:]))
+
+
 def test_neovim():
     """The parser and the queries in Neovim itself, from 0.10 on."""
     nvim, cc = shutil.which("nvim"), shutil.which("cc")
@@ -207,6 +214,7 @@ def main():
         if SITTER:
             test_tree_sitter_trees(programs)
             test_tree_sitter_queries()
+    test_tree_sitter_generator()
     test_neovim()
     test_pygments_text()
     test_vscode()
