@@ -15,6 +15,7 @@ struct Flow { /* one function, the whole or a body */
   uint32_t *now, *ever;   /* by instruction: its source, 0 if finite; now, and the first in any turn */
   HnnOdeFailure *failure; /* by instruction: of an ode */
   double *time;
+  uint64_t *cost; /* by instruction: what its evaluation counts for in `looked`, less what its body does */
 };
 
 typedef struct Hunt {
@@ -26,6 +27,14 @@ typedef struct Hunt {
   VEC(Origin) origin; /* source k is origin.at[k - 1] */
 } Hunt;
 
+enum { FEW = 16 }; /* numbers take about as long as the call of an operation */
+
+static uint64_t cost_of(const Fn *f, const Inst *i, int64_t samples) {
+  bool lane = i->type.lane;
+  for (uint32_t k = 0; k < i->nargs; k++) lane |= ir_type(f, ir_arg(f, i, k)).lane;
+  return 1 + (uint64_t)(i->sub ? 0 : ir_inst_cost(f, i) * (double)(lane ? samples : 1) / FEW);
+}
+
 static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   size_t n = f->inst.n;
   Flow *w = base_realloc(NULL, sizeof *w);
@@ -34,6 +43,8 @@ static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   w->ever = base_zeroed(n, sizeof *w->ever);
   w->failure = base_zeroed(n, sizeof *w->failure);
   w->time = base_zeroed(n, sizeof *w->time);
+  w->cost = base_zeroed(n, sizeof *w->cost);
+  for (uint32_t id = 1; id < n; id++) w->cost[id] = cost_of(f, &f->inst.at[id], h->samples);
   *vec_push(&h->flow) = w;
   for (uint32_t id = 1; id < n; id++)
     if (f->inst.at[id].sub) add_flows(h, ir_body(f, &f->inst.at[id]), w, id);
@@ -178,20 +189,11 @@ static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t
   return 0;
 }
 
-enum { FEW = 16 }; /* numbers take about as long as the call of an operation */
-
-static uint64_t numbers(const Hunt *h, const Tensor *t, const Tensor *const *args, uint32_t nargs) {
-  uint64_t n = (uint64_t)(type_count(t->type) * (t->type.lane ? h->samples : 1));
-  for (uint32_t k = 0; args && k < nargs; k++)
-    if (args[k]->v) n += (uint64_t)(type_count(args[k]->type) * (args[k]->type.lane ? h->samples : 1));
-  return n;
-}
-
 static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
   Hunt *h = ctx;
   Flow *w = flow_of(h, f);
   const Inst *i = ir_inst(f, v);
-  h->looked += 1 + numbers(h, t, args, i->nargs) / FEW;
+  h->looked += w ? w->cost[v.id] : 1;
   if (h->looked > ORIGIN_MOST) return false;
   if (!w || i->type.dt != DT_REAL) return true;
   int64_t at = first_lost(h, t);
@@ -210,7 +212,8 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *
 static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
   Hunt *h = ctx;
   Flow *w = flow_of(h, f);
-  if (h->looked > ORIGIN_MOST && !h->ended.f) h->ended = (Origin){.f = f, .v = v, .time = base_shown(ode->failed_at)};
+  /* The outermost, which fails last: its end is what is to be reached. */
+  if (h->looked > ORIGIN_MOST) h->ended = (Origin){.f = f, .v = v, .time = base_shown(ode->failed_at)};
   if (!w || w->failure[v.id]) return;
   w->failure[v.id] = (HnnOdeFailure)ode->failure;
   w->time[v.id] = base_shown(ode->failed_at);
@@ -232,7 +235,7 @@ bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env
   out->looked = h.looked;
   for (uint32_t k = 0; k < h.flow.n; k++) {
     Flow *w = h.flow.at[k];
-    base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w);
+    base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w->cost), base_free(w);
   }
   vec_free(&h.flow);
   vec_free(&h.origin);

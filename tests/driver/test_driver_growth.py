@@ -295,11 +295,13 @@ report a = iterate(step, 0, steps = STEPS)[-1]
     check("the cause was not looked for beyond the first 100000000 operations" in r.err and "sqrt" not in r.err, "it ends", r)
     write("m.hnn", """\
 precision f64
-fn rate(x: real[2], t: real) = [x[1], -x[0]]
-report a = integrate(rate, [1, 0], times = [0, 1e9], method = taylor(rtol = 1e-14))[1]
+fn decay(a: real)(y: real) = -a*y
+fn inner(a: real) = integrate(decay(a), 1, times = [0, 2], method = taylor(rtol = 1e-9))[1]
+fn rate(x: real) = sin(50*x)*inner(1 + sin(x)^2) + 1
+report a = integrate(rate, 0.5, times = [0, 1e6], method = dopri5(rtol = 1e-10, max_steps = 10^5))[1]
 """)
     r = hnnc("run", "m.hnn", "--out", "o", code=3, timeout_=600)
-    check(" ::: m.hnn:3:12" in r.err and re.search("in which `taylor` came to t = [0-9.]+: ", r.err), "where it ends", r)
+    check(" ::: m.hnn:5:12" in r.err and re.search("in which `dopri5` came to t = [0-9.]+: ", r.err), "where it ends, of two", r)
 
 
 if __name__ == "__main__":
