@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """lsp.py HNNC [--edits N [--part K/M] [MODEL ...]]: how long the language server takes, as a table for docs/editors.md; with --edits, N random
-edits of each model (tests/driver/test_driver_lsp.py): milliseconds from an edit to its messages (median, 99 %, most) and megabytes that the server
+edits of each model (tests/driver/test_driver_lsp.py): the server's own milliseconds from an edit to its messages (median, 99 %, most) and megabytes that the server
 holds at rest, after a tenth of the edits and after all. --part 1/2: every other model, for two at a time."""
 import argparse
 import glob
@@ -13,6 +13,8 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 args = argparse.ArgumentParser(description=__doc__)
 args.add_argument("hnnc")
 args.add_argument("--edits", type=int, default=0)
+args.add_argument("--asked", type=float, default=0.33, help="the share of the edits that are waited for")
+args.add_argument("--fresh", type=int, default=50, help="one edit in so many is compared with a new server")
 args.add_argument("--part", default="1/1")
 args.add_argument("--repeat", type=int, default=30)
 args.add_argument("models", nargs="*")
@@ -70,7 +72,7 @@ def latencies(name):
 
 def edits(name):
     try:
-        times, held = test_driver_lsp.random_edits(name, opt.edits, seed=7, fresh=50, asked=0.33)
+        times, held = test_driver_lsp.random_edits(name, opt.edits, seed=7, fresh=opt.fresh, asked=opt.asked)
         said = " | ".join("%.1f" % times[min(len(times) - 1, int(q*len(times)))] for q in (0.5, 0.99, 1)) + " | %.0f | %.0f" % tuple(held)
     except Exception as e:
         said = "FAILED: %s" % str(e)[:2000]

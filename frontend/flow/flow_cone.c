@@ -253,6 +253,12 @@ static uint8_t taint_at(const Taint *t, const Fn *f, const Inst *i, uint8_t any,
   return any;
 }
 
+/* Each element of the result may be made of any of the operands'. */
+static bool mixes(const Fn *f, const Inst *i) {
+  const bool moves = i->type.dt != DT_MULTI && (moves_along(f, i) >= 0 || i->op == OP_transpose);
+  return !ir_literal(i->op) && !is_elementwise(i) && !moves;
+}
+
 static uint8_t *taint_of(const Taint *t, uint32_t id) {
   const Fn *f = t->w->level.fn;
   const Inst *i = &f->inst.at[id];
@@ -268,6 +274,7 @@ static uint8_t *taint_of(const Taint *t, uint32_t id) {
   if (r) return out;
   for (uint32_t k = 0; k < i->nargs; k++) any |= t->any[ir_arg(f, i, k).id];
   if (any == FREE && !ir_literal(i->op)) return out; /* of free elements alone nothing else is made */
+  if (mixes(f, i)) return memset(out, any & MOVED, (size_t)n), out;
   const bool blocks = moved_blocks(t, f, i, out);
   for (int64_t e = 0; e < n && !blocks; e++) out[e] = taint_at(t, f, i, any & MOVED, e);
   return out;
@@ -280,8 +287,10 @@ static void taint_find(Taint *t, const Val *root, uint32_t n, Cone *c) {
   for (uint32_t j = 0; j < c->ids.n; j++) {
     const uint32_t id = c->ids.at[j];
     const int64_t count = count_of(f, id);
-    t->of[id] = taint_of(t, id);
-    for (int64_t e = 0; e < count; e++) t->any[id] |= t->of[id][e];
+    const uint8_t *of = t->of[id] = taint_of(t, id);
+    uint8_t any = FREE;
+    for (int64_t e = 0; e < count; e++) any |= of[e];
+    t->any[id] = any;
   }
 }
 
