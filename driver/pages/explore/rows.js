@@ -7,6 +7,7 @@ class List {
   constructor(body, draw, options) {
     Object.assign(this, {body, draw, rows: [], found: -1, options: options || {}});
     this.box = h('div.list');
+    this.serial = ++List.made;
     this.head = this.options.head || null;
     body.replaceChildren(...[this.head, this.box].filter(Boolean));
     Object.entries({tabindex: 0, role: 'listbox', 'aria-label': this.options.label || 'lines'}).forEach(([k, v]) => body.setAttribute(k, v));
@@ -32,6 +33,7 @@ class List {
         const m = this.options.number(this.rows[k]);
         if (m) { e.dataset.n = m; e.setAttribute('role', 'option'); e.setAttribute('aria-selected', m === S.n ? 'true' : 'false'); }
         if (m && S.over.has(m)) e.classList.add('over');
+        if (m && m === S.n) this.body.setAttribute('aria-activedescendant', e.id = 'now-' + this.serial);
       }
       shown.push(e);
     }
@@ -69,6 +71,8 @@ class List {
     return [is.slice(0, k + 1).filter(Boolean).length, all];
   }
 }
+
+List.made = 0;
 
 /* ---- stages ------------------------------------------------------------------------------------------------------------------ */
 
