@@ -81,7 +81,7 @@ def apart(k, numbers):
         end = min([n for n, _ in heads if n > begin], default=len(k["text"]))
         here = [q[1:] for q in k["places"] if begin < q[0] <= end]
         for n, off, bytes, t0, t1 in here:
-            check(n in numbers and off >= 0 and bytes > 0 and off + bytes <= size and t0 <= t1, "a value lies in scratch", n, off, bytes, size)
+            check((not n or n in numbers) and off >= 0 and bytes > 0 and off + bytes <= size and t0 <= t1, "a value lies in scratch", n, off, bytes, size)
         for j, a in enumerate(here):
             for c in here[:j]:
                 check(a[3] > c[4] or c[3] > a[4] or a[1] >= c[1] + c[2] or c[1] >= a[1] + a[2], "no two in one place", a, c)

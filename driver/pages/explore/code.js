@@ -76,7 +76,7 @@ function scratchOf(p) {
     if (m) p.scratch.push({name: m[1], form: (t.startsWith('for at most') ? t.match(/^for at most \d+ samples: /)[0] : '') + m[2], line, bytes: +m[3], places: [], nests: []});
   });
   const at = line => { let k = p.scratch.length - 1; while (k > 0 && p.scratch[k].line >= line) k--; return p.scratch[k]; };
-  for (const [line, n, off, bytes, t0, t1] of c.places) at(line).places.push({n, off, bytes, t0, t1});
+  for (const [line, n, off, bytes, t0, t1] of c.places) if (p.of[n]) at(line).places.push({n, off, bytes, t0, t1});
   for (const q of c.nests) at(q[0] + 1).nests.push(q);
   for (const s of p.scratch) s.last = Math.max(1, ...s.places.map(q => q.t1), ...s.nests.map(q => q[1]));
   return p.scratch;

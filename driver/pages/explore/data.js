@@ -129,6 +129,12 @@ function valueOf(p, n) {
   return v;
 }
 
+/* The instruction that computes an expression of one number or array; 0: there is none, or it is not known which. */
+function resultOf(p, node) {
+  const made = p.nodeMade.get(node.k);
+  return made && /^real/.test(node.type) ? made[0][1] - 1 : 0;
+}
+
 function rootOf(p, n) {
   for (; ;) { const i = inst(p, n), up = i ? i.f.from[i.k] : 0; if (up <= 0 || !p.of[up]) return n; n = up; }
 }

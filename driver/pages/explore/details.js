@@ -92,6 +92,13 @@ function operandsOf(i) {
   return h('div.soft', null, 'here ', a.map((q, k) => [['x', 'y'][k] + ' = ', link(i.f.first + q - 1, briefly(i.f.first + q - 1)), ', ']), 'z = ', link(i.n, '%' + i.id));
 }
 
+/* What an expression is at the chosen sample. */
+function resultLine(node) {
+  const n = resultOf(S.piece, node), v = n && valueOf(S.piece, n), one = v && v[4 + Math.min(S.sample, v.length - 5)];
+  if (!one) return null;
+  return h('div', {title: valueTitle(v)}, 'value ', h('span.mono', null, one.map(x => number(x, 6)).join('  '), count(node.type) > one.length ? ' …' : ''), h('span.soft', null, v.length > 5 ? ` at sample ${Math.min(S.sample, v.length - 5)}` : ''), count(node.type) > 1 ? h('span.soft', null, `, rms ${number(v[0])}`) : '');
+}
+
 /* Whether something of a piece was made by a node; without preparing the piece. */
 function madeBy(q, k) {
   for (let j = 0; j < q.made.length; j += 3) if (q.made[j] === k) return true;
@@ -103,7 +110,7 @@ function nodeBlock(node) {
   for (const [n, q] of S.hot) { const i = inst(p, n); if (i.f.stage === p.before && q !== 'pri') roles[i.f.role[i.k]]++; }
   const errors = [...S.hot].filter(([n]) => p.operatorError.has(n)).map(([n]) => [n, p.operatorError.get(n)]);
   const elsewhere = D.pieces.map((q, k) => [q, k]).filter(([q]) => q !== p && madeBy(q, node.k)).slice(0, 8);
-  return block(null, h('h3.mono', null, shorter(text, 160)), h('div', null, placeLink(node.place), `   ${node.kind} ${node.name}`, node.type ? h('span.soft', null, ' : ' + node.type) : ''),
+  return block(null, h('h3.mono', null, shorter(text, 160)), h('div', null, placeLink(node.place), `   ${node.kind} ${node.name}`, node.type ? h('span.soft', null, ' : ' + node.type) : ''), resultLine(node),
     S.hot.size ? h('table.counts', null, h('tr', null, h('th'), h('th', null, 'instructions'), h('th', null, 'FLOP a sample')), h('tr', null, h('td', null, h('i.sel'), 'what it became'), h('td.n', null, roles[0]), h('td.n', null, large(Math.round(c.sel)), percent(c.sel, c.all))),
       roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived of it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
     errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' beside differences: ', verdict(e))),

@@ -7,6 +7,7 @@ class List {
   constructor(body, draw, options) {
     Object.assign(this, {body, draw, rows: [], found: -1, options: options || {}});
     this.box = h('div.list');
+    this.serial = ++List.made;
     this.head = this.options.head || null;
     body.replaceChildren(...[this.head, this.box].filter(Boolean));
     Object.entries({tabindex: 0, role: 'listbox', 'aria-label': this.options.label || 'lines'}).forEach(([k, v]) => body.setAttribute(k, v));
@@ -32,6 +33,7 @@ class List {
         const m = this.options.number(this.rows[k]);
         if (m) { e.dataset.n = m; e.setAttribute('role', 'option'); e.setAttribute('aria-selected', m === S.n ? 'true' : 'false'); }
         if (m && S.over.has(m)) e.classList.add('over');
+        if (m && m === S.n) this.body.setAttribute('aria-activedescendant', e.id = 'now-' + this.serial);
       }
       shown.push(e);
     }
@@ -69,6 +71,8 @@ class List {
     return [is.slice(0, k + 1).filter(Boolean).length, all];
   }
 }
+
+List.made = 0;
 
 /* ---- stages ------------------------------------------------------------------------------------------------------------------ */
 
@@ -119,7 +123,7 @@ function tintOf(n) {
 }
 
 const TINT_TOLD = {
-  links: [['sel', 'selected, and what it became'], ['drv', 'derived of it: adjoints, tangents'], ['pri', 'what it is derived of']],
+  links: [['sel', 'selected', 'what is selected, and what it became'], ['drv', 'derived of it', 'what was derived of it: adjoints, tangents'], ['pri', 'its primal', 'what it is derived of']],
   lines: 'One colour for each line of the file on the left, the same one in every pane.',
   magnitude: 'Root mean square over elements and samples: blue below 1, orange above, stronger by powers of ten. Red: not finite.',
   flow: 'Size of the derivative of the result by this value: pale is 10⁻⁶ of the largest. Red: differs from differences.',
@@ -127,7 +131,7 @@ const TINT_TOLD = {
 
 function paintLegend() {
   const t = TINT_TOLD[S.tint], has = S.tint !== 'flow' || S.piece.flowOf.size;
-  $('legend').title = Array.isArray(t) ? t.map(([c, text]) => `${{sel: 'yellow', drv: 'blue', pri: 'green'}[c]}: ${text}`).join('\n') : t;
+  $('legend').title = Array.isArray(t) ? t.map(([c, , text]) => `${{sel: 'yellow', drv: 'blue', pri: 'green'}[c]}: ${text}`).join('\n') : t;
   $('legend').replaceChildren(...Array.isArray(t) ? t.flatMap(([c, text]) => [h('i.' + c), text]) : [has ? t : 'This function is no scalar, or it was too much work: no gradient flow was computed.']);
 }
 

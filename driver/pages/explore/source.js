@@ -2,6 +2,12 @@
 
 const WORDS = /(#.*$)|("[^"]*")|\b(precision|import|const|hamiltonian|fn|net|flow|symplectic|volume|prove|data|use|loss|train|report|expect|plot|save|let|return|yield|repeat|for|in|on|param|inverse|logdet|if|else|require|evolve|running|language|ode|measure)\b|\b(\d+\.?\d*(?:e[+-]?\d+)?)\b/g;
 
+/* What an expression is: kind, type, value. */
+function nodeTitle(node) {
+  const n = resultOf(S.piece, node), v = n && valueOf(S.piece, n);
+  return `${node.kind} ${node.name}${node.type ? ' : ' + node.type : ''}${v ? '\n' + valueTitle(v) : ''}`;
+}
+
 class SourceView {
   constructor(pane) {
     this.body = pane.body;
@@ -74,19 +80,20 @@ class SourceView {
     const good = here.filter(n => S.piece.nodeMade.has(n.k) || seedsOfNode(S.piece, n).length);
     return good.length ? good : here;
   }
-  /* The smallest node there of which there is something; again: the next one around it. */
+  /* The smallest node there of which there is something; the same place again: the next one around it. */
   click(e) {
     const at = this.offset(e);
     if (at < 0 || String(getSelection())) return;
-    const list = this.nodes(at), now = list.indexOf(S.node);
-    if (list.length) selectNode(list[now >= 0 ? Math.min(now + 1, list.length - 1) : 0]);
+    const list = this.nodes(at), now = at === this.clicked ? list.indexOf(S.node) : -1;
+    this.clicked = at;
+    if (list.length) selectNode(list[(now + 1) % list.length]);
   }
   point(e) {
     const at = this.offset(e);
     if (at === this.pointed) return;
     this.pointed = at;
     const node = at < 0 ? null : this.nodes(at)[0];
-    this.pre.title = node ? `${node.kind} ${node.name}${node.type ? ' : ' + node.type : ''}` : '';
+    this.pre.title = node ? nodeTitle(node) : '';
     node ? hover(seedsOfNode(S.piece, node), node.place) : hoverNothing();
   }
   goto(place) {
