@@ -319,9 +319,9 @@ static const char *help_text(int command, char *buf, size_t size) {
     const char *takes = manual_command[i].takes;
     snprintf(head, sizeof head, "%s %.*s", manual_command[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "),
              takes);
-    n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, manual_command[i].does);
+    n += (size_t)snprintf(buf + n, size - n, "%s  %-17s%s\n", i ? "" : "Commands:\n", head, manual_command[i].does);
   }
-  snprintf(buf + n, size - n, "%sFILE `-` is the standard input. Exit codes: %s", command < 0 ? "\n" : "", manual_exit_codes);
+  snprintf(buf + n, size - n, "%sFILE `-` is standard input. Exit codes: %s", command < 0 ? "\n" : "", manual_exit_codes);
   return buf;
 }
 

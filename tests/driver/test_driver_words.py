@@ -112,8 +112,8 @@ def test_command_line():
 
 def test_explain_with_command_lines():
     """Where the command line is the mistake, it is shown."""
-    hnnc("explain", "override", says=["This gives it, by `hnnc check FILE m=5`:", "Mended, by `hnnc check FILE n=5`:"])
-    r = hnnc("explain", "undefined", says=["This gives it:", "Mended:"])
+    hnnc("explain", "override", says=["This causes it, by `hnnc check FILE m=5`:", "Corrected, by `hnnc check FILE n=5`:"])
+    r = hnnc("explain", "undefined", says=["This causes it:", "Corrected:"])
     check("FILE" not in r.out, "a command line without need", r)
 
 
