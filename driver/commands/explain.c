@@ -15,7 +15,7 @@ static int list(void) {
       if ((int)diag_code_level((DiagCode)c) == level)
         printf("  %-22s %s\n", diag_code_name((DiagCode)c), diag_code_title((DiagCode)c));
   }
-  printf("\n`hnnc explain NAME` says more.\n");
+  printf("\n`hnnc explain NAME` explains one of them.\n");
   return 0;
 }
 

@@ -79,9 +79,7 @@ static int same_as_started(Runner *r) {
   if (code) return code;
   if (strcmp(text_of(r, "model_hash"), r->hash)) return changed_model(r);
   if (strcmp(text_of(r, "cpu"), cpu))
-    fprintf(stderr,
-            "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
-            "stopped\n",
+    fprintf(stderr, "warning: `%s` was started on %s, this is %s: the last digits will differ from those of an uninterrupted run\n",
             dir, text_of(r, "cpu"), cpu);
   return 0;
 }
@@ -104,7 +102,7 @@ static int go_on(Runner *r, const Options *o) {
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` belongs to another model", rt_run_dir(r->run));
   if ((code = weights_take(s, r->from, rt_run_dir(r->run))) || (code = take_reports(r))) return code;
   if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
@@ -116,7 +114,7 @@ int command_resume(const Options *o) {
   Recorded recorded;
   if (sweep_is(o->file)) return sweep_resume(o);
   if (o->slurm || o->again || o->task >= 0)
-    return refuse("`%s` is no sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
+    return refuse("`%s` is not a sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
   RtRun *run = !o->ranks || !o->ranks->rank ? rt_run_reopen(o->file, &err) : NULL;
   if (o->ranks) run = record_follow(o->ranks, run, o->file, &err);
   if (!run) return refuse("%s", err.text);

@@ -70,12 +70,10 @@ json_t *ask_references(Server *s, Doc *d, const json_t *params) {
 /* ---- another name ------------------------------------------------------------------------------------------ */
 
 static const char *not_renamed(const Analysis *a, int32_t lex) {
-  if (lex < 0) return "there is no name of this file here";
+  if (lex < 0) return "there is no name here that this file defines";
   const Name *n = &a->file[0].name[lex];
   if (n->file != 1) return "this is defined in another file";
-  return a->file[0].def[n->def].kind == DEF_FIELD
-             ? "a field has the name that its data set gives it: rename it there by `name = value`"
-             : NULL;
+  return a->file[0].def[n->def].kind == DEF_FIELD ? "a field is named by its data set: rename it there with `name = value`" : NULL;
 }
 
 json_t *ask_prepare_rename(Server *s, Doc *d, const json_t *params) {
@@ -159,11 +157,11 @@ json_t *ask_rename(Server *s, Doc *d, const json_t *params) {
   const int32_t lex = a ? name_here(a, d, params) : -1;
   const char *why = a ? not_renamed(a, lex) : "the file cannot be read";
   if (why) return json_string(why);
-  if (!with || !is_a_name(with)) return json_string("this is no name, or a word of the language");
+  if (!with || !is_a_name(with)) return json_string("this is not a name, or it is a word of the language");
   Arena *mem = arena_create();
   json_t *j = stays(s, d, a, (uint32_t)lex, with, mem)
                   ? json_pack("{s:{s:o}}", "changes", d->uri, edits(d, &a->file[0], (uint32_t)lex, with, mem))
-                  : json_string("something else has this name: the program would be another one");
+                  : json_string("something else has this name: the meaning of the program would change");
   arena_destroy(mem);
   return j;
 }

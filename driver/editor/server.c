@@ -153,7 +153,8 @@ static void notification(Server *s, const char *method, const json_t *params) {
 static void handle(Server *s, const json_t *m) {
   const json_t *id = json_object_get(m, "id"), *params = json_object_get(m, "params");
   const char *method = json_string_value(json_object_get(m, "method"));
-  if (!method && !json_object_get(m, "result") && !json_object_get(m, "error")) rpc_fail(NULL, PARSE_ERROR, "this is no message");
+  if (!method && !json_object_get(m, "result") && !json_object_get(m, "error"))
+    rpc_fail(NULL, PARSE_ERROR, "this is not a message");
   else if (method && id) request(s, id, method, params);
   else if (method) notification(s, method, params);
 }

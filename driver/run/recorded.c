@@ -72,7 +72,7 @@ bool recorded_open(Recorded *r, RtRun *run, const Options *o, RtError *err) {
   r->text = path ? rt_file_read(path, &r->len, &why) : NULL;
   free(path);
   if (!r->text)
-    snprintf(err->text, sizeof err->text, "`%.200s` is not a run that can be taken up: model.hnn is missing", rt_run_dir(run));
+    snprintf(err->text, sizeof err->text, "`%.200s` is not a run that can be resumed: model.hnn is missing", rt_run_dir(run));
   return r->text != NULL;
 }
 
@@ -161,11 +161,10 @@ int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said
   const char *status = recorded_text(r->run, "status");
   RtError err = {{0}};
   char *path;
-  int code = recorded_data(s, r->run, CODE_weights,
-                           arena_printf(s->model->mem,
-                                        "run again, or name the file of the model, `%s`, and the run as its "
-                                        "parameters, to compute with what is there now",
-                                        s->model->path));
+  int code = recorded_data(
+      s, r->run, CODE_weights,
+      arena_printf(s->model->mem, "run again, or pass the model file `%s` and the run with --params, to use the current files",
+                   s->model->path));
   if (!code) code = same_model(s, r, said);
   if (code || !trains(s->model)) return code;
   RtCheckpoint *c = rt_weights_read(from, &path, &err);
@@ -184,7 +183,7 @@ static void tell_changed(const Session *s, const char *from, FILE *said) {
   const char *model = run ? recorded_text(run, "model") : NULL;
   const char *path = model && !strcmp(model, s->model->path) ? changed_file(run) : NULL;
   if (path)
-    fprintf(said, "warning: `%s`, which `%s` reads, is not what it was when the parameters of `%s` were made\n", path, model, from);
+    fprintf(said, "warning: `%s`, which `%s` reads, has changed since the parameters of `%s` were made\n", path, model, from);
   rt_run_destroy(run);
 }
 

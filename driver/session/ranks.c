@@ -102,7 +102,8 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
   RtMpiOpen *open = NULL;
   void *at = dlsym(lib, RT_MPI_OPEN);
   memcpy(&open, &at, sizeof at);
-  if (!open) return snprintf(err->text, sizeof err->text, "HNNC_MPI=%.200s is no module of hnnc", wanted ? wanted : ""), false;
+  if (!open)
+    return snprintf(err->text, sizeof err->text, "HNNC_MPI=%.200s is not an MPI module of hnnc", wanted ? wanted : ""), false;
   if (!open(out, err)) return false;
   if (out->size == l->size) return true;
   snprintf(err->text, sizeof err->text,
@@ -141,7 +142,7 @@ static void on_lost(RtRanks *r, int from, int code, const char *why) {
 }
 
 static void on_stalled(RtRanks *r) {
-  if (!r->rank && own.told) own.told("it was asked to stop, and another rank did not answer");
+  if (!r->rank && own.told) own.told("it was asked to stop, but another rank did not answer");
 }
 
 /* The first lines of what this rank has said of an error. */
@@ -252,8 +253,8 @@ int ranks_alike(Session *s) {
     if (same && !lacks(kind[0].code.needs, kind[k].own.needs, what, sizeof what)) continue;
     code =
         session_fail(s, EXIT_IO, CODE_ranks, (Span){0},
-                     "rank %d (%s) has the processor %s, and the code of the first rank (%s) is for %s: name one that all "
-                     "have, by --cpu=NAME",
+                     "rank %d (%s) has the processor %s, but the code of the first rank (%s) is for %s: name a processor that all "
+                     "ranks support, --cpu=NAME",
                      k, own.place ? own.place[k].host : "", kind[k].own.cpu, own.place ? own.place[0].host : "", kind[0].code.cpu);
   }
   base_free(kind);

@@ -119,7 +119,7 @@ def files_changed(model, change, question):
     for more in ([], ["--params", "r"]):
         hnnc("eval", "r", question, *more, code=4, says=[*says, "run again"])
     hnnc("resume", "r", "-q", code=4, says=says)
-    warns = [f"warning: `{name}`, which `m.hnn` reads, is not what it was", "parameters of `r`"]
+    warns = [f"warning: `{name}`, which `m.hnn` reads, has changed", "parameters of `r`"]
     check(hnnc("eval", "m.hnn", question, "--params", "r", says=warns).out != then, "other numbers")
     hnnc("compile", "m.hnn", "--params", "r", "--emit", "header", "-o", "m.h", says=warns)
     hnnc("run", "m.hnn", "--params", "r", "--out", "r2", says=warns)
