@@ -62,64 +62,9 @@ const ManualOption manual_option[] = {
 const int manual_options = sizeof manual_option / sizeof *manual_option;
 
 const ManualCommand manual_command[] = {
-  {"check", "FILE [name=value ...]", "check FILE without running it: names, shapes, claims",
-   "Reads FILE and its imports, and reports everything that can be known without running: errors in names and shapes, "
-   "warnings, claims, proofs. One run reports many errors. Each error has its place, what was expected and found, and what "
-   "to write instead. A comment `# allow: NAME` switches a warning off on its line, or on the line below it."},
-  {"compile", "FILE [name=value ...]", "write a shared library and a C header for FILE",
-   "Writes FILE.so and FILE.h: the functions, gradients, losses and trainings of FILE as native code, which needs neither "
-   "hnnc nor LLVM. With --emit, writes an intermediate result instead: the syntax tree, IR, operation counts, kernels, LLVM "
-   "IR or assembly. With --emit=onnx, writes the named functions as an ONNX file."},
-  {"run", "FILE [name=value ...]", "run FILE: train, report, expect, plot, save",
-   "Executes FILE from top to bottom: trains, reports, expects, plots, saves. The results go into a new run directory, "
-   "runs/NAME/DATE, with the model, its overrides, metrics and checkpoints. The link runs/NAME/latest points to the newest. "
-   "name=value overrides a value of the file: n=5, train.steps=100. The first Ctrl-C finishes the step and keeps the run, "
-   "which `hnnc resume` continues."},
-  {"resume", "DIR", "continue a stopped run, bit for bit",
-   "Continues the run in DIR. The results have the same bits as without the stop. If DIR is a sweep, runs those of its runs "
-   "that are not finished; with --again, also those that failed."},
-  {"eval", "RUN FUNCTION [DATA]", "evaluate a function or expression of a trained run",
-   "Evaluates FUNCTION, which is a function, report or expression of the file, with the final parameters of RUN, on the "
-   "arrays in DATA (.npy, .npz, tables). Prints the result, or writes it with --out."},
-  {"runs", "[DIR]", "list runs, or show what differs between them",
-   "Lists the runs in DIR (default: runs) with their overrides and reports. With --compare RUN RUN ..., shows what differs "
-   "between them."},
-  {"report", "RUN [RUN ...]", "write an HTML page about a run, or several runs",
-   "Writes one HTML file about a run, which works offline: curves, plots, reports, expectations, proofs, times, the machine, "
-   "and how to cite the run. Several runs are shown side by side. `-o` names the file."},
-  {"view", "RUN", "serve the page of a run while it trains",
-   "Serves the page of a run on the loopback interface while it trains, and prints its address, which contains a token. Only "
-   "this run is served, and nothing can be changed. Ctrl-C stops the server."},
-  {"bench", "FILE [name=value ...]", "measure a training step: time, FLOP, share of the peak",
-   "Measures a training step of the first training in FILE: its time, its floating-point operations, and its share of the "
-   "machine's peak. With --ranks N, runs on N ranks and also shows the time for exchange and for waiting."},
-  {"diagnose", "FILE [name=value ...]", "compare gradients with differences, and test flows",
-   "Compares the gradients of each loss, by the parameters and in mixed second derivatives, with finite differences. For "
-   "each flow, shows the error of the round trip, and how far its Jacobian is from symplectic."},
-  {"fmt", "FILE ...", "format files, or check their format",
-   "Formats programs in the standard style, in place. `-` reads standard input and writes to standard output. Comments, line "
-   "breaks and meaning are kept. A file with syntax errors is reported and left unchanged; the other files are still "
-   "formatted. With --check, writes nothing, and names the files that would change."},
-  {"lsp", "", "start a language server for editors",
-   "Speaks the Language Server Protocol on standard input and output: diagnostics while you type, shapes, definitions, "
-   "references, completion, renaming, quick fixes, colours, formatting. Your editor starts it."},
-  {"explore", "FILE [name=value ...]", "write an HTML page of IR, code, values and derivatives",
-   "Writes one HTML file, which works offline: source, syntax tree, IR after each pass, kernels and assembly side by side, "
-   "linked by source line. It also has each derivative with its rule, its values at some samples, and its error against "
-   "finite differences; sparsity patterns; and proofs."},
-  {"explain", "[CODE]", "explain an error or a warning; alone: list all",
-   "Prints what a message with this code means, a program that causes it, and the corrected program."},
-  {"cache", "[ACTION]", "show, verify, trim or clear the cache of compiled code",
-   "Shows (the default), verifies, trims or clears the cache of compiled code, in $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc or "
-   "~/.cache/hnnc."},
-  {"opt", "FILE", "run compiler passes on IR text",
-   "Reads a function as IR text and runs passes on it. It is meant for work on the compiler."},
-  {"help", "[COMMAND]", "print the manual of a command",
-   "Prints the manual of a command, or a list of all commands. With --man, prints the source of a manual page."},
-  {"completion", "SHELL", "print completions for bash, zsh or fish",
-   "Prints a script that completes commands, options and files in your shell. For bash, write it to "
-   "~/.local/share/bash-completion/completions/hnnc; for zsh, to a file _hnnc on $fpath; for fish, to "
-   "~/.config/fish/completions/hnnc.fish."},
+#define COMMAND(name, takes, does, text) {#name, takes, does, text, command_##name},
+#include "driver/manual/commands.def"
+#undef COMMAND
 };
 const int manual_commands = sizeof manual_command / sizeof *manual_command;
 

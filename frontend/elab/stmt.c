@@ -13,7 +13,8 @@ static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
   if (v.kind == V_POISON) return *out = POISON, true;
   uint32_t n = value_length(E, v);
   if (n != s->nnames) {
-    DiagMsg *m = elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names, but the value is %s", s->nnames, value_text(E, v));
+    DiagMsg *m =
+        elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names, but the value is %s", s->nnames, value_text(E, v));
     elab_label(m, s->names->name_at, "%u names", s->nnames);
     return false;
   }
