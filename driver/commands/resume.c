@@ -30,16 +30,15 @@ static int take_reports(Runner *r) {
     if (m->action[i].kind == DO_REPORT && r->result[report_number(m, m->action[i].report)].made)
       r->not_finite |= !report_finite(m->action[i].report, &r->result[report_number(m, m->action[i].report)]);
   reports_hash(m, r->result, missing ? 0 : r->at.action, hash);
-  int code = missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                                    "`%s` does not have the report `%s`, which was made before the checkpoint: "
-                                    "start a new run",
-                                    path, missing)
-             : strcmp(hash, r->at.reports)
-                 ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                                "`%s` has changed since it was written, and "
-                                "reports made before the checkpoint are taken from it: put it back, or start a new run",
-                                path)
-                 : 0;
+  int code = missing                       ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                                          "`%s` does not have the report `%s`, which was made before the checkpoint: "
+                                                                                "start a new run",
+                                                          path, missing)
+             : strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                                          "`%s` has changed since it was written, and reports made before the "
+                                                          "checkpoint are read from it: restore it, or start a new run",
+                                                          path)
+                                           : 0;
   free(path);
   return code;
 }
@@ -54,12 +53,10 @@ static int changed_model(const Runner *r) {
   free(sources);
   if (!kept)
     return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                        "`%s/model.hnn` is not what the run was started with: put it back, or start "
-                        "a new run",
-                        dir);
+                        "`%s/model.hnn` has changed since the run started: restore it, or start a new run", dir);
   return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                      "`%s/model.hnn`, or a file that it imports, is not what the run was started "
-                      "with (`%s/sources/` has what it imported then): put it back, or start a new run",
+                      "`%s/model.hnn`, or a file that it imports, has changed since the run started (`%s/sources/` has the "
+                      "original imports): restore it, or start a new run",
                       dir, dir);
 }
 

@@ -322,8 +322,7 @@ int sweep_resume(const Options *o) {
   int code = look(o, spec, hash, name, sizeof name);
   if (!code && strcmp(hash, sources)) {
     snprintf(err.text, sizeof err.text,
-             "`%.200s`, or a file that it imports, is not what the sweep was started with: put it back, or start a new sweep",
-             model);
+             "`%.200s`, or a file that it imports, has changed since the sweep started: restore it, or start a new sweep", model);
     code = refuse(CODE_resume, EXIT_IO, err.text);
   }
   if (!code) code = o->task >= 0 ? do_task(o, o->file, spec) : go(o, o->file, name, spec);

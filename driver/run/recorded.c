@@ -123,14 +123,13 @@ int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_el
   char data[DATA_HASH];
   const char *path = changed_file(run);
   if (path)
-    return session_fail(s, EXIT_IO, kind, (Span){0},
-                        "`%s`, which `%s` reads, is not what the run was started with: put it back, %s", path, s->model->path,
-                        or_else);
+    return session_fail(s, EXIT_IO, kind, (Span){0}, "`%s`, which `%s` reads, has changed since the run started: restore it, %s",
+                        path, s->model->path, or_else);
   if (s->opt->ask) return 0;
   data_fingerprint(s, NULL, NULL, data);
   if (!strcmp(recorded_text(run, "data_hash"), data)) return 0;
-  return session_fail(s, EXIT_IO, kind, (Span){0},
-                      "the data that `%s` reads are not what the run was started with: put them back, %s", s->model->path, or_else);
+  return session_fail(s, EXIT_IO, kind, (Span){0}, "the data that `%s` reads have changed since the run started: restore them, %s",
+                      s->model->path, or_else);
 }
 
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
@@ -149,7 +148,7 @@ static int same_model(Session *s, const Recorded *r, FILE *said) {
   if (!strcmp(recorded_text(r->run, "model_hash"), hash)) return 0;
   if (!strcmp(recorded_text(r->run, "build"), build))
     return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
-                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
+                        "`%s/model.hnn`, or a file that it imports, has changed since the run started: restore it",
                         rt_run_dir(r->run));
   if (said)
     fprintf(said, "warning: %s was made by another build of hnnc (%s, this is " HNNC_VERSION "), whose library may differ\n",

@@ -61,11 +61,10 @@ bool nan_ended(DiagMsg *m, const Origin *o) {
     const Inst *i = ir_inst(o->f, o->v);
     const ode_attr attr = ir_ode_attr(o->f, i);
     diag_label(m, i->at, "the search ended here");
-    diag_help(
-        m,
-        "the cause was not looked for beyond the first %d operations, in which `%s` came to t = %g: with fewer steps (of which "
-        "`max_steps` allows %" PRId64 "), or a shorter time, it is named",
-        ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
+    diag_help(m,
+              "the search for the cause ended after %d operations, where `%s` was at t = %g: with fewer steps (`max_steps` allows "
+              "%" PRId64 "), or a shorter time, it would be found",
+              ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
   } else
     diag_help(m, "the search for the cause ended after %d operations: with fewer steps, or a shorter time, it would be found",
               ORIGIN_MOST);

@@ -86,9 +86,9 @@ static bool missing(const Launcher *l, const char *wanted, RtError *err) {
                     l->size, wanted, why ? ": " : ": give the path of a module, with a /, or `none`", why ? why : ""),
            false;
   snprintf(err->text, sizeof err->text,
-           "%s has started %d ranks, and hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again "
-           "(`./quickstart`, or `meson setup --reconfigure build; ninja -C build`), start hnnc by itself, or set HNNC_MPI=none "
-           "where each process is to run alone",
+           "%s has started %d ranks, but hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again "
+           "(`./quickstart`, or `meson setup --reconfigure build; ninja -C build`), start hnnc by itself, or set HNNC_MPI=none to "
+           "run each process alone",
            l->name, l->size, mpich ? "libmpich-dev" : "libopenmpi-dev");
   return false;
 }
@@ -106,12 +106,12 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
   if (!open(out, err)) return false;
   if (out->size == l->size) return true;
   snprintf(err->text, sizeof err->text,
-           "%s has started %d ranks, and the MPI that hnnc has found sees %d: they do not belong together; install the launcher's "
-           "own, or name its module by HNNC_MPI%s",
+           "%s has started %d ranks, but the MPI that hnnc has found sees %d: they do not match; install the launcher's own MPI, "
+           "or name its module in HNNC_MPI%s",
            l->name, l->size, out->size,
            strcmp(l->name, "srun")
                ? ""
-               : "; of srun, `srun --mpi=list` has what it speaks, and --mpi=pmix is for Open MPI, --mpi=pmi2 for MPICH");
+               : "; for srun, `srun --mpi=list` lists its protocols: --mpi=pmix is for Open MPI, --mpi=pmi2 for MPICH");
   return false;
 }
 

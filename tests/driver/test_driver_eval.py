@@ -373,7 +373,7 @@ def test_imports():
     os.remove("m.hnn")
     check(abs(asked("r", "f", "x.npy")["f"][1][1] - 12) < 1e-3, "as it was")
     write("r/model.hnn", read("r/model.hnn").decode().replace("twice(a", "twice(2*a"))
-    hnnc("eval", "r", "f", "x.npy", code=4, says="is not what the run was started with")
+    hnnc("eval", "r", "f", "x.npy", code=4, says="has changed since the run started")
     write("r/manifest.json", read("r/manifest.json").decode().replace(load("r/manifest.json")["build"], "0123456789abcdef"))
     hnnc("eval", "r", "f", "x.npy", says="warning: r was made by another build of hnnc")
 

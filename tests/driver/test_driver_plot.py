@@ -424,7 +424,7 @@ plot tenth = { kind = line, y = (r/10) } on points
     check("3 points are not drawn" in read("r/plots/holes.dat").decode(), "and the header says so")
     picture("r/plots/holes.svg", 6)
     write("never.hnn", DATA + "plot never = { kind = line, y = log(r - 100) } on points\nreport one = r on points\n")
-    hnnc("run", "never.hnn", "--out", "n", code=3, says=["never.svg was not made: no point of it is finite", "report one"])
+    hnnc("run", "never.hnn", "--out", "n", code=3, says=["never.svg was not made: it has no finite point", "report one"])
     check(not os.path.exists("n/plots/never.svg"), "no picture of nothing")
     hnnc("resume", "n", code=4)                # nothing was trained: no checkpoint
     plots("fn c(x, y) = 0*x + 2\nplot flat = { kind = phase, levels = c, xrange = [0, 1], yrange = [0, 1] }\n", "c",

@@ -288,7 +288,7 @@ def test_changed_since():
     hnnc("run", "m.hnn", "--seeds", "1:3", "--out", "s", "-q")
     text = read("m.hnn").decode()
     write("m.hnn", text + "# more\n")
-    hnnc("resume", "s", code=4, says="is not what the sweep was started with")
+    hnnc("resume", "s", code=4, says="has changed since the sweep started")
     write("m.hnn", text)
     good = load("s/sweep.json")
     for bad in {}, [], dict(good, points=[]), dict(good, points=[dict(good["points"][0], dir="../x")]), dict(good, model=3):

@@ -137,7 +137,7 @@ def test_changed_model():
         write("m.hnn", text.replace("steps = 200", "steps = 2"))
         hnnc("run", "-q", "--out", name, "m.hnn")
         write(name + "/model.hnn", read(name + "/model.hnn") + b"\n")
-        r = hnnc("resume", name, code=4, says="is not what the run was started with")
+        r = hnnc("resume", name, code=4, says="has changed since the run started")
         check((name + "/sources/" in r.err) == sources == os.path.exists(name + "/sources"), "sources/", r)
 
 

@@ -299,7 +299,7 @@ def test_run_of_changed_file():
         hnnc.compile('const A = read("%s/A.npy")\nfn of(x: real) = x*sum(A)\nreport r = of(1)\n' % d).run(d + "/r", progress=False)
         check(hnnc.load_run(d + "/r").of(2.0) == 6, "the run")
         np.save(d + "/A.npy", [1.0, 3.0])
-        raises(OSError, "A.npy`, which `model.hnn` reads, is not what the run was started with", hnnc.load_run, d + "/r")
+        raises(OSError, "A.npy`, which `model.hnn` reads, has changed since the run started", hnnc.load_run, d + "/r")
 
 
 def test_interrupt():
