@@ -69,7 +69,7 @@ def test_resume_after_an_edit():
     hnnc("resume", "s", code=4, says="another build of hnnc")
     write("s/manifest.json", json.dumps(dict(m, cpu="elsewhere")))
     write("s/model.hnn", read("s/model.hnn").decode().replace("steps = 20000", "steps = 200"))
-    hnnc("resume", "s", code=4, says="is not what")
+    hnnc("resume", "s", code=4, says="has changed since the run started")
     write("s/model.hnn", read("m.hnn"))
     hnnc("resume", "s", says=["warning", "elsewhere"])
 
