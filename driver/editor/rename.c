@@ -14,11 +14,11 @@ static int32_t name_here(const Analysis *a, const Doc *d, const json_t *params) 
 static bool same(const Name *a, const Name *b) { return a->file && a->file == b->file && a->def == b->def; }
 
 static const char *not_renamed(const Analysis *a, int32_t lex) {
-  if (lex < 0) return "there is no name of the program here";
+  if (lex < 0) return "there is no name here that a program defines";
   const Name *n = &a->file[0].name[lex];
   const FileNames *in = analysis_file(a, n->file);
-  if (!in || n->def >= in->ndef || *in->path == '<') return "this is defined in the library, which is built in";
-  return in->def[n->def].kind == DEF_FIELD ? "a field has the name that its data set gives it: rename it there by `name = value`"
+  if (!in || n->def >= in->ndef || *in->path == '<') return "this is defined in the built-in library";
+  return in->def[n->def].kind == DEF_FIELD ? "a field is named by its data set: rename it there with `name = value`"
                                            : NULL;
 }
 
@@ -106,7 +106,7 @@ static int errors_of(Server *s, const char *uri, const char *path, const char *t
   return n;
 }
 
-static json_t *refused(void) { return json_string("something else has this name: the program would be another one"); }
+static json_t *refused(void) { return json_string("something else has this name: the meaning of the program would change"); }
 
 /* ---- a name of one file ---------------------------------------------------------------------------------------- */
 
@@ -202,7 +202,7 @@ json_t *ask_rename(Server *s, Doc *d, const json_t *params) {
   const int32_t lex = a ? name_here(a, d, params) : -1;
   const char *why = a ? not_renamed(a, lex) : "the file cannot be read";
   if (why) return json_string(why);
-  if (!with || !is_a_name(with)) return json_string("this is no name, or a word of the language");
+  if (!with || !is_a_name(with)) return json_string("this is not a name, or it is a word of the language");
   Arena *mem = arena_create();
   json_t *j = rename_across(s, d, a, (uint32_t)lex, with, mem);
   if (!j) j = rename_here(s, d, a, (uint32_t)lex, with, mem);

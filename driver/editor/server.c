@@ -198,7 +198,7 @@ static void handle(Server *s, const json_t *m) {
   const char *method = json_string_value(named), *fault = json_string_value(json_object_get(m, "fault"));
   if (fault && !named) rpc_fail(NULL, json_is_true(json_object_get(m, "other")) ? INVALID_REQUEST : PARSE_ERROR, "%s", fault);
   else if (!method && !json_object_get(m, "result") && !json_object_get(m, "error"))
-    rpc_fail(id, INVALID_REQUEST, "this is no message");
+    rpc_fail(id, INVALID_REQUEST, "this is not a message");
   else if (method && id) request(s, id, method, params);
   else if (method) notification(s, method, params);
 }

@@ -183,7 +183,7 @@ json_t *sweep_read(const char *dir, bool *none, RtError *err) {
   struct stat st;
   json_t *sweep = json_load_file(path, 0, NULL);
   *none = stat(path, &st) != 0;
-  if (*none) sweep_fail(err, "%.300s is no sweep: it has no sweep.json", dir);
+  if (*none) sweep_fail(err, "%.300s is not a sweep: it has no sweep.json", dir);
   else if (!good(sweep)) sweep_fail(err, "%.300s is damaged", path), json_decref(sweep), sweep = NULL;
   free(path);
   return sweep;
@@ -250,8 +250,8 @@ char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtErro
   const bool same = there && json_equal(there, sweep);
   json_decref(there);
   if (same) return dir;
-  if (!none) sweep_fail(err, "%.300s has another sweep: `hnnc resume` goes on with that, another --out makes a new one", dir);
-  else if (!is_empty(dir)) sweep_fail(err, "%.300s holds other files: a sweep needs a folder of its own", dir);
+  if (!none) sweep_fail(err, "%.300s has another sweep: continue it with `hnnc resume`, or choose another --out", dir);
+  else if (!is_empty(dir)) sweep_fail(err, "%.300s contains other files: a sweep needs a directory of its own", dir);
   else if (sweep_write(dir, "sweep.json", sweep, err)) return dir;
   return free(dir), NULL;
 }

@@ -44,7 +44,7 @@ static uint64_t hash_of(const Fn *a, const Fn *b) {
 }
 
 FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
-  *r = (FieldReport){.reason = "nothing decides here"};
+  *r = (FieldReport){.reason = "it cannot be decided"};
   if (!E->o->decide) return FIELD_UNDECIDED;
   uint64_t h = hash_of(a, b);
   const struct Claims *known = claims(E);
@@ -122,7 +122,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
 const char *claim_certainty(Elab *E, const FieldReport *r) {
   if (r->points == 0) return "";
   const char *bound = arena_printf(E->mem, "error below 2^-%.0f", floor(fmin(r->bits, 99999)));
-  return r->branched ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound) : bound;
+  return r->branched ? arena_printf(E->mem, "%s; some cases, which depend on signs, may not have been tested", bound) : bound;
 }
 
 /* ---- an instance --------------------------------------------------------------------------------------- */
@@ -205,7 +205,7 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   context_alone(E, &context, f->module);
   context.calls = calls; /* that messages tell who uses a flow of the library */
   root_begin(E, &root, f->name, FN_EXACT, false);
-  root.no_draws = "a claim is about all states";
+  root.no_draws = "a claim is about all states: it cannot draw";
   context.exact = true;
   context.failed = &failed;
   context.judged = c;
@@ -365,5 +365,5 @@ void claim_item(Elab *E, Global *g) {
   Value v = global_value(E, g, g->item->name_at);
   if (v.kind != V_FUNC || used(E, g->item)) return;
   if (all_equal(E, g, v.func, &t) || each(E, g, v.func, &t)) return;
-  claim_note(E, g->item, "what it requires holds for no sizes from 1 to 8 that are tried");
+  claim_note(E, g->item, "its `require` holds for none of the sizes tried, from 1 to 8");
 }

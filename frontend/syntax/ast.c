@@ -194,8 +194,8 @@ Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at) {
   Stmt *s = ast_stmt(ps, ST_UPDATE, at);
   s->op = op, s->target = targets.first->value, s->value = value;
   if (targets.n > 1)
-    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update moves one value"),
-              "write one update a line");
+    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update changes one value"),
+              "write one update per line");
   check_target(ps, s->target);
   return s;
 }

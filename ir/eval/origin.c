@@ -332,7 +332,7 @@ static const char *requirement(const Source *src, const Origin *o, char *buf, si
     snprintf(buf, size, "a crossing was not found before `until` = %g", o->arg[0]);
   else if (ir_require_attr(o->f, i).cause == CAUSE_LOST)
     snprintf(buf, size,
-             about % 2 ? "before a crossing was found, `%s` could not go on"
+             about % 2 ? "before a crossing was found, `%s` could not continue"
                        : "before a crossing was found, a step of `%s` was not finite, or did not converge, at dt = %g",
              ir_method[about / 2].name, o->arg[0]);
   else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
@@ -386,8 +386,10 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
 static const char *row_text(const Origin *o, char *buf, size_t size) {
   double i = o->arg[0];
   bool whole = i == floor(i);
-  snprintf(buf, size, whole ? "the index %.10g leaves an axis of %.0f" : "the index %.10g of an axis of %.0f is no whole number", i,
-           o->arg[1]);
+  snprintf(buf, size,
+           whole ? "the index %.10g is out of range for an axis of %.0f"
+                 : "the index %.10g of an axis of %.0f is not a whole number",
+           i, o->arg[1]);
   return buf;
 }
 
@@ -463,30 +465,29 @@ const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t
 const char *ir_origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
   if (i->op != OP_ode && o->failure == HNN_ODE_SMALL)
-    return "the rates are not finite beyond a time, so the steps of the adaptive method fell below rounding there";
+    return "the rates are not finite after some time, so the steps of the adaptive method fell below rounding there";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
-    return "the step is too large: take a smaller `dt`";
+    return "the step is too large: use a smaller `dt`";
   if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))
-    return "`times` rise or fall throughout, within each sample; equal ones may follow each other";
+    return "`times` must rise or fall throughout, within each sample; repeated times are allowed";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_STATED) return NULL;
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_ENDED)
-    return "raise `until` (time runs from `start` on, down if `dt` is negative), or ask for fewer `crossings`";
+    return "use a larger `until` (time starts at `start`, and falls if `dt` is negative), or fewer `crossings`";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_LOST)
     return ir_require_attr(o->f, i).about % 2
-               ? "a singularity is near, or `max_steps` are too few: end before, by `until`, or raise `max_steps`"
-               : "take a smaller `dt`, or end before, by `until`";
-  if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
+               ? "a singularity is near, or `max_steps` is too small: end earlier with `until`, or raise `max_steps`"
+               : "use a smaller `dt`, or end earlier with `until`";
+  if (i->op == OP_require) return "use more `steps`, or a start whose orbit returns to the surface";
   if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
-    return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";
-  if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
+    return "it is a gap in the data: use `where(x_mask > 0, x, 0)`, which is 0 there";
+  if (o->outside) return "rows are numbered from 0; at run time, an index cannot count from the end";
   switch (o->failure) {
   case HNN_ODE_STEPS:
     if (record_full(o))
-      return "`max_steps` does not change that; fewer steps do: a larger `rtol`, a higher order (`dop853`, `gauss16`), a shorter "
-             "time, or "
-             "pieces of it by an `integrate` each; methods of fixed steps, such as rk4, have no such record";
-    return "raise it, by `max_steps = 10^7` among the options of the method, or ask for less: a shorter time, larger tolerances";
-  case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
+      return "`max_steps` does not change that; take fewer steps: a larger `rtol`, a higher order (`dop853`, `gauss16`), a shorter "
+             "time, or several `integrate` in sequence; fixed-step methods, such as rk4, have no such record";
+    return "raise it in the options of the method, `max_steps = 10^7`, or use a shorter time or larger tolerances";
+  case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below the rounding error";
   default: return NULL;
   }
 }

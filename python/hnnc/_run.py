@@ -356,7 +356,7 @@ def _claim(out: str, what: dict[str, Any]) -> None:
         raise FileExistsError("%s has a sweep of the command: `hnnc resume` goes on with that, another `out` makes a new one" % out)
     if os.path.exists(mine):
         if _json(mine) != what: raise FileExistsError("%s has another sweep: another `out` makes a new one" % out)
-    elif os.listdir(out): raise FileExistsError("%s holds other files: a sweep needs a folder of its own" % out)
+    elif os.listdir(out): raise FileExistsError("%s contains other files: a sweep needs a directory of its own" % out)
     with open(mine, "w", encoding="utf-8") as f: json.dump(what, f, indent=1)
 
 

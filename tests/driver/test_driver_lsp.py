@@ -129,7 +129,7 @@ def test_rename():
                                         ("q = normal", 0, "v", TEXT.replace("let q", "let v").replace("yield q, both = [q[k]*h for k in 0:n] @ q", "yield q = v, both = [v[k]*h for k in 0:n] @ v"))]:
         got = apply(TEXT, c.at("rename", URI, *at(what, offset), newName=new)["changes"][URI])
         check(got == expected, "rename to %s" % new, got)
-    for what, new, why in [("mlp", "m", "library"), ("both on", "b", "data set"), ("h = 2", "n", "another one"), ("h = 2", "let", "no name"), ("h = 2", "a b", "no name"), ("norm", "m", "no name of the program")]:
+    for what, new, why in [("mlp", "m", "library"), ("both on", "b", "data set"), ("h = 2", "n", "would change"), ("h = 2", "let", "not a name"), ("h = 2", "a b", "not a name"), ("norm", "m", "no name here")]:
         said = c.ask("textDocument/rename", error=True, textDocument=dict(uri=URI), position=dict(zip(("line", "character"), at(what))), newName=new)
         check(why in said["message"], "rename of %s is not refused" % what, said)
     end(c)

@@ -316,7 +316,7 @@ def test_damaged():
                     f.truncate(3 << 30)
             elif left is not None:
                 write("r/" + name, left)
-            r = hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r is no run" if name == "manifest.json" and how in ("folder", "missing") else "r/" + name)
+            r = hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r is not a run directory" if name == "manifest.json" and how in ("folder", "missing") else "r/" + name)
             check(read("page.html") == page, "the page stays", name, how)
             check("\x1b" not in r.err and "Traceback" not in r.err, "and says it in print", r.err)
             os.rmdir("r/" + name) if how == "folder" else os.path.exists("r/" + name) and os.unlink("r/" + name)
@@ -345,7 +345,7 @@ def test_folder_of_runs():
     check(sorted(x["manifest"]["overrides"][-1] for x in d["runs"]) == ["width=4", "width=6"], "the runs of a sweep, beside one another", len(d["runs"]))
     one = os.path.dirname([os.path.join(f, "reports.json") for f, _, names in os.walk("s") if "reports.json" in names][0])
     write(one + "/reports.json", b"{")
-    hnnc("report", "s", "-o", "page.html", code=4, says="reports.json:1: this is no JSON")
+    hnnc("report", "s", "-o", "page.html", code=4, says="reports.json:1: this is not JSON")
     os.makedirs("none/x")
     hnnc("report", "none", code=4, says="none")
 

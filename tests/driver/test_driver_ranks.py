@@ -367,7 +367,7 @@ def test_once():
         write("wrong.hnn", "fn f(x: real) = y\n")
         text = under(launcher, 3, "run", "wrong.hnn", code=1, says="`y`")
         check(text.count("error[") == 1, "it is said more than once", text)
-        text = under(launcher, 2, "run", model(), "--seeds", "1:3", code=2, says="a sweep under a launcher")
+        text = under(launcher, 2, "run", model(), "--seeds", "1:3", code=2, says="a sweep cannot run under an MPI launcher")
         check(text.count("error[") == 1 and not os.path.exists("runs"), "a sweep has begun", text)
         under(launcher, 2, "run", "-", code=2, says="name a file")
         text = under(launcher, 3, "compile", "--emit=ir", model())

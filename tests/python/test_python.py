@@ -300,7 +300,7 @@ def test_run_of_changed_file():
         hnnc.compile('const A = read("%s/A.npy")\nfn of(x: real) = x*sum(A)\nreport r = of(1)\n' % d).run(d + "/r", progress=False)
         check(hnnc.load_run(d + "/r").of(2.0) == 6, "the run")
         np.save(d + "/A.npy", [1.0, 3.0])
-        raises(OSError, "A.npy`, which `model.hnn` reads, is not what the run was started with", hnnc.load_run, d + "/r")
+        raises(OSError, "A.npy`, which `model.hnn` reads, has changed since the run started", hnnc.load_run, d + "/r")
 
 
 def test_interrupt():
@@ -544,7 +544,7 @@ def test_onnx():
             raises(AttributeError, "no function `lerned`", m.export_onnx, "x.onnx", "lerned")
             raises(OSError, "nowhere", m.export_onnx, "/nowhere/at/all.onnx", "learned") if os.geteuid() else None
             n = hnnc.compile("fn g(x: real) = -x\nfn f(x: real) = integrate(g, x, dt = 0.1, steps = 3, method = dopri5(rtol = 1e-6))[-1]\n")
-            e = raises(hnnc.CompileError, "cannot be put in ONNX", n.export_onnx, "x.onnx", "f")
+            e = raises(hnnc.CompileError, "cannot be exported to ONNX", n.export_onnx, "x.onnx", "f")
             check(e.diagnostics[0].place.line == 2 and not os.path.exists("x.onnx") and np.isfinite(n.f(1.0)), "it goes on")
         finally:
             os.chdir(here)
@@ -621,7 +621,7 @@ def test_sweep_says():
         check(len(sweep()) == 1, "the same again")
         raises(FileExistsError, "/s has another sweep: another `out` makes a new one", sweep, {"noise": [0, 1]})
         raises(FileExistsError, "/s has another sweep", sweep, seeds=[1])
-        raises(FileExistsError, "holds other files: a sweep needs a folder of its own", sweep, out=d)
+        raises(FileExistsError, "contains other files: a sweep needs a directory of its own", sweep, out=d)
         raises(ValueError, "jobs should be 1 or more, found -1", sweep, jobs=-1)
         raises(ValueError, "each of seeds should be 0 or more, found -1", sweep, seeds=[-1])
         raises(TypeError, "seeds should be a whole number, found 'a'", sweep, seeds="a")

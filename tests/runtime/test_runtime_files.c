@@ -105,18 +105,18 @@ static void expect_damage(const char *header, size_t data, const char *why) {
 
 static void test_bad_headers(void) {
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 8,
-                "tensor `w` lies outside the file: it is cut off");
+                "tensor `w` lies outside the file: it is truncated");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
                 "the size of tensor `w` does not fit its shape");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "tensor `w` has no good shape");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "tensor `w` has no valid shape");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[4294967295,4294967295,4294967295],\"data_offsets\":[0,8]}}", 8,
                 "the size of tensor `w` does not fit its shape");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,0]}}", 8,
-                "tensor `w` lies outside the file: it is cut off");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":8}}", 8, "tensor `w` has no good data_offsets");
+                "tensor `w` lies outside the file: it is truncated");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":8}}", 8, "tensor `w` has no valid data_offsets");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 16, "the tensors do not fill the file");
   expect_damage("{\"w\":7}", 0, "tensor `w` has no dtype");
-  expect_damage("[]", 0, "the header is not JSON: no object");
+  expect_damage("[]", 0, "the header is not JSON: not an object");
 }
 
 /* A disk that is full in the middle of a write: a message, the old file, no rest. */
@@ -247,7 +247,7 @@ static void test_run(void) {
   CU_ASSERT_PTR_NULL(rt_run_reopen(at(1, "nothing"), &err));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "there is no run directory"));
   CU_ASSERT_PTR_NULL(rt_run_reopen(dir, &err));
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is no run directory: it has no readable manifest.json"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is not a run directory: it has no readable manifest.json"));
 }
 
 /* --out: the directory itself; a second run moves the first aside. */
