@@ -228,6 +228,7 @@ static void key(FILE *out, const Plot *p, const PlotPage *page) {
 void plot_axes(FILE *out, const PlotNumbers *d, const PlotPage *page) {
   const Plot *p = d->p;
   key(out, p, page);
+  fputs("set format '%g'\n", out); /* gnuplot's own has 0.09000000 beside 0.1 */
   axis(out, d, 0);
   axis(out, d, 1);
   if (plot_matrix(p)) matrix_axes(out, d);

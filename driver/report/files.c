@@ -134,6 +134,7 @@ static json_t *lines(FILE *in, const char *path, size_t most, bool whole, RtErro
   if (good) next_line(in, line, &length);
   if (good && length == LINE) good = fail(err, path, "a line of it has more than 4 MB");
   if (good && length && whole) good = fail(err, path, "its last line is cut off");
+  if (good && length && *line != '{') good = fail(err, path, "its end is no line that is being written");
   if (good && ferror(in)) good = fail(err, path, strerror(EIO));
   base_free(line);
   if (!good) json_decref(out);

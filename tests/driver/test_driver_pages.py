@@ -322,6 +322,14 @@ def test_damaged():
             os.rmdir("r/" + name) if how == "folder" else os.path.exists("r/" + name) and os.unlink("r/" + name)
             write("r/" + name, text)
     hnnc("report", "r", "-q", "-o", "page.html")
+    text, manifest = read("r/metrics.jsonl"), read("r/manifest.json")
+    write("r/manifest.json", manifest.replace(b'"status": "done"', b'"status": "failed"'))
+    write("r/metrics.jsonl", text + b'{"train":"fi')
+    hnnc("report", "r", "-q", "-o", "page.html")              # a line that was being written
+    write("r/metrics.jsonl", text + b"\x93\x00~")
+    hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r/metrics.jsonl: its end is no line that is being written")
+    write("r/metrics.jsonl", text)
+    write("r/manifest.json", manifest)
     where = {"manifest.json": [(b'"seed": 0', b'"seed": "0"', "`seed` should be a whole number, found a text"), (b'"status": "done"', b'"state": 1', "`status` should be a text, and is missing"),
                                (b'"svg": true', b'"svg": 1', "`plots.0.svg` should be true or false, found a number"),
                                (b'"energy"', b'"../../x"', "the name of a plot has a `/` in it")],
