@@ -104,6 +104,8 @@ static int note_plot(Runner *r, const Plot *p, const PlotResult *x) {
   RtError err = {{0}};
   json_t *entry = new_plot_entry(r, p);
   json_object_set_new(entry, "svg", json_boolean(x->drawn));
+  if (x->film) json_object_set_new(entry, "gif", json_true());
+  if (p->caption) json_object_set_new(entry, "caption", json_string(p->caption));
   if (!x->drawn) json_object_set_new(entry, x->nothing ? "nothing" : "why", json_string(x->why));
   if (!x->drawn && x->not_finite) json_object_set_new(entry, "not_finite", json_true());
   if (r->on.plot) r->on.plot(r->on.ctx, p, x);

@@ -131,7 +131,8 @@ def functions():
 ROW, ALONE = r'\{"(\w+)",', r'"(\w+)"'
 TABLES = (("frontend/syntax/tokens.c", "} words[] = {", ROW), ("frontend/syntax/tokens.c", "clauses[] = {", ALONE),
           ("frontend/builtin/builtin.c", "builtin_rows[] = {", ROW), ("frontend/builtin/builtin.c", "paddings[] = {", ALONE),
-          ("frontend/builtin/option.c", "OptionRow", ROW), ("frontend/builtin/option.c", "OptionRow", r'\{"\w+", OPTION_\w+, "([\w ]*)"'),
+          ("frontend/builtin/option.c", "OptionRow rows[] = {", ROW), ("frontend/builtin/option.c", "OptionRow rows[] = {", r', OPTION_\w+, "([\w ]*)"'),
+          ("frontend/builtin/option.def", "/* train */", r'^OPTION\("[^"]*", "(\w+)"'),
           ("frontend/builtin/option.c", "known[] = {", ALONE), ("frontend/builtin/data.c", "form_option(Elab", ALONE),
           ("frontend/builtin/data.c", "program_args(Elab", ALONE), ("frontend/builtin/net.c", "starts[] = {", ALONE),
           ("frontend/builtin/read.c", "!strcmp(a->name", ALONE), ("frontend/items/train.c", "} options[] = {", ROW),
@@ -148,12 +149,22 @@ def reference():
     code = set(re.findall(r"\w+", " ".join(re.findall(fences, pages, re.M | re.S) + re.findall(r"`([^`\n]+)`", re.sub(fences, "", pages, flags=re.M | re.S)))))
     for name, begin, row in TABLES:
         table = read(os.path.join(ROOT, name)).partition(begin)[2].partition("};")[0]
-        found = " ".join(re.findall(row, table)).split()
+        found = " ".join(re.findall(row, table, re.M)).split()
         if not found:
             yield "%s has no table that begins `%s`" % (name, begin)
         for word in found:
             if word not in code:
                 yield "docs/language has no `%s` (of %s)" % (word, name)
+
+
+def rooms():
+    """The page of the architecture has each folder of the floors."""
+    page = read(os.path.join(ROOT, "docs/architecture.md"))
+    for floor in "driver", "frontend", "passes", "codegen", "runtime", "ir":
+        part = re.search(r"^\*\*%s\*\*.*?(?=^\*\*|^`tools)" % floor, page, re.M | re.S).group()
+        for room in sorted(os.listdir(os.path.join(ROOT, floor))):
+            if glob.glob(os.path.join(ROOT, floor, room, "*.[ch]")) and "`%s`" % room not in part:
+                yield "docs/architecture.md has no room `%s` of %s" % (room, floor)
 
 
 def notes():
@@ -178,6 +189,7 @@ test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
 test("reference", list(reference()))
+test("rooms", list(rooms()))
 test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:

@@ -105,7 +105,7 @@ def by_vim():
                 with open(os.path.join(d, name), "w") as f:
                     f.write(text)
             env = dict(os.environ, EDITORS=ROOT + "/editors/vim", PATHS=d + "/paths", OUT=d + "/out", LC_ALL="C.UTF-8")
-            subprocess.run([vim, "-u", "NONE", "-N", "-i", "NONE", "-n", "-es", "-S", d + "/s.vim"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=100)
+            subprocess.run([vim, "-u", "NONE", "-N", "-i", "NONE", "-n", "-es", "-S", d + "/s.vim"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
             with open(d + "/out") as f:
                 said = [GROUPS[line.rstrip("\n")] for line in f]
         if len(said) != 2*sum(map(len, truth)):
