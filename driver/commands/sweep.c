@@ -320,7 +320,7 @@ int sweep_resume(const Options *o) {
   const char *model = json_string_value(json_object_get(spec, "model")),
              *sources = json_string_value(json_object_get(spec, "sources"));
   int code = look(o, spec, hash, name, sizeof name);
-  if (!code && strcmp(hash, sources)) {
+  if (!code && sources && strcmp(hash, sources)) {
     snprintf(err.text, sizeof err.text,
              "`%.200s`, or a file that it imports, has changed since the sweep started: restore it, or start a new sweep", model);
     code = refuse(CODE_resume, EXIT_IO, err.text);

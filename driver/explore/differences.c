@@ -6,7 +6,7 @@
  *
  * Operators: of each `grad`, `jac` and `divergence` that was written, its result beside differences of what it is taken of. */
 #include "driver/explore/explore_priv.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * instruction it is kept how large it is, and the first elements of each sample; of a body, as its last turn has it, the sizes over
  * all turns. */
 #include "driver/explore/explore_priv.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 #include "driver/session/data.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * common; without names each function as a file of its own. */
 #include "codegen/onnx/onnx.h"
 #include "driver/export/export.h"
-#include "driver/run/functions.h"
+#include "driver/functions/functions.h"
 #include "driver/run/runner.h"
 #include "driver/process/process.h"
 #include "driver/session/proofs.h"

@@ -3,7 +3,8 @@
  *   {"model": "m.hnn", "sources": hash, "params": "runs/first",
  *    "points": [{"dir": "000-lr=0.01-seed=0", "overrides": ["train.optimizer.lr=0.01"], "seed": 0}, ...]}
  *
- * Values stand in it as they were written: the language reads them, run by run. */
+ * Values stand in it as they were written: the language reads them, run by run. hnnc.sweep of Python writes
+ * the same file, without "sources": it begins before any model is read. */
 #include "driver/runs/runs.h"
 
 #include <ctype.h>
@@ -166,8 +167,8 @@ SweepPoint sweep_point(const json_t *sweep, uint32_t k) {
 
 /* What is edited or damaged is met here. */
 static bool good(const json_t *sweep) {
-  bool ok =
-      json_is_string(json_object_get(sweep, "model")) && json_is_string(json_object_get(sweep, "sources")) && sweep_count(sweep);
+  const json_t *sources = json_object_get(sweep, "sources");
+  bool ok = json_is_string(json_object_get(sweep, "model")) && (!sources || json_is_string(sources)) && sweep_count(sweep);
   size_t i;
   json_t *x;
   for (uint32_t k = 0; ok && k < sweep_count(sweep); k++) {

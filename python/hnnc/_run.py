@@ -349,13 +349,11 @@ def report(of: Iterable[Run | str | os.PathLike[str]], path: str | os.PathLike[s
 
 
 def _claim(out: str, what: dict[str, Any]) -> None:
-    """Makes the folder of a sweep, or finds it: grid.json says what its runs are."""
-    mine = os.path.join(out, "grid.json")
+    """Makes the folder of a sweep, or finds it: sweep.json says what its runs are, as that of the command does (driver/runs/sweep.c)."""
+    mine = os.path.join(out, "sweep.json")
     os.makedirs(out, exist_ok=True)
-    if os.path.exists(os.path.join(out, "sweep.json")):
-        raise FileExistsError("%s has a sweep of the command: `hnnc resume` goes on with that, another `out` makes a new one" % out)
     if os.path.exists(mine):
-        if _json(mine) != what: raise FileExistsError("%s has another sweep: another `out` makes a new one" % out)
+        if _json(mine) != what: raise FileExistsError("%s has another sweep: `hnnc resume` continues that one, and another `out` makes a new one" % out)
     elif os.listdir(out): raise FileExistsError("%s contains other files: a sweep needs a directory of its own" % out)
     with open(mine, "w", encoding="utf-8") as f: json.dump(what, f, indent=1)
 
@@ -379,14 +377,14 @@ def sweep(path: str | os.PathLike[str], grid: Mapping[str, Iterable[Any]], *, se
     jobs, threads = _whole("jobs", jobs, 1), _whole("threads", threads)
     seeds = [_whole("each of seeds", s) for s in seeds] if isinstance(seeds, Iterable) and not isinstance(seeds, (str, bytes)) else range(_whole("seeds", seeds))
     points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    _claim(out, {"model": os.path.abspath(path), "overrides": _overrides(None, constants), "grid": [_overrides(p, {}) for p in points], "seeds": list(seeds)})
-    jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+    jobs_list = [("%03d" % k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+    _claim(out, {"model": os.path.abspath(path), "points": [{"dir": d, "overrides": _overrides(p, constants), "seed": s} for d, p, s in jobs_list]})
     at_work: set[Model] = set()
     over: list[bool] = []
 
-    def one(job: tuple[int, dict[str, Any], int]) -> dict[str, Any]:
-        k, point, seed = job
-        place, row = os.path.join(out, "%03d" % k), {"run": None, "seed": seed, **point}
+    def one(job: tuple[str, dict[str, Any], int]) -> dict[str, Any]:
+        name, point, seed = job
+        place, row = os.path.join(out, name), {"run": None, "seed": seed, **point}
         if over: return {**row, "status": "stopped"}
         try:
             m = load(path, options=point, seed=seed, threads=threads, **constants)

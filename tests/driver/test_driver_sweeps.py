@@ -296,6 +296,17 @@ def test_changed_since():
         hnnc("resume", "s", code=4, says="sweep.json is damaged")
 
 
+def test_of_python():
+    """hnnc.sweep of Python writes sweep.json with the points alone: `hnnc runs` and `hnnc resume` take it from there."""
+    model(precision="f64")
+    os.mkdir("s")
+    write("s/sweep.json", json.dumps({"model": os.path.abspath("m.hnn"), "points": [
+        {"dir": "000", "overrides": ["width=3"], "seed": 0}, {"dir": "001", "overrides": ["width=4"], "seed": 2}]}))
+    check("2 more are not begun: 000, ..." in hnnc("runs", "s").out, "not begun")
+    hnnc("resume", "s", "-q")
+    check([(r["overrides"], r["seed"], r["status"]) for r in listed("s")] == [(["width=3"], 0, "done"), (["width=4"], 2, "done")], listed("s"))
+
+
 def test_words():
     model()
     for args, says in ((["--sweep", "lr"], "--sweep needs a name and its values, found `lr`"),

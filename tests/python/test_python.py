@@ -609,6 +609,9 @@ def test_sweep():
         check(len(table) == 8 and sum(r["status"] == "done" for r in table) == 4, "a table", table)
         check(all("error" in r for r in table if r["train.steps"] == -1), "failures are kept apart", table)
         check("noise" in repr(table) and "error_" in repr(table), "shown", repr(table))
+        with open(d + "/s/sweep.json") as f: spec = json.load(f)
+        check(spec["model"] == path and spec["points"][5] == {"dir": "005", "overrides": ["noise=0.1", "train.steps=300"], "seed": 1}, "sweep.json", spec)
+        check([p["dir"] for p in spec["points"] if "train.steps=300" in p["overrides"]] == sorted(os.path.basename(r["dir"]) for r in hnnc.runs(d + "/s")), "the runs")
 
 
 def test_sweep_says():
@@ -619,7 +622,7 @@ def test_sweep_says():
         table = sweep()
         check(table[0]["status"] == "failed" and table[0]["error"] == "expect error_ < 0: FAILS" and "FAILS" in repr(table), "which expectation", table)
         check(len(sweep()) == 1, "the same again")
-        raises(FileExistsError, "/s has another sweep: another `out` makes a new one", sweep, {"noise": [0, 1]})
+        raises(FileExistsError, "/s has another sweep: `hnnc resume` goes on with that, another `out` makes a new one", sweep, {"noise": [0, 1]})
         raises(FileExistsError, "/s has another sweep", sweep, seeds=[1])
         raises(FileExistsError, "contains other files: a sweep needs a directory of its own", sweep, out=d)
         raises(ValueError, "jobs should be 1 or more, found -1", sweep, jobs=-1)

@@ -1,5 +1,5 @@
 /* See nan_train.h. */
-#include "driver/run/nan_train.h"
+#include "driver/train/nan_train.h"
 #include "driver/session/nan.h"
 
 #include <inttypes.h>
