@@ -18,8 +18,7 @@ static const char *not_renamed(const Analysis *a, int32_t lex) {
   const Name *n = &a->file[0].name[lex];
   const FileNames *in = analysis_file(a, n->file);
   if (!in || n->def >= in->ndef || *in->path == '<') return "this is defined in the built-in library";
-  return in->def[n->def].kind == DEF_FIELD ? "a field is named by its data set: rename it there with `name = value`"
-                                           : NULL;
+  return in->def[n->def].kind == DEF_FIELD ? "a field is named by its data set: rename it there with `name = value`" : NULL;
 }
 
 json_t *ask_prepare_rename(Server *s, Doc *d, const json_t *params) {
