@@ -37,7 +37,7 @@ class Client:
                 return None
             more = os.read(self.p.stdout.fileno(), 1 << 16)
             if not more:
-                raise EOFError("the server ended: %s" % self.p.stderr.read().decode(errors="replace")[-3000:])
+                raise EOFError("the server ended with %s: %s" % (self.p.wait(10), self.p.stderr.read().decode(errors="replace")[-3000:]))
             self.buffer += more
 
     def ask(self, method, error=False, **params):

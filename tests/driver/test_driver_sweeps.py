@@ -302,7 +302,7 @@ def test_of_python():
     os.mkdir("s")
     write("s/sweep.json", json.dumps({"model": os.path.abspath("m.hnn"), "points": [
         {"dir": "000", "overrides": ["width=3"], "seed": 0}, {"dir": "001", "overrides": ["width=4"], "seed": 2}]}))
-    check("2 more are not begun: 000, ..." in hnnc("runs", "s").out, "not begun")
+    check("2 more have not started: 000, ..." in hnnc("runs", "s").out, "not begun")
     hnnc("resume", "s", "-q")
     check([(r["overrides"], r["seed"], r["status"]) for r in listed("s")] == [(["width=3"], 0, "done"), (["width=4"], 2, "done")], listed("s"))
 

@@ -622,7 +622,7 @@ def test_sweep_says():
         table = sweep()
         check(table[0]["status"] == "failed" and table[0]["error"] == "expect error_ < 0: FAILS" and "FAILS" in repr(table), "which expectation", table)
         check(len(sweep()) == 1, "the same again")
-        raises(FileExistsError, "/s has another sweep: `hnnc resume` goes on with that, another `out` makes a new one", sweep, {"noise": [0, 1]})
+        raises(FileExistsError, "/s has another sweep: `hnnc resume` continues that one, and another `out` makes a new one", sweep, {"noise": [0, 1]})
         raises(FileExistsError, "/s has another sweep", sweep, seeds=[1])
         raises(FileExistsError, "contains other files: a sweep needs a directory of its own", sweep, out=d)
         raises(ValueError, "jobs should be 1 or more, found -1", sweep, jobs=-1)
