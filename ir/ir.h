@@ -78,7 +78,11 @@ Type type_real(bool lane, int rank, const uint32_t *dim);
 Type type_scalar(bool lane);
 bool type_eq(Type a, Type b);
 bool type_same_dims(Type a, Type b);
-int64_t type_count(Type t);                                      /* elements of one sample */
+int64_t type_count(Type t); /* elements of one sample */
+typedef struct TypeAxis {
+  int64_t outer, size, inner; /* elements [outer][size][inner], around one axis */
+} TypeAxis;
+TypeAxis type_axis(Type t, int64_t axis);
 const char *type_text(Type t, bool f64, char *buf, size_t size); /* "f64[B,3]", "f32", "bool[2]" */
 const char *type_user(Type t, char *buf, size_t size);           /* as the language writes it: "real[2, 3]" */
 

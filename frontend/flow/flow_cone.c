@@ -230,16 +230,14 @@ static bool moved_blocks(const Taint *t, const Fn *f, const Inst *i, uint8_t *ou
   const int axis = type.dt == DT_MULTI ? -1 : moves_along(f, i);
   if (axis < 0) return false;
   if (axis == type.rank) return memcpy(out, t->of[ir_arg(f, i, 0).id], (size_t)type_count(type)), true;
-  int64_t outer = 1, block = 1;
-  for (int k = 0; k < axis; k++) outer *= type.dim[k];
-  for (int k = axis + 1; k < type.rank; k++) block *= type.dim[k];
-  for (int64_t a = 0; a < type.dim[axis]; a++) {
+  const TypeAxis x = type_axis(type, axis);
+  for (int64_t a = 0; a < x.size; a++) {
     uint32_t arg;
     const int64_t from = comes_along(f, i, a, &arg);
     const Val v = ir_arg(f, i, arg);
     const int64_t along = i->op == OP_expand ? 1 : ir_type(f, v).dim[axis];
-    for (int64_t o = 0; o < outer; o++)
-      memcpy(out + (o * type.dim[axis] + a) * block, t->of[v.id] + (o * along + from) * block, (size_t)block);
+    for (int64_t o = 0; o < x.outer; o++)
+      memcpy(out + (o * x.size + a) * x.inner, t->of[v.id] + (o * along + from) * x.inner, (size_t)x.inner);
   }
   return true;
 }

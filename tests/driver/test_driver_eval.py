@@ -7,20 +7,12 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zipfile
 
-from driver_util import HNNC, check, environment, hnnc, load, main, model, read, tensors, write
+from driver_util import HNNC, check, environment, hnnc, load, main, model, npy, read, tensors, until, write
 
 
 # ---- arrays ----------------------------------------------------------------------------------------------------
-
-
-def npy(shape, values, kind="<f8"):
-    text = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (kind, "".join("%d," % n for n in shape))
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    code = {"<f8": "d", "<f4": "f", "<i8": "q"}[kind]
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + struct.pack("<%d%s" % (len(values), code), *values)
 
 
 def npz(path, **arrays):
@@ -345,10 +337,7 @@ def test_stopped_run():
     model(precision="f64", old="steps = 200", new="steps = 2000000")
     npz("n.npz", q=((2, 1), [0.5, 1]), p=((2, 1), [0, 1]))
     p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "r", "-q"], env=environment(), stderr=subprocess.DEVNULL)
-    end = time.time() + 60
-    while not os.path.exists("r/metrics.jsonl") or not os.path.getsize("r/metrics.jsonl"):
-        check(time.time() < end, "waited too long")
-        time.sleep(0.01)
+    until(lambda: os.path.exists("r/metrics.jsonl") and os.path.getsize("r/metrics.jsonl"))
     hnnc("eval", "r", "H", "n.npz", code=4, says="r has no checkpoint")
     p.send_signal(signal.SIGTERM)
     p.wait()

@@ -13,20 +13,12 @@ import subprocess
 import sys
 import time
 
-from driver_util import CACHE, check, environment, HNNC, hnnc, last, lines, load, main, metrics_of, model, read, same_end, write
+from driver_util import check, environment, HNNC, hnnc, last, lines, load, main, metrics_of, model, read, same_end, until, write
 
 
 def start(*args, **more):
     return subprocess.Popen([HNNC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
                             env=more.pop("env", environment()), **more)
-
-
-def until(what, seconds=30):
-    """Waits until what() is true."""
-    end = time.time() + seconds
-    while not what():
-        check(time.time() < end, "waited too long")
-        time.sleep(0.002)
 
 
 def left_over(run):

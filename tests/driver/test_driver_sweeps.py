@@ -7,16 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
-from driver_util import HNNC, check, environment, hnnc, load, main, metrics_of, model, read, same_end, tensors, write
-
-
-def until(what, seconds=60):
-    end = time.time() + seconds
-    while not what():
-        check(time.time() < end, "waited too long")
-        time.sleep(0.005)
+from driver_util import HNNC, check, environment, hnnc, load, main, metrics_of, model, read, same_end, until, write
 
 
 def listed(*args):

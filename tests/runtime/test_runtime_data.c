@@ -1,6 +1,7 @@
 /* Data files: text tables good and bad with their exact messages, .npy and .npz round trips, every byte of
  * a good file changed or cut. */
 #include "runtime/data/apart_priv.h"
+#include "tests/common/folder.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 #include <zip.h>
 
-static char dir[] = "/tmp/hnnc-data-XXXXXX";
 static char place[256];
 
 static const char *file(const char *name) {
@@ -538,14 +538,6 @@ static void test_mutations(void) {
   mutate("s.npy");
   mutate("s.npz");
   rt_array_finish(&a);
-}
-
-static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
-
-static int remove_folder(void) {
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0;
 }
 
 const Suite suite = {"data files",

@@ -3,6 +3,7 @@
  * and files in the place of directories do. */
 #include "runtime/train/progress.h"
 #include "runtime/rundir/rundir.h"
+#include "tests/common/folder.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/hnnc-files-XXXXXX";
 static char place[4][400];
 
 static const char *at(int k, const char *name) {
@@ -336,14 +336,6 @@ static void test_progress(void) {
   rt_progress_step(&p, &(RtStep){10, 1, 1, 1, 1, 1});
   CU_ASSERT_EQUAL(ftell(f), 0);
   fclose(f);
-}
-
-static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
-
-static int remove_folder(void) {
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0;
 }
 
 const Suite suite = {"files",
