@@ -103,7 +103,42 @@ static json_t *inputs(const Piece *p) {
   return out;
 }
 
-static json_t *piece(Explore *x, const Piece *p, bool code) {
+/* What its parts say, but for their names. */
+static const char *parts_text(Explore *x, const Piece *p) {
+  const char *all = "";
+  for (uint32_t k = 0; k < p->low.split.n; k++) {
+    char *text = p->low.split.part[k].fn ? ir_text(p->low.split.part[k].fn) : NULL;
+    all = arena_printf(x->mem, "%s%s\n", all, text ? text + strcspn(text, "(") : "");
+    base_free(text);
+  }
+  return all;
+}
+
+static bool same_numbers(const Fn *f, const PassTrace *t, const Fn *g, const PassTrace *u) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id], *j = &g->inst.at[id];
+    if (pass_trace_number(t, i) != pass_trace_number(u, j)) return false;
+    if (i->sub && !same_numbers(ir_body(f, i), t, ir_body(g, j), u)) return false;
+  }
+  return true;
+}
+
+/* An earlier piece of which the same code is made, but for names, as the page counts them; -1: none. */
+static int twin(Explore *x, Piece *p) {
+  int n = 0;
+  p->text = parts_text(x, p);
+  for (const Piece *q = x->piece.at; q < p; n += q++->trace != NULL) {
+    bool same = q->trace && !strcmp(p->text, q->text);
+    for (uint32_t k = 0; same && k < p->low.split.n; k++) {
+      const Fn *f = p->low.split.part[k].fn, *g = q->low.split.part[k].fn;
+      same = !f || same_numbers(f, p->trace, g, q->trace);
+    }
+    if (same) return n;
+  }
+  return -1;
+}
+
+static json_t *piece(Explore *x, Piece *p, bool code) {
   bool *wanted = explore_wanted(p);
   const Flops flops = pass_flops(p->low.fn);
   json_t *out =
@@ -112,11 +147,16 @@ static json_t *piece(Explore *x, const Piece *p, bool code) {
   json_object_set_new(out, "inputs", inputs(p));
   json_object_set_new(out, "stages", explore_stages(x, p, wanted));
   json_object_set_new(out, "made", explore_made(x, p));
-  json_object_set_new(out, "values", explore_values(x, p, wanted));
+  json_t *values, *turns;
+  const int like = twin(x, p);
+  explore_samples(x, p);
+  explore_values(x, p, wanted, &values, &turns);
+  json_object_set_new(out, "values", values);
+  json_object_set_new(out, "turns", turns);
   json_object_set_new(out, "flow", explore_flow(x, p, wanted));
   json_object_set_new(out, "operators", explore_operators(x, p));
   json_object_set_new(out, "patterns", patterns(x, p->trace));
-  json_object_set_new(out, "code", code ? explore_code(x, p) : json_null());
+  json_object_set_new(out, "code", !code ? json_null() : like < 0 ? explore_code(x, p) : json_integer(like));
   base_free(wanted);
   return out;
 }

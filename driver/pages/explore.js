@@ -1,10 +1,15 @@
 /* The page of a model. Data (driver/explore/data.c):
  *   files   [{name, text}], numbered from 1             places  [[file, begin, end]], bytes; 0 is nowhere
  *   tree    [[kind, name, type, place, parent]]         ops     [[name, class, traits, rule by x, rule by y]]
- *   pieces  [{kind, name, stages, made, values, flow, operators, patterns, code}], functions on their way to code
+ *   pieces  [{kind, name, stages, made, values, turns, flow, operators, patterns, code}], functions on their way to code
  *   stage   {pass, same, fns: [{name, index, first, in, out, text, place, from, role, of, flop, body}]}, the first being what was written
  * Instruction id of a function has the number first + id - 1 in its piece. from: the number that it is a copy of or was made of; negative: that it
- * is an adjoint or tangent of. made: triples, node of the tree, first number, number behind the last, of the first stage. */
+ * is an adjoint or tangent of. made: triples, node of the tree, first number, number behind the last, of the first stage.
+ * code: or the number of a piece that has the same. values, by index of a function, of each instruction:
+ *   [size, least, most, 0 | 1 not finite | 2 not finite of finite operands, [elements of sample 0], ...]; of a body that is run in turns the
+ *   elements of the last turn. turns, of such bodies: {count, stride, badTurn, first, bad, size}: elements in the first turn and in the first that is
+ *   not finite (badTurn; -1: none), and sizes of turns 0, stride, 2 stride, ...
+ * flow    {fn, flow: [[size of the derivative, error beside differences or null, why null, or a remark], ...], bodies: [{fn, turn, flow}]} */
 
 let D, PLACE, NODE, OPS;   // data; places in characters; nodes of the tree; operators by name
 const $ = id => document.getElementById(id);
@@ -38,6 +43,7 @@ function read(data) {
   PLACE = D.places.map(([file, a, b]) => file ? {file, begin: D.files[file - 1].char(a), end: D.files[file - 1].char(b)} : null);
   NODE = D.tree.map(([kind, name, type, place, parent], k) => ({k, kind, name, type, place: PLACE[place], parent}));
   OPS = new Map(D.ops.map(o => [o[0], o]));
+  for (const p of D.pieces) if (typeof p.code === 'number') p.code = D.pieces[p.code].code;
 }
 
 function lineOf(place) {
@@ -74,7 +80,7 @@ function prepare(p) {
     p.nodeMade.get(p.made[k]).push([p.made[k + 1], p.made[k + 2]]);
   }
   p.flowOf = new Map();
-  if (p.flow) p.flow.flow.forEach((v, k) => v && p.flowOf.set(p.fn.get(p.flow.fn).first + k, v));
+  if (p.flow) for (const w of [...p.flow.bodies, p.flow]) w.flow.forEach((v, k) => v && p.flowOf.set(p.fn.get(w.fn).first + k, v));
   p.operatorError = new Map(p.operators);
   p.codeLines = new Map();
   if (p.code) p.code.kernels.number.forEach((n, k) => n && (p.codeLines.has(n) ? p.codeLines.get(n).push(k) : p.codeLines.set(n, [k])));
@@ -632,10 +638,41 @@ function valueBlock(n) {
     if (v[3]) rows.push(h('tr', null, h('th', null, 'not finite'), h('td.bad', null, v[3] === 2 ? 'here first: its operands are finite' : 'its operands are not either')));
     for (let s = 4; s < v.length; s++) rows.push(h('tr', null, h('th', null, v.length > 5 ? 'sample ' + (s - 4) : 'shared'), h('td.mono' + (s - 4 === S.sample ? '.sel' : ''), null, v[s].map(x => number(x, 6)).join('  '))));
   }
+  rows.push(...turnRows(n));
   if (flow) rows.push(h('tr', null, h('th', null, 'gradient flow'), h('td', null, `size of ∂/∂this: ${number(flow[0])}`)),
-    h('tr', null, h('th', null, 'beside differences'), flow[1] === null ? h('td.soft', null, 'not compared: there was no time, or it is at a kink') : h('td' + (flow[1] <= EPS ? '.good' : '.bad'), null, `${flow[1] <= EPS ? 'agrees' : 'DIFFERS'}, ${number(flow[1], 2)}`)));
+    h('tr', null, h('th', null, 'beside differences'), flow[1] === null ? h('td.soft', null, 'not compared: ' + flow[2]) : h('td' + (flow[1] <= EPS ? '.good' : '.bad'), null, `${flow[1] <= EPS ? 'agrees' : 'DIFFERS'}, ${number(flow[1], 2)}${flow[2] ? ': ' + flow[2] : ''}`)));
   if (oe !== undefined) rows.push(h('tr', null, h('th', null, 'operator beside differences'), h('td' + (oe <= EPS ? '.good' : '.bad'), null, `${oe <= EPS ? 'agrees' : 'DIFFERS'}, ${number(oe, 2)}`)));
   return rows.length ? h('div.block', null, h('h3', null, 'Numbers'), h('table', null, rows)) : null;
+}
+
+/* Of what is in a body: the sample on top in other turns, and sizes over the turns. */
+function turnRows(n) {
+  const p = S.piece, f = p.of[n], t = f && p.turns[f.index], rows = [];
+  if (!t) return rows;
+  const row = (name, of) => {
+    const one = of && of[n - f.first], e = one && one[Math.min(S.sample, one.length - 1)];
+    if (e) rows.push(h('tr', null, h('th', null, name), h('td.mono', null, e.map(x => number(x, 6)).join('  '))));
+  };
+  row('turn 0', t.first);
+  if (t.badTurn >= 0) row(`turn ${t.badTurn}, not finite first`, t.bad);
+  rows.push(h('tr', null, h('th', null, 'above'), h('td.soft', null, `the last of ${t.count} turns`)));
+  const size = t.size[n - f.first];
+  if (size) rows.push(h('tr', null, h('th', null, 'size over turns'), h('td', null, sizes(size, t.stride))));
+  return rows;
+}
+
+/* Bars by magnitude, of which the largest is whole. */
+function sizes(size, stride) {
+  const W = 7, H = 30, log = size.map(v => v > 0 && isFinite(v) ? Math.log10(v) : null), some = log.filter(v => v !== null);
+  const most = Math.max(...some), least = Math.min(...some, most - 1), out = svg('svg', {width: size.length * W, height: H});
+  log.forEach((v, k) => {
+    const high = v === null ? 2 : 3 + (H - 3) * (v - least) / (most - least), bar = svg('rect', {x: k * W, y: H - high, width: W - 1, height: high, class: typeof size[k] === 'number' ? 'turn' : 'turn bad'});
+    const title = svg('title', {});
+    title.textContent = `turn ${k * stride}: ${number(size[k], 3)}`;
+    bar.append(title);
+    out.append(bar);
+  });
+  return out;
 }
 
 function rootOf(p, n) {
@@ -718,28 +755,29 @@ function details() {
   }
 }
 
-/* What differs from differences, and what is not a number: above the panes. Of values above a wrong rule the last ones are named. */
+const differs = p => [...prepare(p).flowOf].filter(([, v]) => v[1] !== null && !(v[1] <= EPS)).map(([n]) => n);
+const instLink = (p, n) => link(n, `%${inst(p, n).id} ${opOf(inst(p, n).text)}`);
+
+/* What differs from differences, and what is not a number: above the panes; the smallest function that differs comes first. */
 function findings() {
-  const p = S.piece, out = [], wrong = new Set([...p.flowOf].filter(([, v]) => v[1] !== null && !(v[1] <= EPS)).map(([n]) => n));
-  for (const [n, e] of p.operators) if (!(e <= EPS)) out.push(h('span.bad', null, '✗ ', link(n, `%${inst(p, n).id} ${opOf(inst(p, n).text)}`), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
-  if (wrong.size) {
-    const f = p.fn.get(p.flow.fn), readers = new Map();
-    f.text.forEach((t, k) => argsOf(t).forEach(a => (readers.get(f.first + a - 1) || readers.set(f.first + a - 1, []).get(f.first + a - 1)).push(f.first + k)));
-    const last = [...wrong].filter(n => !(readers.get(n) || []).some(r => wrong.has(r)));
-    out.push(h('span.bad', null, `✗ ${wrong.size} derivatives of ${p.kind} ${p.name} differ from differences: the rule that is wrong is one by `,
-      last.slice(0, 5).map(n => [link(n, `%${inst(p, n).id} ${opOf(inst(p, n).text)}`), ` (${whereText(placeOf(inst(p, n)))}) `])));
-  }
+  const p = S.piece, out = [], wrong = differs(p), all = [...p.flowOf.values()], skipped = all.filter(v => v[1] === null);
+  const others = D.pieces.map((q, k) => [q, k, differs(q).length]).filter(([q, , n]) => n && q !== p).sort(([a], [b]) => a.stages[0].fns[0].text.length - b.stages[0].fns[0].text.length);
+  const mine = [], size = q => q.stages[0].fns[0].text.length;
+  for (const [n, e] of p.operators) if (!(e <= EPS)) mine.push(h('span.bad', null, '✗ ', instLink(p, n), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
+  if (wrong.length) mine.push(h('span.bad', null, `✗ ${wrong.length === 1 ? 'a derivative' : wrong.length + ' derivatives'} of ${p.kind} ${p.name} ${wrong.length === 1 ? 'differs' : 'differ'} from differences: the rule that is wrong is one by `,
+    wrong.slice(0, 5).map(n => [instLink(p, n), ` (${whereText(placeOf(inst(p, n)))}${p.flowOf.get(n)[2] ? ': ' + p.flowOf.get(n)[2] : ''}) `])));
+  const theirs = others.map(([q, k, n]) => [size(q), h('span.bad', null, '✗ ', h('span.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), `: ${n} differ${n === 1 ? 's' : ''}  `)]);
+  out.push(...theirs.filter(([n]) => n < size(p) || !wrong.length).slice(0, 6).map(([, e]) => e), ...mine, ...theirs.filter(([n]) => n >= size(p) && wrong.length).slice(0, 6).map(([, e]) => e));
+  let bad = 0;
   for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
-    if (one && one[3] === 2 && out.length < 6 && p.fn.has(+index)) { const n = p.fn.get(+index).first + k; out.push(h('span.bad', null, '✗ not finite first at ', link(n, `%${inst(p, n).id} ${opOf(inst(p, n).text)}`), '  ')); }
+    if (one && one[3] === 2 && bad < 4 && p.fn.has(+index)) { bad++; out.push(h('span.bad', null, '✗ not finite first at ', instLink(p, p.fn.get(+index).first + k), '  ')); }
   });
-  if (!out.length && (p.flowOf.size || p.operators.length)) {
-    const seen = [...p.flowOf.values()].filter(v => v[1] !== null);
-    out.push(h('span.good', null, `✓ ${seen.length + p.operators.length === 1 ? '1 derivative agrees' : `${seen.length + p.operators.length} derivatives agree`} with differences`, h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
-  }
-  for (const [k, q] of D.pieces.entries()) {
-    if (q === p || !q.flow) continue;
-    const n = q.flow.flow.filter(v => v && v[1] !== null && !(v[1] <= EPS)).length;
-    if (n) out.push(h('span.bad', null, '✗ ', h('span.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), `: ${n} differ  `));
+  const seen = all.filter(v => v[1] !== null), count = seen.length + p.operators.length;
+  if (!mine.length && count) out.push(h('span.good', null, `✓ ${count === 1 ? '1 derivative agrees' : `${count} derivatives agree`} with differences`, h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
+  if (skipped.length) {
+    const why = new Map();
+    skipped.forEach(v => { const t = v[2].replace(/%\d+/, 'a value'); why.set(t, (why.get(t) || 0) + 1); });
+    out.push(h('span.soft', {title: [...why].map(([t, n]) => `${n}: ${t}`).join('\n')}, `  ${skipped.length} not compared: ${[...why].sort((a, b) => b[1] - a[1])[0][0]}${why.size > 1 ? ', …' : ''}  `));
   }
   $('findings').replaceChildren(...out);
 }
