@@ -75,7 +75,7 @@ enum { PIXELS = 1 << 14 }; /* nonzeros that are drawn */
 static json_t *pattern(Explore *x, const TracePattern *t) {
   json_t *rows = json_array(), *colour = json_array();
   const Pattern *p = &t->pattern;
-  for (uint32_t i = 0; i < p->rows && pattern_count(p) <= PIXELS; i++) {
+  for (uint32_t i = 0; i < p->rows && t->known && pattern_count(p) <= PIXELS && p->rows <= PIXELS; i++) {
     json_t *row = json_array();
     for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) json_array_append_new(row, json_integer(p->col[k]));
     json_array_append_new(rows, row);
@@ -83,8 +83,8 @@ static json_t *pattern(Explore *x, const TracePattern *t) {
   for (uint32_t k = 0; t->ncolour && k < (t->rows ? p->rows : p->cols); k++)
     json_array_append_new(colour, json_integer(t->colour[k] == UINT32_MAX ? -1 : (json_int_t)t->colour[k]));
   return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o}", "place", (int)explore_place(x, t->at), "way", t->way, "rows",
-                   (int)p->rows, "cols", (int)p->cols, "nonzeros", (int)pattern_count(p), "colours", (int)t->ncolour, "byRows",
-                   t->rows, "at", rows, "colour", colour);
+                   (int)p->rows, "cols", (int)p->cols, "nonzeros", t->known ? (int)pattern_count(p) : -1, "colours",
+                   (int)t->ncolour, "byRows", t->rows, "at", rows, "colour", colour);
 }
 
 static json_t *patterns(Explore *x, const PassTrace *t) {

@@ -544,7 +544,7 @@ class SparsityView {
   constructor(pane) {
     const p = S.piece.patterns;
     pane.body.replaceChildren(...p.map(t => this.card(t)));
-    if (!p.length) pane.body.replaceChildren(h('p.card.soft', null, 'No Jacobian of more than four columns here has structure that saves sweeps.'));
+    if (!p.length) pane.body.replaceChildren(h('p.card.soft', null, 'No Jacobian was taken here.'));
   }
   card(t) {
     const scale = Math.max(1, Math.min(12, Math.floor(360 / Math.max(t.rows, t.cols)))), c = h('canvas', {width: t.cols * scale, height: t.rows * scale}), g = c.getContext('2d');
@@ -554,8 +554,8 @@ class SparsityView {
       g.fillRect(j * scale, i * scale, scale, scale);
     }));
     const at = PLACE[t.place];
-    return h('div.card', null, h('span.to', {onclick: () => { S.spans = [at]; refresh(true); }}, whereText(at)), ` ${t.nonzeros} nonzeros of ${t.rows} × ${t.cols}`,
-      h('div.soft', null, t.colours ? `${t.colours} sweeps: ${t.way}` : t.way), t.at.length ? c : h('i', null, 'too many to draw'));
+    return h('div.card', null, h('span.to', {onclick: () => { S.spans = [at]; refresh(true); }}, whereText(at)), t.nonzeros < 0 ? ` ${t.rows} × ${t.cols}` : ` ${t.nonzeros} nonzeros of ${t.rows} × ${t.cols}`,
+      h('div.soft', null, t.colours ? `${t.colours} sweeps: ${t.way}` : t.way), t.at.length ? c : t.nonzeros < 0 ? null : h('i', null, 'too many to draw'));
   }
   update() {}
 }

@@ -248,6 +248,16 @@ prove (q: real[1], p: real[1]) poisson(H, H)(q, p) == 0
     check(len(q) == 1 and q[0]["nonzeros"] == 16 and q[0]["colours"] < 8 and len(q[0]["colour"]) == 8, "the pattern and its colours", q)
     for i, row in enumerate(q[0]["at"]):
         check(row == sorted({i, (i + 1) % 8}) and len({q[0]["colour"][j] for j in row}) == 2, "columns of a row have other colours")
+    write("plain.hnn", """precision f64
+fn small(x: real[3]) = [x[0]^2, x[1]*x[2], x[2]]
+fn full(x: real[6]) = [sum(x^2)*x[i] for i in 0:6]
+fn a(x: real[3]) = jacobian(small)(x)
+fn b(x: real[6]) = jacobian(full)(x)
+""")
+    plain = explored("plain.hnn")
+    for name, nonzeros, why in (("a", 4, "few columns"), ("b", 36, "full")):
+        q = piece(plain, "fn", name)["patterns"]
+        check(len(q) == 1 and q[0]["nonzeros"] == nonzeros and not q[0]["colours"] and why in q[0]["way"], "why it is not coloured", q)
     check([p["answer"] for p in d["proofs"]] == ["proved"], "the proof is there", d["proofs"])
 
 
