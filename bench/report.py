@@ -5,30 +5,26 @@ QUIET = 0.5               # load average beyond a measurement's own, up to which
 
 HEAD = """# Performance
 
-Written by `bench/compare` from its figures; do not edit. [bench/README.md](../bench/README.md) says how to take them again.
+Training steps, orbits and sparse matrices of hnnc beside other tools: time, compile time, memory, growth, threads. [Speed](speed.md) is the summary. `bench/compare` writes this page; [bench/README.md](../bench/README.md) says how to
+repeat the measurements.
 """
 
 METHOD = """## How it is measured
 
-- A peer gets the same data and the same start parameters from files, and its result must agree with hnnc's before any time
-  counts: the losses before each of K training steps, or the end of the orbits. What agreed how well is in the last
-  table. {differ}
-- Orbits (`orbits-...`) are compared at equal error against results in extended precision: hnnc has the tolerance that its model says, a
-  peer the loosest (a power of ten) whose error is not above hnnc's, or its best where none reaches that and it is at most ten times hnnc's. Both errors stand in
-  the row, in the unit of the positions.
-- Pairs: hnnc, peer, peer, hnnc, ..., at least {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
-  hnnc's; the median of the pairs, and the lowest and the highest.
-{clock}- Compilation is never in the time of a step.
-- hnnc on one core, and functions of many samples on any number, is the library of `hnnc compile`, called in a loop by C on
-  arrays of the caller. A library trains on one thread, so a training step on all cores is `hnnc bench`, whose step
-  is that of `hnnc run`; the losses of `hnnc run` on as many threads are compared first.
-- JAX runs K steps inside one `jit(lax.scan)` with donated buffers. PyTorch eager takes its fused Adam.
-  `torch.compile` gets derivatives by `torch.func` inside.
-- The share of peak is the work counted from hnnc's IR (for a network its products and its functions) by the time, over the
-  rate of fused multiply-adds that `hnnc bench` measures in the same run.
+- **Results before times.** Each peer reads the same data and start parameters from files. Its result must agree with hnnc's before its time counts: the losses before each of K training
+  steps, or the ends of the orbits. The last table shows how well. {differ}
+{orbits}- **Pairs**: hnnc, peer, peer, hnnc, …: at least {rounds} pairs, with at least {seconds} s on each side. A ratio is the peer's time over hnnc's: the median of the pairs, with the lowest and the highest.
+{clock}- Compile time is never part of a step.
+- **hnnc** on one core is the library of `hnnc compile`, called in a loop from C. So are functions of many samples on any number of cores. A library trains on one thread, so a training step on all cores
+  is `hnnc bench`, after the losses of `hnnc run` on as many threads were compared.
+- **Peers**: JAX runs K steps in one `jit(lax.scan)` with donated buffers. PyTorch eager uses the fused Adam. In `torch.compile`, derivatives are by `torch.func`.
+- **Share of peak**: the operations counted in hnnc's IR (for a network, its products and functions) per time, over the rate of fused multiply-adds that `hnnc bench` measures in the same run.
 """
-CPU_CLOCK = """- On one core times are processor time of all threads of a process (`--clock cpu`), on both sides: on a busy machine the
-  clock on the wall would count what other programs take. Waiting for nothing is not counted. On several cores it is the wall clock.
+ORBITS = """- **Orbits** (`orbits-...`) are compared at equal error, against results in extended precision. hnnc has the tolerance of its model. A peer has the loosest tolerance (a power of ten) whose error is not above
+  hnnc's, or its best if none reaches that and it is at most ten times hnnc's. A row shows both errors, in the unit of the positions.
+"""
+CPU_CLOCK = """- On one core, times are processor time of all threads of a process (`--clock cpu`), on both sides, because on a busy machine the wall clock would count other programs. On several
+  cores they are wall time.
 """
 
 
@@ -93,7 +89,7 @@ def model_compile_table(rows):
         all_of = lambda when, old: part(when, "all_s") if r.get(when) else milliseconds(r.get(old))
         return [r["model"], all_of("cold", "first_step_s"), part("cold", "compiler_s"), part("cold", "data_s"),
                 all_of("cached", "first_step_cached_s"), part("cached", "compiler_s"), part("cached", "data_s"), milliseconds(r.get("library_s"))]
-    return table(["model", "first step, cold", "of it compiler", "data", "first step, cached", "of it compiler", "data", "all functions"],
+    return table(["model", "first step, cold", "compiler", "data", "first step, cached", "compiler", "data", "all functions"],
                  [cells(r) for r in rows if "failed" not in r])
 
 
@@ -143,12 +139,20 @@ def reasons(figures):
     return found
 
 
+def families(some, known):
+    """Names of workloads; `hnn-…` for all of a kind."""
+    kinds = {}
+    for name in known:
+        kinds.setdefault(name.split("-")[0], []).append(name)
+    whole = {kind for kind, names in kinds.items() if len(names) > 1 and all(n in some for n in names)}
+    return ", ".join(dict.fromkeys(f"{n.split('-')[0]}-…" if n.split("-")[0] in whole else n for n in some))
+
+
 def reason_lines(figures):
-    known = len({r["workload"] for r in figures["results"]})
-    lines = [f"- {name}, not installed: {why}" for name, why in figures["not_installed"]]
-    for (name, why), where in reasons(figures).items():
-        lines.append(f"- {name}: {why}. " + ("No workload." if len(where) == known else f"({', '.join(where)})"))
-    return "\n".join(lines) or "- every peer did every workload"
+    known = list(dict.fromkeys(r["workload"] for r in figures["results"]))
+    rows = [[name, f"not installed: {why}", "all"] for name, why in figures["not_installed"]]
+    rows += [[name, why, "all" if len(where) == len(known) else families(where, known)] for (name, why), where in reasons(figures).items()]
+    return table(["peer", "reason", "workloads"], rows) if rows else "Every peer ran every workload."
 
 
 def versions(figures):
@@ -163,14 +167,12 @@ def versions(figures):
 def busy_text(figures):
     """The load of the last minute when a workload began: up to one for each core is from the workload before."""
     low, high = min(figures["load"]), max(figures["load"])
-    text = f"Load average during the run: {low:.2f} to {high:.2f}, of which the measurements make 1 on one core"
+    text = f"Load average during the run: {low:.2f} to {high:.2f}, of which the measurement is 1 on one core."
     busy = [r for r in figures["results"] if r["load"] > r["cores"] + QUIET]
     if not busy:
-        return text + "."
-    return (f"**The machine was not idle** at {len(busy)} of {len(figures['results'])} workloads (see their load). {text}; where other "
-            "programs ran beside, absolute times and shares of peak are worse than what an idle machine gives, those of all cores far "
-            "more so. Ratios suffer less, since both sides of a pair were measured within a second or two of each other; look at "
-            "their spread.")
+        return text
+    return (f"**The machine was not idle** during {len(busy)} of {len(figures['results'])} workloads (column `load`). {text} Other programs make "
+            "absolute times and shares of peak worse, above all on all cores. They affect ratios less, because the two sides of a pair run within a second or two; check the spread.")
 
 
 def tables(figures):
@@ -196,20 +198,20 @@ def scaling_rows(axis):
 def threads(rows):
     """Parts of the document: a step on one core and on all."""
     cells = lambda r: [r["model"], r["n"], figure(r["one_us"]), figure(r["all_us"]), f"**{r['one_us'] / r['all_us']:.2f}**"]
-    return ["## Threads", "The training step of Hamiltonian networks by `hnnc bench`, one thread and one for each core, in turn, "
-            "the best of three. The numbers that come out are the same to the bit.",
-            table(["network", "batch", "1 thread, µs", f"{rows[0]['threads']} threads, µs", "times as fast"], map(cells, rows))]
+    return ["## Threads", "The training step of Hamiltonian networks by `hnnc bench`, with one thread and with one per core, in turn; "
+            "the best of three. Both give the same bits.",
+            table(["network", "batch", "1 thread, µs", f"{rows[0]['threads']} threads, µs", "speed-up"], map(cells, rows))]
 
 
 def scaling(axes):
     """Parts of the document, from the figures of bench/scale."""
-    parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last "
-             "point), peak memory of the whole process, and the time of a cold compilation."]
+    parts = ["## Growth", "One core, `bench/scale`: time of a training step beside the expected law (dashed, through the last "
+             "point), peak memory of the process, and compile time without the cache."]
     for name, axis in axes.items():
         if name == "threads":
             continue
-        grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
-        parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
+        grown = f"; measured over the larger half: {axis['exponent']:.2f}" if axis["exponent"] else ""
+        parts.append(f"**{name}**: {axis['what']}. Expected: {axis['law']}, exponent {axis['power']}{grown}.")
         if axis.get("plotted"):
             parts.append(f'![cost over {name}](scaling-{name}.svg)')
         parts.append(scaling_rows(axis))
@@ -230,36 +232,35 @@ def document(figures, axes):
     fill_shares(figures["results"])
     parts = [HEAD, machine_text(figures["machine"]), busy_text(figures), peers_table(figures)]
     for title, results in by_cores(figures):
-        parts += [f"## {title}", "Time of hnnc, median and spread; then how many times as long each peer takes. "
-                  "`reach` is the aim on one core; load is the average when the workload began.", run_table(results)]
+        parts += [f"## {title}", "Time of hnnc: median (lowest–highest). Peers: the peer's time over hnnc's, in the same form; above 1, hnnc is faster. "
+                  "`reach` is the goal on one core. `load` is the load average when the workload began.", run_table(results)]
     one = by_cores(figures)[0][1] if figures["results"] else []
     if any("cold_s" in r for r in one):
-        parts += ["## Compilation", "Milliseconds. hnnc: from the start of the process to the first training step, reading "
-                  "the file and its data included, without and with its cache. Peers: tracing and compiling the program, "
-                  "without the start of Python and imports; of PyTorch eager the first step.", step_compile_table(one)]
+        parts += ["## Compilation", "Milliseconds. hnnc: from the start of the process to the first training step, including reading "
+                  "the file and making its data, without and with its cache. Peers: tracing and compiling, "
+                  "without the start of Python and imports; for PyTorch eager, the first step.", step_compile_table(one)]
     if figures["compile"]:
-        parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, "
-                  "with what of it was spent waiting for the compiler (start of the process and proofs included) and for the data; the rest draws "
-                  "parameters and makes the run directory. Code is made on all cores, while data are. Last, code for every "
+        parts += ["Programs of `models/`, milliseconds from the start of the process to the first training step. `compiler` and `data` are the parts spent waiting for "
+                  "the compiler (including the start of the process and proofs) and for the data; all cores compile while data are made. The last column is code for every "
                   "function of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
                   *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
     growth = figures.get("compile_growth")
     if growth:
-        parts += ["Waiting for the compiler before the first step, without the cache, as a network (2-h-...-h-1, an HNN step) and a "
-                  "symplectic flow (couplings `irrotational(h)` of two dimensions) grow:",
+        parts += ["Wait for the compiler before the first step, without the cache, for networks (2-h-...-h-1, an HNN step) and "
+                  "symplectic flows (couplings `irrotational(h)` in two dimensions) of growing size:",
                   *[growth_table(growth, what, axis) for what in ("network", "flow") for axis in ("layers", "width")]]
     if one:
-        parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too "
+        parts += ["## Memory", "Largest resident size of the process in MB, with interpreter and libraries. hnnc, too, "
                   "is called from Python here.", memory_table(one)]
     if axes:
         parts += scaling(axes)
-    parts += ["## What did not run", reason_lines(figures)]
+    parts += ["## Combinations that were not run", reason_lines(figures)]
     differ = reasons(figures)
     on_cpu = any(r.get("clock") == "cpu" for r in figures["results"])
-    parts += [METHOD.format(clock=CPU_CLOCK if on_cpu else "", rounds=figures["rounds"], seconds=figures["seconds"],
-                            differ="**Some did not agree, and have no time.**" if any("**differs**" in w for _, w in differ) else
-                            "All that ran agreed."),
-              "Largest difference to hnnc's numbers, as a share of the largest of them:"]
+    parts += [METHOD.format(clock=CPU_CLOCK if on_cpu else "", orbits=ORBITS if any("quality" in r for r in figures["results"]) else "", rounds=figures["rounds"], seconds=figures["seconds"],
+                            differ="**Some did not agree; they have no time.**" if any("**differs**" in w for _, w in differ) else
+                            "All agreed."),
+              "Largest difference from hnnc's numbers, relative to the largest of them:"]
     if one:
         parts += [agreement_table(one)]
     return "\n\n".join(p.strip() for p in parts) + "\n"

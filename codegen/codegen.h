@@ -1,13 +1,13 @@
 /* Native code: derived, split functions -> fused kernels -> LLVM IR -> machine code in memory, an
  * object, assembly. All state is in a Cg; functions are added, then compiled together or found in
- * the cache. Thread-safe across Cgs. See docs/codegen.md. */
+ * the cache. Thread-safe across Cgs. See docs/codegen/. */
 #ifndef HNNC_CODEGEN_CODEGEN_H
 #define HNNC_CODEGEN_CODEGEN_H
 
 #include "ir/abi.h"
 #include "ir/ir.h"
 
-/* How lanes are used: for the samples of a tile, or for the elements of one sample (docs/codegen.md). */
+/* How lanes are used: for the samples of a tile, or for the elements of one sample (docs/codegen/). */
 typedef enum { CG_AUTO, CG_TILES, CG_SINGLE } CgForm;
 
 typedef struct CgObject {

@@ -192,9 +192,14 @@ extern const char *const plot_kind_name[PLOT_KINDS];
 /* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
 typedef enum { ASPECT_AUTO, ASPECT_EQUAL, ASPECT_LIKELY } Aspect;
 
+/* Sequential maps from low to high, diverging ones from either side of zero; auto: diverging where values lie on both sides of it. */
+typedef enum { MAP_AUTO, MAP_SEQUENTIAL, MAP_DIVERGING, MAP_GREY, COLOUR_MAPS } ColourMap;
+extern const char *const plot_map_name[COLOUR_MAPS];
+
 typedef struct PlotCurve { /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
   const char *label;       /* for the legend; NULL: none */
   int x, y;                /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
+  int error;               /* half the length of an error bar: a scalar, or one for each point; -1: none */
 } PlotCurve;
 
 typedef struct Plot {
@@ -211,12 +216,14 @@ typedef struct Plot {
                                 level lines or map are drawn, all lanes; NULL: none */
   const char **grid_label;
   uint32_t ngrid;
-  const char *title, *label[3]; /* of the axes x, y and of the colour; title may be NULL */
+  const char *title, *caption;    /* or NULL; a caption stands below the plot in reports */
+  const char *label[3], *unit[3]; /* of the axes x, y and of the colour; labels have their units in them */
   bool ranged[2];
   double range[2][2]; /* xrange, yrange */
   bool log[2], legend;
-  bool animate; /* of frames: one after the other, too */
+  bool animate; /* one after the other, too: frames, or points along the curves */
   Aspect aspect;
+  ColourMap map;
   int64_t samples;           /* drawn at most, spread evenly over the set */
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
 } Plot;

@@ -7,7 +7,7 @@ The formulas are written here once more, from calculus, and owe nothing to ir/op
   a number   the limit from within the domain, rounded to f64; beyond the range of the format it is INF
   INF        the limit is infinite: inf or NaN is right
   NAN        NaN is right
-  ANY        there is no limit, or a convention decides (docs/language.md): not compared here
+  ANY        there is no limit, or a convention decides (docs/language): not compared here
 """
 import math
 import struct

@@ -41,10 +41,10 @@ ROWS = [
     ("double_pendulum", "baseline energy error, median", ("median", "plain_energy_error"), "", None),
     ("double_pendulum", "HNN angle error, median", ("median", "hnn_angle_error"), "", None),
     ("double_pendulum", "baseline angle error, median", ("median", "plain_angle_error"), "", None),
-    ("port_hamiltonian", "damping found off by", ("report", "damping_error"), "0 (exact)", None),
+    ("port_hamiltonian", "error of the damping", ("report", "damping_error"), "0 (exact)", None),
     ("port_hamiltonian", "gain", ("report", "gain_found"), "1.5 (exact)", None),
-    ("port_hamiltonian", "energy lost under a fresh control", ("report", "lost_found"), "8.0995 (exact)", None),
-    ("port_hamiltonian", "rollout off by, relative", ("report", "rollout_error"), "", None),
+    ("port_hamiltonian", "energy lost under a new control", ("report", "lost_found"), "8.0995 (exact)", None),
+    ("port_hamiltonian", "relative error of a rollout", ("report", "rollout_error"), "", None),
     ("pixel_pendulum", "HNN test loss", ("report", "hnn_test_loss"), "1.8451e-4", 1.85e-4),
     ("pixel_pendulum", "baseline test loss", ("report", "baseline_test_loss"), "1.7306e-4", None),
     ("pixel_pendulum", "HNN energy MSE", ("report", "hnn_energy_mse"), "1.5315e-4", 1.5e-4),
@@ -53,31 +53,31 @@ ROWS = [
     ("pixel_spring", "baseline test loss", ("report", "baseline_test_loss"), "", None),
     ("pixel_spring", "HNN energy MSE", ("report", "hnn_energy_mse"), "", 1.5e-4),
     ("pixel_spring", "baseline energy MSE", ("report", "baseline_energy_mse"), "", None),
-    ("hgn", "pixel MSE, drawn again", ("report", "pixel_mse"), "1.172e-3", 5e-4),
-    ("hgn_spring", "pixel MSE, drawn again", ("report", "hgn_pixel_mse"), "6.23e-4", 6.2e-4),
+    ("hgn", "pixel MSE, reconstruction", ("report", "pixel_mse"), "1.172e-3", 5e-4),
+    ("hgn_spring", "pixel MSE, reconstruction", ("report", "hgn_pixel_mse"), "6.23e-4", 6.2e-4),
     ("hgn_spring", "the same, baseline", ("report", "baseline_pixel_mse"), "", None),
     ("hgn_spring", "pixel MSE, second half of the rollout", ("report", "hgn_rollout_mse"), "", None),
     ("hgn_spring", "the same, baseline", ("report", "baseline_rollout_mse"), "", None),
     ("hgn_spring", "drift of the learned energy", ("report", "energy_drift"), "", None),
-    ("hgn_pendulum", "pixel MSE, drawn again", ("report", "hgn_pixel_mse"), "1.172e-3", 1.17e-3),
+    ("hgn_pendulum", "pixel MSE, reconstruction", ("report", "hgn_pixel_mse"), "1.172e-3", 1.17e-3),
     ("hgn_pendulum", "the same, baseline", ("report", "baseline_pixel_mse"), "", None),
     ("hgn_pendulum", "pixel MSE, second half of the rollout", ("report", "hgn_rollout_mse"), "", None),
     ("hgn_pendulum", "the same, baseline", ("report", "baseline_rollout_mse"), "", None),
     ("hgn_pendulum", "drift of the learned energy", ("report", "energy_drift"), "", None),
-    ("hgn_two_bodies", "pixel MSE, drawn again", ("report", "hgn_pixel_mse"), "1.647e-3", 1.65e-3),
+    ("hgn_two_bodies", "pixel MSE, reconstruction", ("report", "hgn_pixel_mse"), "1.647e-3", 1.65e-3),
     ("hgn_two_bodies", "the same, baseline", ("report", "baseline_pixel_mse"), "", None),
     ("hgn_two_bodies", "pixel MSE, second half of the rollout", ("report", "hgn_rollout_mse"), "", None),
     ("hgn_two_bodies", "the same, baseline", ("report", "baseline_rollout_mse"), "", None),
     ("hgn_two_bodies", "drift of the learned energy", ("report", "energy_drift"), "", None),
-    ("hgn_flow", "fresh frames off a disc, MSE, median", ("median", "fresh_picture_error"), "", None),
+    ("hgn_flow", "new frames, MSE from a disc, median", ("median", "fresh_picture_error"), "", None),
     ("hgn_flow", "the same without the flow", ("median", "plain_picture_error"), "", None),
-    ("hgn_flow", "fresh films off the law, median", ("median", "fresh_law_error"), "", None),
+    ("hgn_flow", "new films, error of the law, median", ("median", "fresh_law_error"), "", None),
     ("hgn_flow", "the same without the flow", ("median", "plain_law_error"), "", None),
     ("particles", "F", ("report", "F"), "", None),
     ("particles", "ln Z by the flow", ("report", "log_z"), "", None),
-    ("particles", "ln Z, drawn evenly", ("report", "plain_log_z"), "", None),
+    ("particles", "ln Z, uniform draws", ("report", "plain_log_z"), "", None),
     ("particles", "ESS of the flow", ("report", "ess"), "", None),
-    ("particles", "ESS, drawn evenly", ("report", "plain_ess"), "", None),
+    ("particles", "ESS, uniform draws", ("report", "plain_ess"), "", None),
 ]
 
 # model, overrides, gradients of 128 points (Adam + L-BFGS), the published figure, the bound we hold ourselves to: reports circle_loss, circle_loss_whole, circle_loss_fresh.
@@ -109,18 +109,18 @@ EXACT = [
     ("ring2d", "ln Z", "log_z", 4.371549, 0.01),
     ("ring2d", "effective sample size", "ess", 0.9, None),
     ("harmonic_chain", "F", "F", -57.063812, 0.01),
-    ("harmonic_chain", "worst frequency off by", "off", 0, 0.01),
+    ("harmonic_chain", "error of the worst frequency", "off", 0, 0.01),
     ("ring2d_data", "NLL of q above the entropy", "above", 0, 0.02),
     ("ring2d_data", "NLL of q and p above the entropy", "above_of_both", 0, 0.45),
     ("harmonic_chain_data", "NLL above the entropy", "above", 0, 0.03),
-    ("harmonic_chain_data", "worst of the 8 slow frequencies off by", "off_slow", 0, 0.01),
-    ("harmonic_chain_data", "worst frequency off by", "off", 0, 0.08),
+    ("harmonic_chain_data", "error of the worst of 8 slow frequencies", "off_slow", 0, 0.01),
+    ("harmonic_chain_data", "error of the worst frequency", "off", 0, 0.08),
     ("quartic_path", "ln Z", "log_z", "exact_log_z", 0.005),
     ("quartic_path", "effective sample size", "ess", 0.9, None),
     ("phi4", "ln Z", "log_z", 9.2899, 0.01),
     ("phi4", "⟨φ²⟩", "phi2", 0.14345, 0.003),
     ("phi4", "effective sample size", "ess", 0.2, None),
-    ("phi4", "ln Z, from fields of Monte Carlo", "log_z_hmc", 9.2899, 0.03),
+    ("phi4", "ln Z, from Monte Carlo fields", "log_z_hmc", 9.2899, 0.03),
     ("phi4", "forward effective sample size", "forward_ess", 0.2, None),
     ("phi4", "share of fields above zero", "up", 0.5, 0.03),
     ("phi4_convolutions", "ln Z", "log_z", 9.2899, 0.03),
@@ -184,11 +184,13 @@ def flow_lines(args, wanted, folder):
     if not lines:
         return []
     return ["", "## Circle losses", "",
-            "Mean squared difference of the radii r_k = q̂_k² + p̂_k² between two random times, mean over k: the authors' measure. In training: over the",
-            "samples of the data; whole orbit: twice the variance of r_k over 401 points of it; fresh orbits: the same on others that nothing was trained",
-            "on (each file says which). Cost in gradients of 128 points: steps of Adam + evaluations of L-BFGS.",
-            f"Figures of the file as it stands; in brackets the largest of seeds 0 to {args.flow_seeds - 1}, by which a bound is held.", "",
-            "| model | gradients of 128 points | in training | whole orbit | fresh orbits | published | bound | held |",
+            "The circle loss is the mean squared difference of the radii r_k = q̂_k² + p̂_k² between two random times, averaged over k, as the authors measure it.", "",
+            "- **In training**: over the samples of the data.",
+            "- **Whole orbit**: twice the variance of r_k over 401 points of it.",
+            "- **Fresh orbits**: the same on orbits that were not trained on; each file says which.",
+            "- **Gradients**: steps of Adam + evaluations of L-BFGS, in gradients of 128 points.", "",
+            f"A figure is that of the file as written. In parentheses: the largest of seeds 0 to {args.flow_seeds - 1}, which the bound applies to.", "",
+            "| model | gradients | in training | whole orbit | fresh orbits | published | bound | held |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |"] + lines
 
 
@@ -211,8 +213,8 @@ def density_lines(results):
     if not lines:
         return []
     return ["", "## Densities", "",
-            "Held-out negative log-likelihood of 10⁵ samples above the entropy of the data, in nats, of each seed from 0; the largest is held to the bound. A mean of",
-            "10⁵ samples is itself ± 0.003. Mass: how far the sum of the density over a lattice is from 1, the largest of the seeds.", "",
+            "Held-out negative log-likelihood of 10⁵ samples minus the entropy of the data, in nats, for each seed from 0. The bound applies to the largest. A mean of",
+            "10⁵ samples is itself ± 0.003. Mass is how far the sum of the density over a lattice is from 1, for the worst seed.", "",
             "| model | flow | entropy | above it | bound | held | mass |", "| --- | --- | --- | --- | --- | --- | --- |"] + lines
 
 
@@ -227,8 +229,8 @@ def exact_lines(results):
                      (f"{pairs[0][1]:.6g} | {off}" if off is not None else f"≥ {pairs[0][1]:g} | ") + f" | {'yes' if held else '**no**'} |")
     if not lines:
         return []
-    return ["", "## Variational flows and fits", "", "Trained without data, or on one record, beside what is exact or known otherwise (each file says how).", "",
-            "| model | quantity | each seed | exact | may be off by | held |", "| --- | --- | --- | --- | --- | --- |"] + lines
+    return ["", "## Variational flows and fits", "", "Trained without data, or on one record. The exact values are known from theory or from other computations; each file says how.", "",
+            "| model | quantity | each seed | exact | tolerance | held |", "| --- | --- | --- | --- | --- | --- |"] + lines
 
 
 def main():
@@ -253,9 +255,9 @@ def main():
             if not wanted or model in wanted:
                 densities[model] = [r for r in (run(args.hnnc, model, seed, folder) for seed in range(args.density_seeds)) if r]
     lines = ["# Results", "",
-             f"Written by `python3 tools/results.py --seeds {args.seeds}`: mean ± standard deviation over the seeds",
-             "0 to " f"{args.seeds - 1} (0: as written; every other changes data, start and order of the samples). The papers' figures are",
-             "of one seed (Greydanus, Dzamba & Yosinski, arXiv:1906.01563, README of their code). Notes stand below.", "",
+             f"Figures of the programs in `models/`: mean ± standard deviation over seeds 0 to {args.seeds - 1}, beside those of papers. Seed 0 is the file as written; other seeds change data,",
+             "start and order of the samples. The papers' figures are of one seed (Greydanus, Dzamba & Yosinski, arXiv:1906.01563, README of their code). **bound** is what",
+             f"we require of the mean. Notes follow the tables. `python3 tools/results.py --seeds {args.seeds}` writes this page.", "",
              "| model | quantity | hnnc | each seed | paper | bound | held |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
     for model, what, where, paper, bound in ROWS:

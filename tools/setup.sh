@@ -7,6 +7,8 @@ plotting="gnuplot-nox"                      # draws plots; without it hnnc write
 package="python3-dev python3-numpy"         # for the Python package, and for its tests
 site="python3-sphinx python3-myst-parser furo"                # for the pages as a site, which a test builds
 
+editors="libtree-sitter-dev libonig5 vim nodejs zsh fish"        # what runs the grammars and completions, for their tests
+
 ranks="openmpi-bin libopenmpi-dev mpich libmpich-dev"        # runs under mpirun; each of the two MPIs by itself is enough
 
 compilers="clang-19 libclang-rt-19-dev clang-format-19"       # the other compiler, libFuzzer, the format of the sources
@@ -70,6 +72,7 @@ install_optional() {
     case $p in
     *mpi*) say "setup: $p is not installed and could not be: hnnc is built without that MPI, and not tested under it" ;;
     *sphinx|*myst*|furo) say "setup: $p is not installed and could not be: the site is not tested" ;;
+    libtree*|libonig*|vim|nodejs|zsh|fish) say "setup: $p is not installed and could not be: grammars and completions are not tested with it" ;;
     gnuplot*) say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures" ;;
     *) say "setup: $p is not installed and could not be: the Python package is not built or not tested" ;;
     esac

@@ -126,9 +126,9 @@ def build(spec, data, start, generated=False):
     if spec["family"] in ("fput-jacobian", "fput-hessian"):
         return Matrix(spec, data, generated)
     if generated:
-        raise Missing("C is generated for the sparse matrices alone")
+        raise Missing("C is generated only for the sparse matrices")
     if spec["family"] in ("kepler", "fput"):
         return Call(spec, data)
     if spec["family"] == "orbit":
         return OrbitGradient(spec, data, start)
-    raise Missing("training steps with matrices are not what CasADi is used for; not written")
+    raise Missing("CasADi is not used for training steps with matrices")

@@ -197,4 +197,4 @@ def build(spec, data, start):
         return Points(spec, data)
     if spec["family"] == "node":
         return NeuralOde(spec, data, start)
-    raise Missing("heyoka has no products of matrices and no leapfrog: this workload is not its kind")
+    raise Missing("heyoka has neither matrix products nor leapfrog")

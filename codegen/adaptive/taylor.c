@@ -15,11 +15,17 @@ typedef struct Part {
 
 static uint32_t parts(const Loop *l) { return l->o->lanes > 1 ? l->o->states : 1; }
 
+static int64_t row_bytes(const Loop *l) { return l->o->lanes * l->e->es; }
+
+static int64_t state_bytes(const Loop *l, uint32_t k) {
+  const PlanOde *o = l->o;
+  return (k + 1 < o->states ? o->off[k + 1] : o->dim * row_bytes(l)) - o->off[k];
+}
+
 static Part part(const Loop *l, uint32_t k) {
   const PlanOde *o = l->o;
-  const int64_t row = o->lanes * l->e->es;
+  const int64_t row = row_bytes(l), bytes = state_bytes(l, k);
   if (o->lanes == 1) return (Part){0, o->rows, o->stride, l->series[0]};
-  const int64_t bytes = (k + 1 < o->states ? o->off[k + 1] : o->dim * row) - o->off[k];
   return (Part){o->off[k] / row, bytes / row, bytes, l->series[k]};
 }
 
@@ -64,13 +70,17 @@ static void move(Loop *l) {
   base_free(loop);
 }
 
-static void series(Loop *l) {
+/* The body at time t and `state`; what it gives is of steps H. */
+static void rates(Loop *l, V t, V state, V to) {
   CgEmit *e = l->e;
-  V t = narrow(l, get(l, T)), h = narrow(l, get(l, H));
-  cg_store(e, t, l->tr); /* of a single sample the step stands behind one time */
-  cg_store(e, h, cg_gep_bytes(e, l->tr, cg_i64(e, l->o->lanes * e->es)));
-  V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_Y), work(l, l->o->series)};
+  cg_store(e, narrow(l, t), l->tr); /* of a single sample the step stands behind one time */
+  cg_store(e, narrow(l, get(l, H)), cg_gep_bytes(e, l->tr, cg_i64(e, row_bytes(l))));
+  V arg[4] = {l->a->ctx, l->tr, state, to};
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
+}
+
+static void series(Loop *l) {
+  rates(l, get(l, T), whole(l, ODE_Y), work(l, l->o->series));
   if (l->o->lanes == 1) move(l);
 }
 
@@ -362,15 +372,11 @@ static void look(Loop *l, V u) {
   V at = add(l, get(l, T), add(l, mul(l, u, get(l, H)), get(l, T_LOW)));
   polynomials(l, &(Advance){NULL, narrow(l, u), inside_row});
   slopes(l, narrow(l, u));
-  cg_store(e, narrow(l, at), l->tr);
-  cg_store(e, narrow(l, get(l, H)), cg_gep_bytes(e, l->tr, cg_i64(e, l->o->lanes * e->es)));
-  V arg[4] = {l->a->ctx, l->tr, whole(l, ODE_WORK), work(l, l->o->probe)};
-  LLVMBuildCall2(l->b, LLVMGlobalGetValueType(l->a->rates), l->a->rates, arg, 4, "");
-  const int64_t all = l->o->dim * l->o->lanes * e->es;
+  rates(l, at, whole(l, ODE_WORK), work(l, l->o->probe));
   for (uint32_t k = 0; k < l->o->states; k++) {
-    const int64_t off = l->o->off[k], bytes = (k + 1 < l->o->states ? l->o->off[k + 1] : all) - off;
+    const int64_t off = l->o->off[k];
     V to = cg_gep_bytes(e, whole(l, ODE_NEXT_LOW), cg_i64(e, off));
-    l->g->kernel->copy(e, to, work(l, l->o->probe + off * l->o->order), e->es, cg_i64(e, bytes));
+    l->g->kernel->copy(e, to, work(l, l->o->probe + off * l->o->order), e->es, cg_i64(e, state_bytes(l, k)));
   }
 }
 

@@ -2,6 +2,7 @@
  * is measured in the same run, between the rounds, since clocks drift. Of several ranks also what goes into their exchange: the rank that comes last to
  * it waits for nobody, so the least time that a rank spends there is the exchange itself, and what others spend more is waiting. */
 #include "driver/commands/commands_priv.h"
+#include "driver/process/process.h"
 #include "driver/run/trainer.h"
 #include "driver/session/data.h"
 
@@ -159,10 +160,8 @@ static int start_ranks(const Options *o) {
   char self[4096], n[16], *word[MOST_WORDS + 5] = {"mpirun", "-n", n, self};
   FILE *f = fopen("/proc/self/cmdline", "r");
   const size_t size = f ? fread(text, 1, sizeof text - 1, f) : 0;
-  const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
   size_t words = 4;
   if (f) fclose(f);
-  self[length > 0 ? length : 0] = 0;
   snprintf(n, sizeof n, "%d", o->start_ranks);
   for (char *p = text + strlen(text) + 1; p < text + size && words < MOST_WORDS; p += strlen(p) + 1) word[words++] = p;
   fflush(NULL);

@@ -4,7 +4,7 @@
 #include "frontend/syntax/ast.h"
 #include "driver/commands/commands_priv.h"
 #include "driver/run/recorded.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <inttypes.h>

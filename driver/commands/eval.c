@@ -71,11 +71,11 @@ static int of_run(const Options *o, EvalData *d) {
   return code;
 }
 
-/* A model, and no folder or checkpoint. */
+/* A model, a file's or of the standard input, and no folder or checkpoint. */
 static bool is_model(const char *path) {
   struct stat st;
   const size_t n = strlen(path);
-  return n > 4 && !strcmp(path + n - 4, ".hnn") && (stat(path, &st) || !S_ISDIR(st.st_mode));
+  return !strcmp(path, "-") || (n > 4 && !strcmp(path + n - 4, ".hnn") && (stat(path, &st) || !S_ISDIR(st.st_mode)));
 }
 
 int command_eval(const Options *o) {

@@ -1,5 +1,5 @@
 #include "driver/commands/commands_priv.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/ranks.h"
 
 #include <fcntl.h>

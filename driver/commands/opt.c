@@ -1,6 +1,6 @@
 /* `hnnc opt FILE --passes=LIST`: passes on IR text, for tests and for looking. */
 #include "driver/commands/commands_priv.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "passes/passes.h"
 
 #include <errno.h>

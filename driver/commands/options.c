@@ -1,7 +1,6 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
-#include "driver/editor/editor.h"
 #include "driver/manual/manual.h"
 #include "passes/passes.h"
 
@@ -10,18 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct {
-  const char *name;
-  int (*run)(const Options *o);
-} run_row[] = {
-  {"check", command_check},   {"compile", command_compile},   {"run", command_run},
-  {"resume", command_resume}, {"eval", command_eval},         {"runs", command_runs},
-  {"bench", command_bench},   {"diagnose", command_diagnose}, {"fmt", command_fmt},
-  {"lsp", command_lsp},       {"explain", command_explain},   {"cache", command_cache},
-  {"opt", command_opt},       {"help", command_help},         {"completion", command_completion},
-  {"report", command_report}, {"view", command_view},         {"explore", command_explore},
-};
 
 /* ---- mistakes in the command line ---------------------------------------------------------------------- */
 
@@ -356,8 +343,7 @@ int options_parse(Options *o, int argc, char **argv) {
     return EXIT_USAGE;
   }
   o->command = argv[1];
-  for (size_t i = 0; i < sizeof run_row / sizeof *run_row; i++)
-    if (!strcmp(run_row[i].name, argv[1])) o->run = run_row[i].run;
+  o->run = manual_command[command].run;
   snprintf(title, sizeof title, "hnnc %s", argv[1]);
   argv[1] = title;
   argp_parse(&argp, argc - 1, argv + 1, 0, NULL, o);

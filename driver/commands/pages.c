@@ -4,7 +4,7 @@
 #include "driver/explore/explore.h"
 #include "driver/report/report.h"
 #include "driver/run/recorded.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "runtime/train/progress.h"
 #include "driver/commands/commands_priv.h"
 #include "driver/run/recorded.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/ranks.h"
 
 #include <inttypes.h>

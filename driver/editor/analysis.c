@@ -29,16 +29,31 @@ typedef struct Making {
 static bool may_decide(void *ctx) {
   Making *m = ctx;
   const double seconds = pass_now() - m->s->began;
-  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && (m->s->must || !rpc_waiting()) : seconds < TYPING_SECONDS;
-  m->a->unsure |= !may && (!m->s->patient || rpc_waiting()); /* what took too long at leisure is not tried again */
+  const bool may = m->s->patient ? seconds < PATIENT_SECONDS && (m->s->must || !rpc_ahead(NULL, NULL)) : seconds < TYPING_SECONDS;
+  m->a->unsure |= !may && (!m->s->patient || rpc_ahead(NULL, NULL)); /* what took too long at leisure is not tried again */
   return may;
+}
+
+/* A newer text of the document that a request is about, or that the request is withdrawn. */
+static bool overtaken(const json_t *message, void *ctx) {
+  Server *s = ctx;
+  const char *method = json_string_value(json_object_get(message, "method"));
+  const json_t *params = json_object_get(message, "params"), *doc = json_object_get(params, "textDocument");
+  const char *uri = json_string_value(json_object_get(doc, "uri"));
+  if (!method) return false;
+  if (!strcmp(method, "$/cancelRequest") && json_equal(json_object_get(params, "id"), s->asking))
+    return s->given_up = REQUEST_CANCELLED, true;
+  if (strcmp(method, "textDocument/didChange") != 0 || !uri || strcmp(uri, s->at->uri) != 0) return false;
+  return s->given_up = CONTENT_MODIFIED, true;
 }
 
 /* Whoever types on does not wait for what is out of date. */
 static void at_item(void *ctx) {
   const Making *m = ctx;
-  if (!m->s->hurried || !rpc_waiting()) return;
-  m->s->stopped = true;
+  Server *s = m->s;
+  const bool stop = s->hurried ? rpc_ahead(NULL, NULL) : s->asking && rpc_ahead(overtaken, s);
+  if (!stop) return;
+  s->stopped = true;
   base_fault("stopped");
 }
 
@@ -95,7 +110,7 @@ Analysis *analysis_make(Server *s, Doc *d, const char *text, size_t len) {
   if (!(a->heap = base_heap_create(MOST_MEMORY))) return base_free(a), NULL;
   Making m = {s, d, a, text, len};
   BaseHeap *outer = base_heap_enter(a->heap);
-  s->began = pass_now(), s->spent = true;
+  s->began = pass_now(), s->spent = true, s->stopped = false;
   a->broken = !base_try(make, &m, a->fault, sizeof a->fault);
   base_heap_enter(outer);
   if (a->broken) base_heap_destroy(a->heap), a->heap = NULL;
@@ -154,7 +169,7 @@ Analysis *analysis_of(Server *s, Doc *d) {
       a = analysis_make(s, d, d->text, d->len);
       s->patient = patient, s->must = false;
     }
-    if (s->stopped) return analysis_drop(a), s->stopped = false, NULL;
+    if (s->stopped) return analysis_drop(a), NULL;
     analysis_drop(d->a);
     d->a = a;
     d->dirty = false;

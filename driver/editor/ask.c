@@ -31,19 +31,33 @@ static const char *claims_at(const Analysis *a, const FileNames *f, const Def *d
   return out;
 }
 
+/* A word of the language, or of the option of `train` that it stands in. */
+static bool described_language(const Analysis *a, uint32_t lex, Arena *mem, Described *out) {
+  OptionPlace p;
+  const char *name = lexeme_text(&a->file[0], lex, mem);
+  const bool word = options_at(a, a->file[0].lex[lex].begin, &p, mem) && !strcmp(p.whose, "train") && !p.naming;
+  return (word && describe_word(name, mem, out)) || describe_language(name, mem, out) || describe_word(name, mem, out);
+}
+
 static const char *described(const Analysis *a, uint32_t lex, Arena *mem) {
   const FileNames *f = &a->file[0], *in;
   const Def *d = def_of(a, lex, &in);
   const char *type = analysis_type(a, lex, false), *given = analysis_type(a, lex, true);
   Described what = {0};
+  if (f->name[lex].role == ROLE_OPTION && !d) {
+    if (!describe_option(a, lex, mem, &what)) return NULL;
+    return arena_printf(mem, "```hnn\n%s\n```\n\n%s", what.head, what.doc);
+  }
   if (d) what = describe_def(in, d, mem);
-  else if (f->name[lex].role != ROLE_BUILTIN || !describe_language(lexeme_text(f, lex, mem), mem, &what)) {
+  else if (f->name[lex].role != ROLE_BUILTIN || !described_language(a, lex, mem, &what)) {
     if (!type) return NULL;
     what = (Described){lexeme_text(f, lex, mem), ""};
   }
-  const bool function = type && !strncmp(type, "a function", 10), called = given && given != type;
+  const bool function = type && !strncmp(type, "a function", 10),
+             called = given && given != type && strncmp(given, "the option", 10) != 0 && strcmp(given, "a method") != 0;
   const char *head = what.head, *shape = called ? arena_printf(mem, "\n\nHere it gives `%s`.", given) : "";
-  if (type && !function && !called) shape = arena_printf(mem, "\n\n`%s`", type);
+  if (type && !function && !called && strncmp(type, "the option", 10) != 0 && strcmp(type, "a method") != 0)
+    shape = arena_printf(mem, "\n\n`%s`", type);
   const bool claims = d && d->kind == DEF_FLOW && d->end > d->begin;
   return arena_printf(mem, "```hnn\n%s\n```%s%s%s%s", head, shape, *what.doc ? "\n\n" : "", what.doc,
                       claims ? claims_at(a, in, d, mem) : "");
@@ -96,8 +110,11 @@ static json_t *signature(const Analysis *a, uint32_t callee, uint32_t list, uint
   const Def *d = def_of(a, callee, &in);
   Described what;
   uint32_t place[MOST][2];
-  if (d) what = describe_def(in, d, mem);
-  else if (!describe_language(lexeme_text(f, callee, mem), mem, &what)) return NULL;
+  if (d && d->kind == DEF_DATA) {
+    what = describe_def(in, d, mem);
+    what.head = arena_printf(mem, "%s(%s)", lexeme_text(in, d->at, mem), options_list("data", "", mem));
+  } else if (d) what = describe_def(in, d, mem);
+  else if (!described_language(a, callee, mem, &what)) return NULL;
   uint32_t n = describe_params(what.head, list, place, MOST), active = given;
   json_t *list_of = json_array();
   for (uint32_t k = 0; k < n; k++) {
@@ -109,11 +126,37 @@ static json_t *signature(const Analysis *a, uint32_t callee, uint32_t list, uint
                    list_of, "activeSignature", 0, "activeParameter", (int)active);
 }
 
+/* In the braces of `train` and `plot`: all options there are, the one at hand active. */
+static json_t *signature_braces(const Analysis *a, const OptionPlace *p, Arena *mem) {
+  const char *label = strncmp(p->whose, "plot", 4) ? "train { " : "plot { ", *doc = "";
+  json_t *list = json_array();
+  const OptionText *t;
+  int active = -1;
+  for (uint32_t k = 0; (t = option_text(p->whose, k)); k++) {
+    const char *head = option_head(t, p->whose, mem);
+    label = arena_printf(mem, "%s%s", label, k ? ", " : "");
+    const int begin = (int)strlen(label);
+    label = arena_printf(mem, "%s%s", label, head);
+    json_array_append_new(
+        list, json_pack("{s:[i, i], s:s}", "label", begin, (int)strlen(label), "documentation", option_doc(t, p->whose, mem)));
+    if (p->named && !p->naming && names_text(&a->file[0], p->at, t->name)) active = (int)k, doc = option_doc(t, p->whose, mem);
+  }
+  json_t *j =
+      json_pack("{s:[{s:s, s:s, s:o}], s:i, s:o}", "signatures", "label", arena_printf(mem, "%s }", label), "documentation", doc,
+                "parameters", list, "activeSignature", 0, "activeParameter", active < 0 ? json_null() : json_integer(active));
+  return j;
+}
+
 json_t *ask_signature(Server *s, Doc *d, const json_t *params) {
   Analysis *a = analysis_of(s, d);
   uint32_t given, list;
   int32_t named;
+  OptionPlace p;
   if (!a) return NULL;
+  Arena *braces = arena_create();
+  json_t *in = options_at(a, byte_at(d, params), &p, braces) && p.braces ? signature_braces(a, &p, braces) : NULL;
+  arena_destroy(braces);
+  if (in) return in;
   const int32_t o = call_around(&a->file[0], byte_at(d, params), &given, &named);
   const int32_t callee = o < 0 ? -1 : names_callee(&a->file[0], (uint32_t)o, &list);
   if (callee < 0) return NULL;
@@ -121,88 +164,4 @@ json_t *ask_signature(Server *s, Doc *d, const json_t *params) {
   json_t *j = signature(a, (uint32_t)callee, list, given, named, mem);
   arena_destroy(mem);
   return j;
-}
-
-/* ---- completion -------------------------------------------------------------------------------------------- */
-
-enum { ITEM_FUNCTION = 3, ITEM_FIELD = 5, ITEM_VARIABLE = 6, ITEM_KEYWORD = 14, ITEM_CONSTANT = 21 };
-
-static int item_of(DefKind k) {
-  if (k == DEF_FN || k == DEF_HAMILTONIAN || k == DEF_NET || k == DEF_FLOW || k == DEF_LOSS || k == DEF_LOCAL_FN || k == DEF_USE ||
-      k == DEF_LOCAL_USE)
-    return ITEM_FUNCTION;
-  return k == DEF_CONST ? ITEM_CONSTANT : k == DEF_FIELD ? ITEM_FIELD : ITEM_VARIABLE;
-}
-
-static void offer(json_t *list, json_t *seen, const char *label, int kind, const char *detail, const char *doc, const char *sort) {
-  if (json_object_get(seen, label)) return;
-  json_object_set_new(seen, label, json_true());
-  json_t *j = json_pack("{s:s, s:i, s:s, s:s}", "label", label, "kind", kind, "detail", detail, "sortText", sort);
-  if (j && *doc) json_object_set_new(j, "documentation", json_pack("{s:s, s:s}", "kind", "markdown", "value", doc));
-  if (j) json_array_append_new(list, j);
-}
-
-/* Definitions that can be named at lexeme `here`: of the top level, and those of the same item, before it. */
-static void offer_defs(json_t *list, json_t *seen, const Analysis *a, uint32_t here, Arena *mem) {
-  const FileNames *f = &a->file[0];
-  uint32_t begin = 0;
-  for (uint32_t k = 0; k < f->ndef; k++)
-    if (f->def[k].kind <= DEF_SAVE && f->def[k].begin <= here && f->def[k].begin > begin) begin = f->def[k].begin;
-  for (uint32_t m = 0; m < a->nfile; m++)
-    for (uint32_t k = 0; k < a->file[m].ndef; k++) {
-      const Def *d = &a->file[m].def[k];
-      const bool local = d->kind > DEF_SAVE, near = d->kind == DEF_FIELD || (m == 0 && d->at >= begin && d->at < here);
-      if ((local && !near) || d->kind == DEF_PLOT || d->kind == DEF_SAVE || (m && d->kind > DEF_LOSS)) continue;
-      const Described what = describe_def(&a->file[m], d, mem);
-      offer(list, seen, lexeme_text(&a->file[m], d->at, mem), item_of(d->kind), what.head, what.doc,
-            local    ? "0"
-            : m == 0 ? "1"
-                     : "2");
-    }
-}
-
-static void offer_options(json_t *list, json_t *seen, const Analysis *a, uint32_t byte, Arena *mem) {
-  uint32_t given, of = 0, place[32][2];
-  int32_t named;
-  const FileNames *f = &a->file[0], *in;
-  const int32_t o = call_around(f, byte, &given, &named), callee = o < 0 ? -1 : names_callee(f, (uint32_t)o, &of);
-  if (callee < 0) return;
-  Described what;
-  const Def *d = def_of(a, (uint32_t)callee, &in);
-  if (d) what = describe_def(in, d, mem);
-  else if (!describe_language(lexeme_text(f, (uint32_t)callee, mem), mem, &what)) return;
-  const uint32_t n = describe_params(what.head, of, place, 32);
-  for (uint32_t k = 0; k < n; k++) {
-    const size_t len = strcspn(what.head + place[k][0], " :=,)");
-    const char *name = arena_strndup(mem, what.head + place[k][0], len);
-    if (*name != '.')
-      offer(list, seen, arena_printf(mem, "%s = ", name), ITEM_FIELD,
-            arena_strndup(mem, what.head + place[k][0], place[k][1] - place[k][0]), "", "0");
-  }
-}
-
-json_t *ask_completion(Server *s, Doc *d, const json_t *params) {
-  Analysis *a = analysis_of(s, d);
-  if (!a) return NULL;
-  const uint32_t byte = byte_at(d, params);
-  const FileNames *f = &a->file[0];
-  uint32_t here = 0, n;
-  while (here < f->n && f->lex[here].end < byte) here++;
-  if (here < f->n && f->lex[here].begin < byte &&
-      (f->lex[here].kind == LEX_COMMENT || f->lex[here].kind == LEX_STRING || f->lex[here].kind == LEX_NUMBER))
-    return NULL;
-  json_t *list = json_array(), *seen = json_object();
-  Arena *mem = arena_create();
-  const char *names[512], *word;
-  offer_options(list, seen, a, byte, mem);
-  offer_defs(list, seen, a, here, mem);
-  n = builtin_names(names, 512);
-  for (uint32_t k = 0; k < n; k++) {
-    Described what;
-    if (describe_language(names[k], mem, &what)) offer(list, seen, names[k], ITEM_FUNCTION, what.head, what.doc, "3");
-  }
-  for (uint32_t k = 0; (word = lexemes_keyword(k)); k++) offer(list, seen, word, ITEM_KEYWORD, "a word of the language", "", "4");
-  arena_destroy(mem);
-  json_decref(seen);
-  return json_pack("{s:b, s:o}", "isIncomplete", 0, "items", list);
 }

@@ -81,10 +81,10 @@ typedef struct Units { /* a place, moved on through the text */
 static void move_to(Units *u, const char *text, uint32_t len, uint32_t to) {
   while (u->at < to) {
     int32_t code;
-    const bool end = text[u->at] == '\n';
-    u->at += source_char(text, len, u->at, &code);
+    const uint32_t end = text_line_end(text, len, u->at);
+    u->at += end ? end : source_char(text, len, u->at, &code);
     u->unit = end ? 0 : u->unit + (code > 0xffff ? 2 : 1);
-    u->line += end;
+    u->line += end != 0;
   }
 }
 

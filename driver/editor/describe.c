@@ -63,29 +63,70 @@ Described describe_def(const FileNames *f, const Def *d, Arena *mem) {
   return (Described){squeezed(f, d->begin, end, mem), comment(f, d->begin, end, mem)};
 }
 
-/* `x, axis?, =shape, @stop, ...` as it is called. */
-static const char *as_called(const char *params, Arena *mem) {
+static bool is_option(const char *whose, const char *name, size_t n) {
+  const OptionText *t;
+  for (uint32_t k = 0; (t = option_text(whose, k)); k++)
+    if (strlen(t->name) == n && !strncmp(t->name, name, n)) return true;
+  return false;
+}
+
+/* `x, axis?, =shape, @stop, ...` as it is called; what stands in the table of options comes from there. */
+static const char *as_called(const char *whose, const char *params, Arena *mem) {
   const char *out = "";
   while (*params) {
     const size_t n = strcspn(params, ",");
     const bool named = *params == '=' || *params == '@', optional = n && params[n - 1] == '?';
     const char *name = arena_strndup(mem, params + named, n - named - optional);
-    out = arena_printf(mem, "%s%s%s%s", out, *out ? ", " : "", name, named || optional ? " = ..." : "");
+    if (!named || !is_option(whose, name, strlen(name)))
+      out = arena_printf(mem, "%s%s%s%s", out, *out ? ", " : "", name, named || optional ? " = ..." : "");
     params += n + (params[n] == ',');
     params += strspn(params, " ");
   }
-  return out;
+  return options_list(whose, out, mem);
+}
+
+/* Where the methods are from. */
+static const char *const method_source[M_count] = {
+  [M_EULER] = "x + h f(x)",
+  [M_RK4] = "Kutta, Z. Math. Phys. 46 (1901)",
+  [M_SYMPLECTIC_EULER] = "p <- p - h dH/dq, q <- q + h dH/dp: Hairer, Lubich & Wanner, Geometric Numerical Integration, VI.3",
+  [M_LEAPFROG] = "drift h/2, kick h, drift h/2: Verlet, Phys. Rev. 159 (1967)",
+  [M_YOSHIDA4] = "three leapfrogs: Yoshida, Phys. Lett. A 150 (1990)",
+  [M_YOSHIDA6] = "seven leapfrogs: Yoshida, Phys. Lett. A 150 (1990)",
+  [M_YOSHIDA8] = "fifteen leapfrogs: Yoshida, Phys. Lett. A 150 (1990)",
+  [M_IMPLICIT_MIDPOINT] = "x' = x + h f((x + x')/2)",
+  [M_GAUSS4] = "Gauss collocation of 2 stages: Butcher, Math. Comp. 18 (1964)",
+  [M_GAUSS6] = "Gauss collocation of 3 stages: Butcher, Math. Comp. 18 (1964)",
+  [M_GAUSS16] = "Gauss collocation of 8 stages: Butcher, Math. Comp. 18 (1964)",
+  [M_DOPRI5] = "Dormand & Prince, J. Comput. Appl. Math. 6 (1980)",
+  [M_DOP853] = "Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, II.5",
+  [M_TSIT5] = "Tsitouras, Comput. Math. Appl. 62 (2011)",
+  [M_TAYLOR] = "series of the solution: Jorba & Zou, Exp. Math. 14 (2005)",
+};
+
+static Described method(int m, Arena *mem) {
+  const MethodInfo *i = &ir_method[m];
+  const char *order = i->order ? arena_printf(mem, "of order %d", i->order) : "whose order `rtol` chooses";
+  return (Described){i->adaptive ? arena_printf(mem, "%s(%s)", i->name, options_list(i->name, "", mem)) : i->name,
+                     arena_printf(mem, "an integrator %s, %s%s%s. %s", order,
+                                  i->adaptive ? "that chooses its steps" : "of given steps", i->symplectic ? ", symplectic" : "",
+                                  i->separable ? ", for H = T(p) + V(q)" : "", method_source[m])};
+}
+
+bool describe_word(const char *name, Arena *mem, Described *out) {
+  const OptionRow *row = option_row(name);
+  if (!row) return false;
+  const char *args = options_list(name, "", mem);
+  return *out = (Described){*args ? arena_printf(mem, "%s(%s)", name, args) : name, row->doc}, true;
 }
 
 bool describe_language(const char *name, Arena *mem, Described *out) {
   const Builtin *b = builtin_find(name);
-  if (b) return *out = (Described){arena_printf(mem, "%s(%s)", name, as_called(b->params, mem)), b->doc}, true;
+  if (b) return *out = (Described){arena_printf(mem, "%s(%s)", name, as_called(name, b->params, mem)), b->doc}, true;
   for (int m = 0; m < M_count; m++)
-    if (!strcmp(ir_method[m].name, name))
-      return *out =
-                 (Described){name, ir_method[m].adaptive ? "an integrator that chooses its steps" : "an integrator of given steps"},
-             true;
+    if (!strcmp(ir_method[m].name, name)) return *out = method(m, mem), true;
   if (!strcmp(name, "pi")) return *out = (Described){"pi", "3.14159265358979"}, true;
+  if (!strcmp(name, "inf")) return *out = (Described){"inf", "infinity"}, true;
   return false;
 }
 

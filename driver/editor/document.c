@@ -6,16 +6,30 @@
 
 /* ---- places -------------------------------------------------------------------------------------------- */
 
+/* Bytes of the end of a line that stands at a place; 0: none does. A \r alone is one to the protocol, to the language it is a blank. */
+uint32_t text_line_end(const char *text, size_t len, size_t at) {
+  if (at >= len || (text[at] != '\n' && text[at] != '\r')) return 0;
+  return text[at] == '\r' && at + 1 < len && text[at + 1] == '\n' ? 2 : 1;
+}
+
+/* The next end of a line from a place on: where it begins; len: there is none. */
+static size_t line_end(const char *text, size_t len, size_t at) {
+  const char *n = memchr(text + at, '\n', len - at);
+  const size_t most = n ? (size_t)(n - text) : len;
+  const char *r = memchr(text + at, '\r', most - at);
+  return r ? (size_t)(r - text) : most;
+}
+
 uint32_t text_offset(const char *text, size_t len, const json_t *position) {
   json_int_t line = json_integer_value(json_object_get(position, "line")),
              units = json_integer_value(json_object_get(position, "character"));
   size_t at = 0;
   for (; line > 0; line--) {
-    const char *end = memchr(text + at, '\n', len - at);
-    if (!end) return (uint32_t)len;
-    at = (size_t)(end - text) + 1;
+    at = line_end(text, len, at);
+    if (at == len) return (uint32_t)len;
+    at += text_line_end(text, len, at);
   }
-  while (units > 0 && at < len && text[at] != '\n' && !(text[at] == '\r' && at + 1 < len && text[at + 1] == '\n')) {
+  while (units > 0 && at < len && !text_line_end(text, len, at)) {
     int32_t code;
     const uint32_t n = source_char(text, (uint32_t)len, (uint32_t)at, &code);
     units -= code > 0xffff ? 2 : 1;
@@ -27,10 +41,13 @@ uint32_t text_offset(const char *text, size_t len, const json_t *position) {
 
 json_t *text_position(const char *text, size_t len, uint32_t offset) {
   json_int_t line = 0, units = 0;
-  size_t begin = 0;
   if (offset > len) offset = (uint32_t)len;
-  for (const char *end; begin < offset && (end = memchr(text + begin, '\n', offset - begin)); line++)
-    begin = (size_t)(end - text) + 1;
+  size_t begin = 0;
+  for (size_t at; (at = line_end(text, offset, begin)) < offset; line++) {
+    const size_t behind = at + text_line_end(text, len, at);
+    if (behind > offset) break; /* within an end of two bytes */
+    begin = behind;
+  }
   while (begin < offset) {
     int32_t code;
     begin += source_char(text, (uint32_t)len, (uint32_t)begin, &code);
@@ -49,7 +66,8 @@ json_t *text_range(const char *text, size_t len, uint32_t begin, uint32_t end) {
 static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; }
 
 char *doc_path(const char *uri) {
-  const char *from = !strncmp(uri, "file://", 7) ? uri + 7 : uri;
+  const char *from = uri;
+  if (!strncmp(uri, "file://", 7)) from = uri + 7 + strcspn(uri + 7, "/"); /* behind the name of this machine, if it is there */
   char *path = base_strdup(from), *to = path;
   for (const char *c = from; *c; c++) {
     const bool coded = *c == '%' && hex(c[1]) >= 0 && hex(c[2]) >= 0 && hex(c[1]) + hex(c[2]);

@@ -1,6 +1,7 @@
-/* `hnnc fmt FILE ... [--check]`: files in the one style of frontend/format. */
-#include "driver/editor/editor.h"
-#include "driver/session/process.h"
+/* `hnnc fmt FILE ... [--check]`: files in the one style of frontend/format. 0; 1: a file has syntax errors, or with --check is not in the
+ * style; 4: it cannot be read or written. Files that cannot be formatted are left as they are, the others are done all the same. */
+#include "driver/manual/manual.h"
+#include "driver/process/process.h"
 #include "frontend/format/format.h"
 
 #include <errno.h>

@@ -31,6 +31,7 @@ typedef struct Walk {
   VEC(Pending) pending;
   VEC(Scope) scope;    /* the first is that of the item */
   bool sizes;          /* names that are not known there are sizes: in the types of parameters */
+  int32_t option;      /* the last that was named in braces; -1: none */
   int32_t header;      /* the name of the definition whose parameter lists come next; -1: none */
   uint32_t list, last; /* lists so far; the closer of the last */
 } Walk;
@@ -329,6 +330,17 @@ static bool defines(Walk *w, uint32_t i) {
   return true;
 }
 
+/* `adam` of `optimizer = adam(...)`: there it hides what the file has of this name. */
+static bool is_word(const Walk *w, uint32_t i) {
+  const FileNames *f = w->f;
+  if (w->option < 0 || w->scope.n < 2 || w->scope.at[1].kind != SCOPE_OPTIONS || !is_key(f, w->scope.at[0].begin, "train"))
+    return false;
+  const OptionRow *row;
+  for (uint32_t k = 0; (row = option_words(k)); k++)
+    if (names_text(f, i, row->name) && names_text(f, (uint32_t)w->option, option_of_kind[row->kind])) return true;
+  return false;
+}
+
 static void name(Walk *w, uint32_t i) {
   const FileNames *f = w->f;
   Scope *s = top(w);
@@ -342,7 +354,8 @@ static void name(Walk *w, uint32_t i) {
   else if (is_type(w, i)) w->f->name[i].role = ROLE_TYPE;
   else if (defines(w, i)) return;
   else if (s->kind == SCOPE_CALL && named && (p == s->opener || names_text(f, p, ","))) option(w, i);
-  else if (s->kind == SCOPE_OPTIONS && named) w->f->name[i].role = ROLE_OPTION;
+  else if (s->kind == SCOPE_OPTIONS && named) w->f->name[i].role = ROLE_OPTION, w->option = (int32_t)i;
+  else if (is_word(w, i)) w->f->name[i].role = ROLE_BUILTIN;
   else if (s->kind == SCOPE_BLOCK && is_key(f, s->begin, "yield") &&
            (f->lex[p].kind == LEX_KEYWORD || names_text(f, p, ",") || (names_text(f, p, ")") && !named)))
     yielded(w, i);
@@ -357,11 +370,11 @@ static void begin_item(Walk *w, uint32_t i) {
   w->active.n = w->pending.n = 0;
   w->scope.n = 1;
   *top(w) = (Scope){.kind = SCOPE_LIST, .begin = i, .turn = -1, .cut = -1};
-  w->header = -1;
+  w->header = w->option = -1;
 }
 
 void names_resolve(FileNames *all, uint32_t n, uint32_t which, Arena *mem) {
-  Walk w = {.all = all, .nall = n, .f = &all[which], .header = -1};
+  Walk w = {.all = all, .nall = n, .f = &all[which], .header = -1, .option = -1};
   FileNames *f = w.f;
   for (uint32_t k = 0; k < f->ndef; k++) *vec_push(&w.def) = f->def[k];
   *vec_push(&w.scope) = (Scope){.kind = SCOPE_LIST, .turn = -1, .cut = -1};

@@ -1,6 +1,6 @@
 /* Where a name is defined and used, and another name for it; what a file defines. */
 #include "driver/editor/server_priv.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "ir/base/diag.h"
 
 #include <fcntl.h>

@@ -2,20 +2,12 @@
  *
  * A change makes a document dirty; it is analysed when nothing more has come, or when something is asked of it, so that fast typing does
  * not queue up; an analysis that something comes in the way of is given up, but one that is asked for. Claims that took too long are decided when nothing comes for a while. */
-#include "driver/editor/editor.h"
+#include "driver/manual/manual.h"
 #include "driver/editor/server_priv.h"
 
 #include <malloc.h>
 #include <string.h>
 
-enum {
-  PARSE_ERROR = -32700,
-  INVALID_REQUEST = -32600,
-  METHOD_NOT_FOUND = -32601,
-  INVALID_PARAMS = -32602,
-  NOT_INITIALIZED = -32002,
-  REFUSED = -32803
-};
 enum { IDLE_MS = 300 };
 
 typedef json_t *Handler(Server *s, Doc *d, const json_t *params);
@@ -107,6 +99,34 @@ static bool any(const Server *s, bool unsure) {
 
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
+typedef struct Answering {
+  Server *s;
+  Doc *d;
+  size_t row;
+  const json_t *params;
+  json_t *result;
+} Answering;
+
+static void ask(void *ctx) {
+  Answering *a = ctx;
+  a->result = asked_row[a->row].ask(a->s, a->d, a->params);
+}
+
+/* A fault of the compiler costs the answer. What is overtaken by a newer text, or withdrawn, has none. */
+static void answer(Server *s, Doc *d, size_t row, const json_t *id, const json_t *params) {
+  Answering a = {s, d, row, params, NULL};
+  char why[256];
+  s->asking = id, s->at = d, s->given_up = 0;
+  const bool whole = base_try(ask, &a, why, sizeof why);
+  s->asking = NULL, s->at = NULL;
+  if (!whole) rpc_fail(id, INTERNAL_ERROR, "%s", why);
+  else if (s->given_up)
+    rpc_fail(id, s->given_up, s->given_up == REQUEST_CANCELLED ? "the request was withdrawn" : "the text has changed since");
+  else if (json_is_string(a.result)) rpc_fail(id, REQUEST_FAILED, "%s", json_string_value(a.result));
+  else rpc_reply(id, a.result), a.result = NULL;
+  json_decref(a.result);
+}
+
 static void request(Server *s, const json_t *id, const char *method, const json_t *params) {
   if (!strcmp(method, "initialize")) {
     if (s->ready) rpc_fail(id, INVALID_REQUEST, "the server was initialized");
@@ -134,9 +154,7 @@ static void request(Server *s, const json_t *id, const char *method, const json_
       rpc_fail(id, INVALID_PARAMS, "this document is not open");
       return;
     }
-    json_t *result = asked_row[k].ask(s, d, params);
-    if (json_is_string(result)) rpc_fail(id, REFUSED, "%s", json_string_value(result)), json_decref(result);
-    else rpc_reply(id, result);
+    answer(s, d, k, id, params);
     return;
   }
   rpc_fail(id, METHOD_NOT_FOUND, "there is no `%s`", method);
@@ -151,9 +169,11 @@ static void notification(Server *s, const char *method, const json_t *params) {
 }
 
 static void handle(Server *s, const json_t *m) {
-  const json_t *id = json_object_get(m, "id"), *params = json_object_get(m, "params");
-  const char *method = json_string_value(json_object_get(m, "method"));
-  if (!method && !json_object_get(m, "result") && !json_object_get(m, "error")) rpc_fail(NULL, PARSE_ERROR, "this is no message");
+  const json_t *id = json_object_get(m, "id"), *params = json_object_get(m, "params"), *named = json_object_get(m, "method");
+  const char *method = json_string_value(named), *fault = json_string_value(json_object_get(m, "fault"));
+  if (fault && !named) rpc_fail(NULL, json_is_true(json_object_get(m, "other")) ? INVALID_REQUEST : PARSE_ERROR, "%s", fault);
+  else if (!method && !json_object_get(m, "result") && !json_object_get(m, "error"))
+    rpc_fail(id, INVALID_REQUEST, "this is no message");
   else if (method && id) request(s, id, method, params);
   else if (method) notification(s, method, params);
 }
@@ -162,6 +182,7 @@ int command_lsp(const Options *o) {
   Server s = {0};
   bool over = false;
   (void)o;
+  rpc_begin();
   while (!s.leaving && !over) {
     const bool dirty = any(&s, false);
     json_t *m = rpc_read(dirty ? 0 : s.spent || any(&s, true) ? IDLE_MS : -1, &over);
@@ -169,5 +190,6 @@ int command_lsp(const Options *o) {
     else if (!over && !analyse_one(&s, !dirty)) malloc_trim(0), s.spent = false;
   }
   while (s.docs) doc_close(&s, s.docs);
+  rpc_end();
   return s.asked_down ? 0 : 1;
 }

@@ -40,23 +40,40 @@ typedef struct Server {
   Doc *docs;
   bool ready; /* `initialize` has come */
   bool asked_down, leaving;
-  bool patient; /* claims may take their time: nobody is typing */
-  bool hurried; /* an analysis may be stopped when something comes */
-  bool stopped; /* and this one was */
-  bool must;    /* and they are decided even if somebody is */
-  bool spent;   /* memory that analyses took and nobody needs is still the process's */
+  bool patient;         /* claims may take their time: nobody is typing */
+  bool hurried;         /* an analysis may be stopped when something comes */
+  bool stopped;         /* and this one was */
+  bool must;            /* and they are decided even if somebody is */
+  const json_t *asking; /* the id of the request at hand, about `at`; NULL: none */
+  int given_up;         /* why it is not answered: a code of errors; 0: it is */
+  bool spent;           /* memory that analyses took and nobody needs is still the process's */
   uint64_t clock;
   double began; /* of the analysis at hand: pass_now() */
   Doc *at;
 } Server;
 
+enum {
+  PARSE_ERROR = -32700,
+  INVALID_REQUEST = -32600,
+  METHOD_NOT_FOUND = -32601,
+  INVALID_PARAMS = -32602,
+  INTERNAL_ERROR = -32603,
+  NOT_INITIALIZED = -32002,
+  REQUEST_CANCELLED = -32800,
+  CONTENT_MODIFIED = -32801,
+  REQUEST_FAILED = -32803
+};
+
 /* ---- rpc.c ---- */
 
-/* The next message, parsed: a new reference. NULL: none within the milliseconds (-1: wait), or *over: there will be none. What is no JSON
- * gives an object without members. */
+void rpc_begin(void); /* before anything else */
+void rpc_end(void);
+/* The next message, parsed: a new reference. NULL: none within the milliseconds (-1: wait), or *over: there will be none. Of what is no
+ * message an object that has `fault`, what is wrong with it, and maybe `other`: it is JSON. */
 json_t *rpc_read(int milliseconds, bool *over);
-bool rpc_waiting(void);          /* there is something to read */
-void rpc_write(json_t *message); /* takes the reference */
+/* Whether a message is there that is wanted (NULL: any); they all stay to be read. */
+bool rpc_ahead(bool (*wanted)(const json_t *message, void *ctx), void *ctx);
+bool rpc_write(json_t *message); /* takes the reference; false: it is none */
 void rpc_reply(const json_t *id, json_t *result);
 void rpc_fail(const json_t *id, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -70,6 +87,7 @@ bool doc_change(Doc *d, const json_t *change);
 char *doc_path(const char *uri); /* of the system; to be freed */
 char *doc_uri(const char *path);
 
+uint32_t text_line_end(const char *text, size_t len, size_t at);            /* bytes of the end of a line there, or 0 */
 uint32_t text_offset(const char *text, size_t len, const json_t *position); /* within the text, whatever is asked for */
 json_t *text_position(const char *text, size_t len, uint32_t offset);
 json_t *text_range(const char *text, size_t len, uint32_t begin, uint32_t end);
@@ -108,9 +126,26 @@ typedef struct Described {
   const char *doc;  /* "" */
 } Described;
 Described describe_def(const FileNames *f, const Def *d, Arena *mem);
+bool describe_word(const char *name, Arena *mem, Described *out); /* of an option of `train`: `adam` */
 bool describe_language(const char *name, Arena *mem, Described *out);
 /* The parameters in one of the lists of a head, as places in it: at most `most`, how many. */
 uint32_t describe_params(const char *head, uint32_t list, uint32_t (*place)[2], uint32_t most);
+/* options.c */
+struct OptionText;
+typedef struct OptionPlace {
+  const char *whose; /* as option_text() takes it */
+  uint32_t opener;
+  bool braces, naming; /* a name is to stand here: an option's, or that of an argument by place */
+  uint32_t at;         /* lexeme that begins what is given here; UINT32_MAX: nothing yet */
+  bool named;          /* by name */
+} OptionPlace;
+bool options_at(const Analysis *a, uint32_t byte, OptionPlace *out, Arena *mem); /* false: none are taken here */
+bool options_around(const Analysis *a, uint32_t byte, OptionPlace *out);         /* any parentheses: the opener alone */
+bool options_given(const Analysis *a, const OptionPlace *p, const char *name);
+bool describe_option(const Analysis *a, uint32_t lex, Arena *mem, Described *out);
+const char *option_head(const struct OptionText *t, const char *whose, Arena *mem); /* `every = 1` */
+const char *option_doc(const struct OptionText *t, const char *whose, Arena *mem);
+const char *options_list(const char *whose, const char *before, Arena *mem); /* `before`, and all of them behind it */
 const char *lexeme_text(const FileNames *f, uint32_t lex, Arena *mem);
 
 #endif

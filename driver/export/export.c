@@ -2,7 +2,7 @@
 #include "driver/export/export.h"
 #include "driver/export/glue_priv.h"
 #include "driver/session/native.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/proofs.h"
 
 #include <errno.h>

@@ -163,14 +163,14 @@ static const char *const product_says[PRODUCT_KINDS] = {
 /* The name it would have in C, and what the header says of it. */
 static GlueFn described(const Glue *g, const Function *x) {
   Arena *mem = g->s->model->mem;
-  GlueFn f = {.kind = GLUE_FUNCTION, .wrapper = x->name, .what = arena_printf(mem, "%s `%s`", x->kind, x->name)};
+  GlueFn f = {.kind = GLUE_FUNCTION, .wrapper = function_shown(x, mem), .what = arena_printf(mem, "%s `%s`", x->kind, x->name)};
   if (x->plain) {
     f.kind = GLUE_PRODUCT;
     f.what = arena_printf(mem, product_says[x->product], g->all.list.at[x->of]->name);
   } else if (x->gradient) {
-    f.kind = GLUE_GRADIENT, f.wrapper = arena_printf(mem, "gradient_%s", x->cname), f.what = "";
+    f.kind = GLUE_GRADIENT, f.what = "";
   } else if (x->mean) {
-    f.kind = GLUE_LOSS, f.wrapper = arena_printf(mem, "loss_%s", x->cname);
+    f.kind = GLUE_LOSS;
     f.what = arena_printf(mem, "the mean of the loss `%s`", x->name);
   } else if (!strcmp(x->kind, "report")) {
     f.wrapper = arena_printf(mem, "report_%s", x->name), f.what = arena_printf(mem, "%s, for each sample", f.what);

@@ -1,7 +1,7 @@
 /* The library: compiled functions, tables, and the functions that programs call by name. */
 #include "driver/export/glue_data_priv.h"
 
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "lib_base.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "driver/export/export.h"
 #include "driver/run/functions.h"
 #include "driver/run/runner.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/proofs.h"
 
 #include <errno.h>
@@ -57,8 +57,8 @@ static bool add_function(Parts *p, const Function *x) {
     Fn *f = pass_gradient(&p->s->passes, x->fn, x->moved, x->nmoved, NULL, p->s->diag);
     if (!f) return false;
     name_gradients(p->s->model, x, f);
-    add(p, arena_printf(p->s->model->mem, "gradient_%s", x->cname), "gradient", NULL, f);
-  } else if (x->mean) add(p, arena_printf(p->s->model->mem, "loss_%s", x->cname), "loss", x->fn, NULL);
+    add(p, function_shown(x, p->s->model->mem), "gradient", NULL, f);
+  } else if (x->mean) add(p, function_shown(x, p->s->model->mem), "loss", x->fn, NULL);
   else add(p, x->name, x->kind, x->plain ? x->plain : x->fn, NULL);
   return true;
 }

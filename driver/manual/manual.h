@@ -47,7 +47,8 @@ typedef struct ManualOption {
 
 typedef struct ManualCommand {
   const char *name, *takes, *does;
-  const char *text; /* a paragraph */
+  const char *text;             /* a paragraph */
+  int (*run)(const Options *o); /* 0 or the exit code */
 } ManualCommand;
 
 extern const ManualOption manual_option[];
@@ -56,9 +57,9 @@ extern const int manual_options, manual_commands;
 extern const char manual_exit_codes[];
 bool manual_is_for(const ManualOption *o, const char *command);
 
-/* page.c: `hnnc help [COMMAND] [--man]`; 2: there is no such command. */
-int command_help(const Options *o);
-/* completion.c: `hnnc completion SHELL`; 2: it is none that is known. */
-int command_completion(const Options *o);
+/* command_check and so on: 0 or the exit code. */
+#define COMMAND(name, takes, does, text) int command_##name(const Options *o);
+#include "driver/manual/commands.def"
+#undef COMMAND
 
 #endif

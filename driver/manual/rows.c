@@ -60,65 +60,9 @@ const ManualOption manual_option[] = {
 const int manual_options = sizeof manual_option / sizeof *manual_option;
 
 const ManualCommand manual_command[] = {
-  {"check", "FILE [name=value ...]", "names, shapes, claims; many errors a run",
-   "Reads FILE and what it imports, and says everything that can be known without running: names, shapes, claims and proofs. Many "
-   "errors are found in one run, each with its place, what was expected and found, and what to write. `# allow: NAME` on a line, "
-   "or above it, switches a warning off there."},
-  {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)",
-   "Writes FILE.so and FILE.h: functions, gradients, losses and trainings of the file as native code that needs neither hnnc nor "
-   "LLVM. With --emit, what the compiler has on the way: the syntax tree, IR, operation counts, kernels, LLVM IR, assembly; or the "
-   "functions that are named as an ONNX file."},
-  {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/",
-   "Does what FILE says from top to bottom: trains, reports, expects, plots, saves. All of it goes into a new folder, "
-   "runs/NAME/DATE, with the model, its overrides, metrics and checkpoints; runs/NAME/latest leads to the newest. name=value puts "
-   "another value in the place of one in the file: n=5, train.steps=100. The first Ctrl-C stops after the step and keeps it."},
-  {"resume", "DIR", "go on where a stopped run was, bit for bit",
-   "Goes on where the run in DIR was stopped, with the same bits as if it had not been; or with the runs of a sweep that are not "
-   "done, with --again those that failed, too."},
-  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays",
-   "Evaluates FUNCTION, a function, report or expression of the file, with the parameters that RUN ended with, on arrays of DATA "
-   "(.npy, .npz, tables), and prints the result or writes it with --out."},
-  {"runs", "[DIR]", "the runs of a folder, or --compare RUN RUN",
-   "Lists the runs of DIR (runs by default) with their overrides and reports; with --compare, what differs between some."},
-  {"report", "RUN [RUN ...]", "a page of a run, or of several beside one another",
-   "Writes one HTML file, which needs no network, of a run: curves, plots, reports, expectations, proofs, times, the machine, and "
-   "how to cite it; "
-   "of several runs the same side by side. `-o` names the file."},
-  {"view", "RUN", "shows the page of a run while it trains, on this machine alone",
-   "Serves the page of a run on the loopback while it trains, and says its address, which has a token in it. Nothing but that run "
-   "is served, and "
-   "nothing can be changed. Ctrl-C ends it."},
-  {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step",
-   "Measures the training step of the first training of FILE: time, floating-point operations, and the share of the peak of the "
-   "machine. With "
-   "--ranks N, on N ranks: also what of a step is exchange, and what is waiting."},
-  {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects",
-   "Compares the gradients of each loss, by parameters and in mixed second derivatives, with differences; and of each flow the "
-   "round trip and how far its Jacobian is from symplectic."},
-  {"fmt", "FILE ...", "lay out files in the one style, or see with --check whether they are",
-   "Lays programs out in the one style and replaces the files; `-` reads the standard input and writes to the standard output. "
-   "Comments, line breaks and meaning stay. A file with syntax errors is told of and left as it is; the others are laid out all "
-   "the same. With --check nothing is written, and the files that would change are named."},
-  {"lsp", "", "a language server on the standard input and output, for editors",
-   "Speaks the Language Server Protocol on the standard input and output: messages while typing, shapes, definitions, references, "
-   "completion, other names, mends, colours, layout. An editor starts it."},
-  {"explore", "FILE [name=value ...]", "a page of source, IR after each pass, code, numbers, derivatives",
-   "Writes one HTML file, which needs no network: source, syntax tree, IR after each pass, kernels and assembly side by side, "
-   "linked by place; each "
-   "derivative with its rule, its numbers at some samples, and its error against differences; sparsity patterns; proofs."},
-  {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes",
-   "Prints the page of a kind of message: what it means, a program that gives it, and the same mended."},
-  {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear",
-   "Shows, verifies, trims or clears what is kept of earlier compilations, in $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc or "
-   "~/.cache/hnnc."},
-  {"opt", "FILE", "run passes on IR text",
-   "Reads a function as IR text and runs passes on it: for those who work on the compiler."},
-  {"help", "[COMMAND]", "what a command does, its arguments and options",
-   "Prints the manual of a command, or a list of all. With --man, as the source of a manual page."},
-  {"completion", "SHELL", "a script that completes commands, options and files: bash, zsh, fish",
-   "Prints what a shell needs to complete the words of a command line: `hnnc completion bash "
-   ">~/.local/share/bash-completion/completions/hnnc`, or for zsh a file _hnnc on $fpath, or for fish "
-   "~/.config/fish/completions/hnnc.fish."},
+#define COMMAND(name, takes, does, text) {#name, takes, does, text, command_##name},
+#include "driver/manual/commands.def"
+#undef COMMAND
 };
 const int manual_commands = sizeof manual_command / sizeof *manual_command;
 

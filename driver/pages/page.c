@@ -10,14 +10,14 @@ const char *pages_text(const char *name, size_t *len); /* made by tools/embed.c 
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void write_base64(FILE *out, const unsigned char *p, size_t n) {
-  for (size_t k = 0; k < n; k += 3) {
+char *pages_base64(const unsigned char *p, size_t n) {
+  char *text = base_realloc(NULL, (n + 2) / 3 * 4 + 1), *to = text;
+  for (size_t k = 0; k < n; k += 3, to += 4) {
     const uint32_t v = (uint32_t)p[k] << 16 | (k + 1 < n ? (uint32_t)p[k + 1] << 8 : 0) | (k + 2 < n ? p[k + 2] : 0);
-    char four[4] = {digits[v >> 18], digits[v >> 12 & 63], digits[v >> 6 & 63], digits[v & 63]};
-    if (k + 1 >= n) four[2] = '=';
-    if (k + 2 >= n) four[3] = '=';
-    fwrite(four, 1, 4, out);
+    for (int i = 0; i < 4; i++) to[i] = k + (size_t)(i ? i - 1 : 0) < n ? digits[v >> (18 - 6 * i) & 63] : '=';
   }
+  *to = 0;
+  return text;
 }
 
 /* As gzip, in base64: what common.js unpacks. */
@@ -30,7 +30,9 @@ static void write_packed(FILE *out, const char *text) {
   unsigned char *to = base_realloc(NULL, most);
   z.next_in = (unsigned char *)(uintptr_t)text, z.avail_in = (uInt)n, z.next_out = to, z.avail_out = (uInt)most;
   if (deflate(&z, Z_FINISH) != Z_STREAM_END) base_fault("the data of a page cannot be packed");
-  write_base64(out, to, z.total_out);
+  char *coded = pages_base64(to, z.total_out);
+  fputs(coded, out);
+  base_free(coded);
   deflateEnd(&z);
   base_free(to);
 }

@@ -8,4 +8,6 @@
 
 bool pages_write(FILE *out, const char *name, const char *title, const json_t *data); /* false: it cannot be written */
 
+char *pages_base64(const unsigned char *p, size_t n); /* of base_realloc */
+
 #endif

@@ -1,6 +1,6 @@
 /* Starts gnuplot, without a shell and without the user's settings, and waits for it for a limited time. */
 #include "driver/plot/plot_priv.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

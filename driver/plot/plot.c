@@ -3,7 +3,7 @@
 #include "driver/plot/plot_priv.h"
 #include "driver/session/native.h"
 #include "driver/session/data.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <math.h>
@@ -22,6 +22,11 @@ int64_t plot_length(const PlotNumbers *d, const PlotCurve *c) { return d->out[c-
 void plot_point(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i, double *x, double *y) {
   *y = plot_at(&d->out[c->y], k, i);
   *x = c->x >= 0 ? plot_at(&d->out[c->x], k, i) : d->out[c->y].elems > 1 ? (double)k : (double)d->sample[i];
+}
+
+double plot_error(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i) {
+  const RtArray *e = c->error >= 0 ? &d->out[c->error] : NULL;
+  return e ? plot_at(e, e->elems > 1 ? k : 0, i) : 0;
 }
 
 /* ---- evaluating ------------------------------------------------------------------------------------------ */
@@ -103,6 +108,11 @@ static void extend(PlotNumbers *d, int axis, double v) {
   d->high[axis] = fmax(d->high[axis], v);
 }
 
+static void extend_by(PlotNumbers *d, double y, double error) {
+  if (isfinite(error) && visible(d->p, 1, y - error)) extend(d, 1, y - error);
+  if (isfinite(error)) extend(d, 1, y + error);
+}
+
 static void look_at_curves(PlotNumbers *d) {
   const Plot *p = d->p;
   bool matrix = plot_matrix(p) || p->kind == PLOT_FRAMES;
@@ -114,9 +124,25 @@ static void look_at_curves(PlotNumbers *d) {
         bool seen = matrix ? isfinite(y) : visible(p, 0, x) && (p->kind == PLOT_HISTOGRAM || visible(p, 1, y));
         d->points += seen;
         d->left_out += !seen;
-        if (seen) extend(d, 0, x), extend(d, 1, y);
+        if (seen) extend(d, 0, x), extend(d, 1, y), extend_by(d, y, fabs(plot_error(d, &p->curve[c], k, i)));
       }
   d->unseen |= p->ncurve && !d->points;
+}
+
+static void tint_by(PlotNumbers *d, const RtArray *a, int64_t samples) {
+  for (int64_t e = 0; e < a->elems; e++)
+    for (int64_t i = 0; i < samples; i++) {
+      const double v = plot_at(a, e, i);
+      if (isfinite(v)) d->tint[0] = fmin(d->tint[0], v), d->tint[1] = fmax(d->tint[1], v);
+    }
+}
+
+static void look_at_colours(PlotNumbers *d) {
+  const Plot *p = d->p;
+  d->tint[0] = INFINITY, d->tint[1] = -INFINITY;
+  if (p->colour >= 0) tint_by(d, &d->out[p->colour], d->nsample);
+  else if (p->kind == PLOT_HEAT && p->ngrid) tint_by(d, &d->grid[0], plot_lattice_points(d));
+  else if (plot_matrix(p)) tint_by(d, &d->out[p->curve[0].y], 1);
 }
 
 static void look_at_grid(PlotNumbers *d) {
@@ -164,6 +190,7 @@ static int numbers(Session *s, PlotNumbers *d) {
   choose_range(d);
   if (p->grid && (code = evaluate(s, p, p->grid, d->stats, plot_lattice_points(d), lattice, d, &d->grid))) return code;
   if (p->grid) look_at_grid(d);
+  look_at_colours(d);
   if (p->grid && p->kind == PLOT_PHASE) plot_levels(d);
   if (p->kind == PLOT_HISTOGRAM) plot_histogram(d);
   return 0;
@@ -208,19 +235,22 @@ static char *path_of(RtRun *run, const char *name, const char *suffix) {
 void plot_draw(RtRun *run, const char *name, PlotResult *out) {
   out->drawn = true; /* by the rank that writes */
   if (!rt_run_writes(run)) return;
-  char *svg = path_of(run, name, ".svg"), *folder = path_of(run, NULL, ""), *script = NULL;
+  char *svg = path_of(run, name, ".svg"), *gif = path_of(run, name, ".gif"), *folder = path_of(run, NULL, ""), *script = NULL;
   if (asprintf(&script, "%s.gp", name) < 0) base_fault("there is not enough memory for a path");
   unlink(svg);
+  unlink(gif);
   stop_removes(svg);
   out->drawn = gnuplot_run(folder, script, out->why, sizeof out->why);
   if (out->drawn && access(svg, F_OK)) {
     snprintf(out->why, sizeof out->why, "gnuplot did not write it");
     out->drawn = false;
   }
-  if (!out->drawn) unlink(svg);
+  if (!out->drawn) unlink(svg), unlink(gif);
+  out->film = out->drawn && access(gif, F_OK) == 0;
   stop_keeps(svg);
   free(script);
   free(folder);
+  free(gif);
   free(svg);
 }
 

@@ -8,6 +8,7 @@
 
 typedef struct PlotResult {
   bool drawn;      /* there is NAME.svg */
+  bool film;       /* and NAME.gif */
   char why[512];   /* if not */
   bool nothing;    /* there is nothing to draw: gnuplot is not asked */
   bool not_finite; /* because no point is finite */

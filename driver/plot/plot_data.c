@@ -50,7 +50,8 @@ static void heading(FILE *out, const char *what, uint32_t k, const char *label) 
 static void curve(FILE *out, const PlotNumbers *d, const PlotCurve *c) {
   const RtArray *tint = d->p->colour >= 0 ? &d->out[d->p->colour] : NULL;
   int64_t n = plot_length(d, c);
-  fprintf(out, "# sample x y%s\n", tint ? " colour" : "");
+  const RtArray *error = c->error >= 0 ? &d->out[c->error] : NULL;
+  fprintf(out, "# sample x y%s%s\n", error ? " error" : "", tint ? " colour" : "");
   for (int64_t i = 0; i < d->nsample; i++) {
     if (i && n > 1) fputc('\n', out);
     for (int64_t k = 0; k < n; k++) {
@@ -60,6 +61,7 @@ static void curve(FILE *out, const PlotNumbers *d, const PlotCurve *c) {
       real(out, d, x);
       fputc(' ', out);
       real(out, d, y);
+      if (error) fputc(' ', out), real(out, d, plot_error(d, c, k, i));
       if (tint) fputc(' ', out), real(out, d, plot_at(tint, tint->elems > 1 ? k : 0, i));
       fputc('\n', out);
     }

@@ -1,8 +1,8 @@
-/* The film of a plot of kind `frames`: one row of pictures for each sample, its frames from left to right; and with `animate`, one frame of
- * all samples after the other.
+/* The film of a plot of kind `frames`: one row of pictures for each sample, its frames from left to right; and as a film, one frame of
+ * all samples after the other, which is a strip of the same sheet.
  *
- * NAME.dat has the whole sheet first, then, with `animate`, a strip for each frame, each pixel a line: its column and row in the picture that
- * is drawn, from the upper left, and its value, or red, green and blue. Between pictures runs a line of NaN, or of white. */
+ * NAME.dat has the sheet, each pixel a line: its column and row in the picture that is drawn, from the upper left, and its value, or red,
+ * green and blue. Between pictures runs a line of NaN, or of white. */
 #include "driver/plot/plot_priv.h"
 
 #include <math.h>
@@ -27,10 +27,8 @@ void plot_sheet_size(const PlotNumbers *d, int64_t frames, int64_t *width, int64
   *height = d->nsample * (f.rows + 1) - 1;
 }
 
-/* Pixel (x, y) of a sheet that begins with this frame. */
-static void pixel(FILE *out, const Film *f, int64_t first, int64_t x, int64_t y) {
-  const int64_t frame = first + x / (f->columns + 1), column = x % (f->columns + 1), sample = y / (f->rows + 1),
-                row = y % (f->rows + 1);
+static void pixel(FILE *out, const Film *f, int64_t x, int64_t y) {
+  const int64_t frame = x / (f->columns + 1), column = x % (f->columns + 1), sample = y / (f->rows + 1), row = y % (f->rows + 1);
   const bool gap = column == f->columns || row == f->rows;
   fprintf(out, "%lld %lld", (long long)x, (long long)y);
   for (int k = 0; k < f->depth; k++) {
@@ -41,61 +39,52 @@ static void pixel(FILE *out, const Film *f, int64_t first, int64_t x, int64_t y)
   fputc('\n', out);
 }
 
-static void sheet(FILE *out, const PlotNumbers *d, int64_t first, int64_t frames) {
+void plot_film_data(FILE *out, const PlotNumbers *d) {
   const Film f = film_of(d);
   int64_t width, height;
-  plot_sheet_size(d, frames, &width, &height);
+  plot_sheet_size(d, f.frames, &width, &height);
+  fprintf(out, "# all %lld frames, a row of them for each of %lld samples\n", (long long)f.frames, (long long)d->nsample);
   fprintf(out, f.depth == 3 ? "# column row red green blue\n" : "# column row value\n");
   for (int64_t y = 0; y < height; y++) {
     if (y) fputc('\n', out);
-    for (int64_t x = 0; x < width; x++) pixel(out, &f, first, x, y);
-  }
-}
-
-void plot_film_data(FILE *out, const PlotNumbers *d) {
-  const Film f = film_of(d);
-  fprintf(out, "# all %lld frames, a row of them for each of %lld samples\n", (long long)f.frames, (long long)d->nsample);
-  sheet(out, d, 0, f.frames);
-  for (int64_t k = 0; d->p->animate && k < f.frames; k++) {
-    fprintf(out, "\n\n# frame %lld\n", (long long)k);
-    sheet(out, d, k, 1);
+    for (int64_t x = 0; x < width; x++) pixel(out, &f, x, y);
   }
 }
 
 /* ---- the script --------------------------------------------------------------------------------------------------------- */
 
-static void canvas(FILE *out, const PlotNumbers *d, int64_t frames, double most, double *width, double *height) {
+static PlotPage canvas(FILE *out, const PlotNumbers *d, int64_t frames, double most) {
   int64_t w, h;
   plot_sheet_size(d, frames, &w, &h);
   double scale = fmin(most / (double)w, most / (double)h);
   scale = scale > 8 ? 8 : scale > 1 ? floor(scale) : scale;
-  *width = fmax(160, scale * (double)w) + 20;
-  *height = scale * (double)h + (d->p->title ? 60 : 20);
   fprintf(out, "set xrange [-0.5:%g]\nset yrange [%g:-0.5]\n", (double)w - 0.5, (double)h - 0.5);
+  return (PlotPage){.width = fmax(160, scale * (double)w) + 20, .height = scale * (double)h + (d->p->title ? 60 : 20)};
 }
 
-static void picture(FILE *out, const PlotNumbers *d, const char *index) {
-  const bool colour = plot_in_colour(d);
-  fprintf(out, "plot '%s.dat' index %s using 1:2:%s notitle\n", d->p->name, index,
-          colour ? "(b($3)):(b($4)):(b($5)) with rgbimage" : "3 with image");
+/* every, column: of the pixels that are drawn, and the first column in the picture */
+static void picture(FILE *out, const PlotNumbers *d, const char *every, const char *column) {
+  fprintf(out, "plot '%s.dat'%s using %s:2:%s notitle\n", d->p->name, every, column,
+          plot_in_colour(d) ? "(b($3)):(b($4)):(b($5)) with rgbimage" : "3 with image");
 }
 
 void plot_film_script(FILE *out, const PlotNumbers *d) {
   const Film f = film_of(d);
-  double width, height;
+  char every[80], column[40];
+  plot_text_of(out, "title", d->p->title);
   fputs("unset key\nunset border\nunset tics\nunset colorbox\nset size ratio -1\nset margins 0.5, 0.5, 0.5, 0.5\n", out);
   if (d->p->title) fputs("set tmargin 2.5\n", out);
   if (plot_in_colour(d)) fputs("b(v) = v < 0 ? 0 : v > 1 ? 255 : 255*v\n", out);
   else fputs("set palette gray\n", out);
   if (!plot_in_colour(d) && d->low[1] > -0.5 && d->high[1] < 1.5) fputs("set cbrange [0:1]\n", out);
-  canvas(out, d, f.frames, 1600, &width, &height);
-  plot_terminal(out, d->p, width, height);
-  picture(out, d, "0");
-  if (!d->p->animate) return;
-  fputs("set output\nif (format eq 'svg' && strstrt(GPVAL_TERMINALS, 'gif') > 0) {\n", out);
-  canvas(out, d, 1, 480, &width, &height);
-  fprintf(out, "set terminal gif animate delay 10 loop 0 size %.0f,%.0f\nset output '%s.gif'\ndo for [k = 1:%lld] {\n", width,
-          height, d->p->name, (long long)f.frames);
-  picture(out, d, "k");
-  fputs("}\nset output\n}\n", out);
+  else if (!plot_in_colour(d) && d->low[1] < d->high[1]) fprintf(out, "set cbrange [%.9g:%.9g]\n", d->low[1], d->high[1]);
+  PlotPage page = canvas(out, d, f.frames, 1600);
+  plot_terminal(out, d->p, &page, fmax(page.width, page.height));
+  picture(out, d, "", "1");
+  page = canvas(out, d, 1, 480);
+  plot_film_begin(out, d->p, &page, f.frames, d->p->animate);
+  snprintf(every, sizeof every, " every ::(k - 1)*%lld::k*%lld - 2", (long long)f.columns + 1, (long long)f.columns + 1);
+  snprintf(column, sizeof column, "($1 - (k - 1)*%lld)", (long long)f.columns + 1);
+  picture(out, d, every, column);
+  plot_film_end(out);
 }

@@ -19,6 +19,7 @@ typedef struct PlotNumbers {
   RtArray *grid;                   /* of p->grid: point j*n + i of the lattice over `range` */
   double range[2][2];
   PlotLevels *levels;      /* of each function, for PLOT_PHASE */
+  double tint[2];          /* least and most of what is shown in colour */
   double low[2], high[2];  /* of the points that are finite, and above 0 on a logarithmic axis */
   int64_t points, lattice; /* such points: of the curves, of the functions */
   int64_t left_out;        /* others */
@@ -34,6 +35,7 @@ void *plot_take(size_t n, size_t size, const Plot *p); /* n elements of zeros; n
 double plot_at(const RtArray *a, int64_t e, int64_t i);
 /* Point k of a curve for the sample number i. */
 void plot_point(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i, double *x, double *y);
+double plot_error(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i); /* 0: it has none */
 int64_t plot_length(const PlotNumbers *d, const PlotCurve *c);
 double plot_lattice(const PlotNumbers *d, int axis, int64_t k); /* coordinate k of the lattice */
 int64_t plot_lattice_points(const PlotNumbers *d);              /* a row of them for a histogram */
@@ -52,8 +54,23 @@ void plot_film_script(FILE *out, const PlotNumbers *d);
 
 void plot_data(FILE *out, const PlotNumbers *d);
 void plot_script(FILE *out, const PlotNumbers *d);
-void plot_terminal(FILE *out, const Plot *p, double width,
-                   double height); /* a page of so many pixels, in the format that is asked for */
+
+/* ---- plot_axes.c --------------------------------------------------------------------------------- */
+
+typedef struct PlotPage {
+  double width, height; /* pixels */
+  bool row, aside;      /* the legend in one row, or beside the graph; else a list above it */
+} PlotPage;
+PlotPage plot_page(const PlotNumbers *d);
+void plot_axes(FILE *out, const PlotNumbers *d, const PlotPage *page);
+void plot_quoted(FILE *out, const char *text);                    /* as text for gnuplot, whatever it holds */
+void plot_text_of(FILE *out, const char *what, const char *text); /* set WHAT to a text, if there is one */
+
+/* ---- plot_script.c ------------------------------------------------------------------------------- */
+
+void plot_terminal(FILE *out, const Plot *p, const PlotPage *page, double wide);
+void plot_film_begin(FILE *out, const Plot *p, const PlotPage *page, int64_t moments, bool once);
+void plot_film_end(FILE *out);
 
 /* ---- gnuplot.c ----------------------------------------------------------------------------------- */
 

@@ -1,197 +1,65 @@
-/* NAME.gp: the gnuplot script that draws NAME.svg from NAME.dat in its own folder. Colours are Okabe and
- * Ito's for lines (without yellow, which is hard to see on white) and viridis for maps: both can be told apart by
- * those who do not see red or green. */
+/* NAME.gp: the gnuplot script that draws NAME.svg from NAME.dat in its own folder, in another format where that is asked for, and the graph as it
+ * grows where something moves. Colours are Okabe and Ito's for lines (without yellow, which is hard to see on white): they can be told apart by those
+ * who do not see red or green. */
 #include "driver/plot/plot_priv.h"
 
 #include <math.h>
 #include <string.h>
 
-enum {
-  COLOURS = 7,
-  CELLS = 2500,
-  STRIP = 10,
-  MARKS = 20000,
-  DASHES = 4
-}; /* a matrix of more cells is an image, not cells; of more points every k-th is drawn */
+/* A matrix of more cells is an image, not cells; of more points every k-th is drawn; pixels that are as wide as the text of a paper. */
+enum { COLOURS = 7, CELLS = 2500, MARKS = 20000, DASHES = 4, MOMENTS = 60, WIDE = 720 };
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
-/* A few curves differ without colours, too, and one shows between the dashes of another that lies on it. */
+/* A few curves differ without colours, too, and one shows between the dashes of another that lies on it. Of many, those that share a colour do. */
 static const char *const dashes[DASHES] = {"", " dt (12,5)", " dt (3,4)", " dt (12,4,3,4)"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
-/* Between single quotes gnuplot takes all as it is, but fails to read '' for ' everywhere. Between double
- * quotes it would run what stands in backquotes and expand @macros: such characters are octal there. */
-static void quoted(FILE *out, const char *s) {
-  char quote = strchr(s, '\'') ? '"' : '\'';
-  fputc(quote, out);
-  for (; *s; s++) {
-    if (quote == '"' && strchr("\"\\`@", *s)) fprintf(out, "\\%03o", (unsigned)*s);
-    else fputc((unsigned char)*s < ' ' ? ' ' : *s, out);
-  }
-  fputc(quote, out);
-}
-
-/* ---- axes ------------------------------------------------------------------------------------------------ */
-
-static void put_label(FILE *out, const char *what, const char *text) {
-  if (!text || !*text) return;
-  fprintf(out, "set %s ", what);
-  quoted(out, text);
-  fputs(" noenhanced\n", out);
-}
-
-/* Numbers with one digit that are asked for, from low to high, at most a dozen. */
-static void few_tics(FILE *out, char axis, double low, double high) {
-  static const int coarse[] = {1, 2, 5}, fine[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  bool narrow = high / low < 8;
-  const int *digit = narrow ? fine : coarse;
-  int n = narrow ? 9 : 3;
-  const char *comma = "";
-  fprintf(out, "set format %c '%%g'\nset %ctics (", axis, axis);
-  for (int e = (int)floor(log10(low)) - 1; e <= (int)ceil(log10(high)) + 1; e++)
-    for (int k = 0; k < n; k++) {
-      double v = digit[k] * pow(10, e);
-      if (v < low / 2 || v > high * 2) continue;
-      fprintf(out, "%s%.6g", comma, v);
-      comma = ", ";
-    }
-  fputs(")\n", out);
-}
-
-/* x never goes back: y is drawn against it, and the graph begins and ends with it. */
-static bool against_x(const PlotNumbers *d) {
-  for (uint32_t c = 0; c < d->p->ncurve; c++)
-    for (int64_t i = 0; i < d->nsample; i++)
-      for (int64_t k = 1; k < plot_length(d, &d->p->curve[c]); k++) {
-        double last, x, y;
-        plot_point(d, &d->p->curve[c], k - 1, i, &last, &y);
-        plot_point(d, &d->p->curve[c], k, i, &x, &y);
-        if (x < last) return false;
-      }
-  return d->p->kind == PLOT_LINE;
-}
-
-/* The range is set: gnuplot would go on to whole decades, and count points that are not drawn. */
-static void log_axis(FILE *out, const PlotNumbers *d, int k, char axis) {
-  double low = d->p->ranged[k] ? d->p->range[k][0] : d->low[k], high = d->p->ranged[k] ? d->p->range[k][1] : d->high[k];
-  bool tight = d->p->ranged[k] || (k == 0 && low < high && against_x(d));
-  double margin = tight || !(low > 0) ? 1 : low < high ? pow(high / low, 0.04) : 1.5;
-  fprintf(out, "set logscale %c\n", axis);
-  if (low > 0 && low <= high) fprintf(out, "set %crange [%.9g:%.9g]\n", axis, low /= margin, high *= margin);
-  if (low > 0 && high / low < 1e3) few_tics(out, axis, low, high);
-  else fprintf(out, "set format %c '10^{%%T}'\n", axis);
-}
-
-static void axis(FILE *out, const PlotNumbers *d, int k) {
-  const Plot *p = d->p;
-  char c = k ? 'y' : 'x', name[] = {c, 'l', 'a', 'b', 'e', 'l', 0};
-  put_label(out, name, p->label[k]);
-  bool counted = p->kind == PLOT_HISTOGRAM && k == 1; /* its range is that of the counts */
-  if (p->log[k] && !counted) log_axis(out, d, k, c);
-  if (p->log[k] && counted) fprintf(out, p->ngrid ? "set logscale y\n" : "set logscale y\nset yrange [0.5:*]\n");
-  if (p->kind == PLOT_PHASE || p->kind == PLOT_HEAT) {
-    double half = p->kind == PLOT_HEAT ? (d->range[k][1] - d->range[k][0]) / (double)(p->n - 1) / 2 : 0;
-    if (p->kind == PLOT_PHASE || p->ngrid)
-      fprintf(out, "set %crange [%.9g:%.9g]\n", c, d->range[k][0] - half, d->range[k][1] + half);
-  } else if (p->log[k]) {
-    return;
-  } else if (p->ranged[k]) {
-    fprintf(out, "set %crange [%.9g:%.9g]\n", c, p->range[k][0], p->range[k][1]);
-  } else if (counted) {
-    fputs("set yrange [0:*]\nset offsets graph 0, 0, 0.05, 0\n", out);
-  } else if (k == 0 && against_x(d)) {
-    fputs("set autoscale xfix\n", out);
-  }
-}
-
-/* Where cells begin and end: half a cell around their centres; row 0 on top unless y has a range. */
-static void matrix_axes(FILE *out, const PlotNumbers *d) {
-  const RtArray *a = &d->out[d->p->curve[0].y];
-  for (int k = 0; k < 2; k++) {
-    double n = a->dim[1 - k], low = 0, high = n - 1;
-    if (d->p->ranged[k]) low = d->p->range[k][0], high = d->p->range[k][1];
-    double half = n > 1 ? (high - low) / (n - 1) / 2 : 0.5;
-    bool down = k == 1 && !d->p->ranged[1];
-    fprintf(out, "set %crange [%.9g:%.9g]\n", k ? 'y' : 'x', down ? high + half : low - half, down ? low - half : high + half);
-    if (!d->p->ranged[k] && n <= 12) fprintf(out, "set %ctics 1\n", k ? 'y' : 'x');
-  }
-}
-
 /* ---- the head -------------------------------------------------------------------------------------------- */
-
-static void palette(FILE *out) {
-  fputs("set palette defined (0 '#440154', 1 '#482878', 2 '#3E4A89', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', "
-        "6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')\nset autoscale cbfix\n",
-        out);
-}
-
-/* Above the graph, under the title, in one row where the names are short. */
-static void key(FILE *out, const Plot *p) {
-  size_t chars = 0;
-  for (uint32_t c = 0; c < p->ncurve; c++) chars += p->curve[c].label ? strlen(p->curve[c].label) + 8 : 0;
-  for (uint32_t g = 0; g < p->ngrid; g++) chars += strlen(p->grid_label[g]) + 8;
-  if (!p->legend) {
-    fputs("unset key\n", out);
-    put_label(out, "title", p->title);
-    return;
-  }
-  fprintf(out, "set key tmargin %s noenhanced reverse Left samplen 2.5 spacing 1.15 font ',13'\n",
-          chars < 78 ? "center horizontal" : "left vertical maxcols 1");
-  put_label(out, "key title", p->title); /* a title would stand between the key and the graph */
-}
-
-/* What the axis covers, about. */
-static double covered(const PlotNumbers *d, int k) {
-  const double *grid = d->p->kind == PLOT_PHASE || d->p->ngrid ? d->range[k] : NULL;
-  if (d->p->ranged[k]) grid = d->p->range[k];
-  return grid ? grid[1] - grid[0] : d->high[k] - d->low[k];
-}
-
-static void aspect(FILE *out, const PlotNumbers *d) {
-  double x = covered(d, 0), y = covered(d, 1);
-  bool strip = !(x < STRIP * y && y < STRIP * x);
-  if (d->p->aspect == ASPECT_EQUAL || (d->p->aspect == ASPECT_LIKELY && !strip)) fputs("set size ratio -1\n", out);
-}
 
 static void first_line(FILE *out, const Plot *p) {
   fprintf(out,
           "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat; gnuplot -e \"format = 'pdf'\" %s.gp makes %s.pdf, and 'png' "
-          "%s.png\n"
+          "%s.png, and 'gif' %s.gif where something moves\n"
           "set encoding utf8\nif (!exists('format')) format = 'svg'\n",
-          p->name, p->name, p->name, p->name, p->name, p->name);
+          p->name, p->name, p->name, p->name, p->name, p->name, p->name);
 }
 
-/* The page: as wide as the text of a paper where it is a PDF, twice the pixels where it is a PNG. */
-void plot_terminal(FILE *out, const Plot *p, double width, double height) {
-  const double cm = 12 / fmax(width, height);
+/* The page: `wide` pixels are as wide as the text of a paper in a PDF, and there are twice as many pixels in a PNG. */
+void plot_terminal(FILE *out, const Plot *p, const PlotPage *page, double wide) {
+  const double cm = 12 / wide, width = page->width, height = page->height;
   fprintf(out,
           "if (format eq 'svg') set terminal svg size %.0f,%.0f standalone rounded font 'Helvetica,14' background rgb 'white'\n"
           "if (format eq 'pdf') set terminal pdfcairo size %.2fcm,%.2fcm rounded font 'Helvetica,14' fontscale 0.6\n"
           "if (format eq 'png') set terminal pngcairo size %.0f,%.0f rounded font 'Helvetica,14' fontscale 2 linewidth 2 "
           "background rgb 'white'\n"
-          "set output '%s.'.format\n",
+          "if (format eq 'gif') set terminal unknown\nif (format ne 'gif') set output '%s.'.format\n",
           width, height, width * cm, height * cm, 2 * width, 2 * height, p->name);
 }
 
-static void head(FILE *out, const PlotNumbers *d) {
+/* Then comes what is drawn at each k. once: with the SVG, too. */
+void plot_film_begin(FILE *out, const Plot *p, const PlotPage *page, int64_t moments, bool once) {
+  fprintf(
+      out,
+      "set output\nif (format eq 'gif'%s) {\nset terminal gif animate delay %d loop 0 optimize size %.0f,%.0f font 'Helvetica,11'\n"
+      "set output '%s.gif'\ndo for [k = 1:%lld] {\n",
+      once ? " || (format eq 'svg' && strstrt(GPVAL_TERMINALS, 'gif') > 0)" : "", moments > 30 ? 5 : 10, page->width, page->height,
+      p->name, (long long)moments);
+}
+
+void plot_film_end(FILE *out) { fputs("}\nset output\n}\n", out); }
+
+static void head(FILE *out, const PlotNumbers *d, const PlotPage *page) {
   const Plot *p = d->p;
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
   first_line(out, p);
-  plot_terminal(out, p, 720, 540);
+  plot_terminal(out, p, page, WIDE);
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
   fprintf(out, "set linetype cycle %d\n", COLOURS);
   fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics out nomirror scale 0.6 tc rgb '#202020'\n", box ? 31 : 3);
   if (p->kind != PLOT_HEAT) fputs("set grid back lt 1 lw 0.6 lc rgb '#E4E4E4'\n", out);
-  key(out, p);
-  axis(out, d, 0);
-  axis(out, d, 1);
-  if (plot_matrix(p)) matrix_axes(out, d);
-  aspect(out, d);
-  if (p->kind != PLOT_HEAT && p->colour < 0) return;
-  palette(out);
-  put_label(out, "cblabel", p->label[2]);
+  plot_axes(out, d, page);
 }
 
 /* ---- what is drawn --------------------------------------------------------------------------------------- */
@@ -199,7 +67,7 @@ static void head(FILE *out, const PlotNumbers *d) {
 typedef struct Drawing {
   FILE *out;
   const PlotNumbers *d;
-  bool more;
+  bool more, moving; /* moving: at the moment k of a film, as far as `last` */
 } Drawing;
 
 static void next(Drawing *g, const char *source, uint32_t index) {
@@ -209,13 +77,20 @@ static void next(Drawing *g, const char *source, uint32_t index) {
   else fprintf(g->out, "'%s.dat' index %u", g->d->p->name, index);
 }
 
+/* Of a curve, every so many points. */
+static void next_curve(Drawing *g, uint32_t index, int64_t every) {
+  next(g, NULL, index);
+  if (g->moving) fprintf(g->out, " every %lld::0::last", (long long)every);
+  else if (every > 1) fprintf(g->out, " every %lld", (long long)every);
+}
+
 static void title(Drawing *g, const char *label) {
   if (!g->d->p->legend || !label) {
     fputs(" notitle", g->out);
     return;
   }
   fputs(" title ", g->out);
-  quoted(g->out, label);
+  plot_quoted(g->out, label);
 }
 
 /* Contours go through a table: they are lines in the plane then. */
@@ -263,13 +138,13 @@ static void points_of(Drawing *g, uint32_t c) {
   const Plot *p = d->p;
   bool orbits = p->kind == PLOT_SECTION && p->ncurve == 1 && plot_length(d, &p->curve[c]) > 1;
   const int64_t every = (points_in_all(d) + MARKS - 1) / MARKS;
-  next(g, NULL, c);
-  if (every > 1) fprintf(g->out, " every %lld", (long long)every);
-  fprintf(g->out, " using 2:3%s with points pt 7 ps %.2f lc ",
-          p->colour >= 0 ? ":4"
+  const bool bars = p->curve[c].error >= 0;
+  next_curve(g, c, every);
+  fprintf(g->out, " using 2:3%s%s with %s pt 7 ps %.2f lc ", bars ? ":4" : "",
+          p->colour >= 0 ? bars ? ":5" : ":4"
           : orbits       ? ":(column(-1) + 1)"
                          : "",
-          point_size(d));
+          bars ? "yerrorbars" : "points", point_size(d));
   if (p->colour >= 0) fputs("palette", g->out);
   else if (orbits) fputs("variable", g->out);
   else fprintf(g->out, "rgb '%s'", p->kind == PLOT_HEAT && p->ncurve == 1 ? "#40FFFFFF" : colour[c % COLOURS]);
@@ -283,26 +158,61 @@ static void points(Drawing *g) {
   for (uint32_t c = 0; c < g->d->p->ncurve; c++) points_of(g, c);
 }
 
-static void lines(Drawing *g) {
+/* Around a line, as far as its error goes; on a logarithmic axis no farther than the axis. */
+static void bands(Drawing *g) {
   const PlotNumbers *d = g->d;
   const Plot *p = d->p;
+  const double low = p->ranged[1] ? p->range[1][0] : d->low[1];
   for (uint32_t c = 0; c < p->ncurve; c++) {
-    const int64_t n = plot_length(d, &p->curve[c]);
-    bool many = d->nsample > 4 && n > 1;
-    if (p->kind == PLOT_PHASE && n == 1) { /* no orbit goes from sample to sample */
-      points_of(g, c);
-      continue;
-    }
+    if (p->curve[c].error < 0) continue;
+    next_curve(g, c, 1);
+    fputs(" using 2:", g->out);
+    if (p->log[1]) fprintf(g->out, "($3 - abs($4) > %.9g ? $3 - abs($4) : %.9g)", low, low);
+    else fputs("($3 - abs($4))", g->out);
+    fprintf(g->out, ":($3 + abs($4)) with filledcurves fs transparent solid 0.22 noborder lc rgb '%s' notitle",
+            colour[c % COLOURS]);
+  }
+}
+
+static const char *dash_of(const PlotNumbers *d, uint32_t c, bool many) {
+  if (d->p->kind != PLOT_LINE) return "";
+  return d->p->ncurve > DASHES ? dashes[c / COLOURS % DASHES] : many ? "" : dashes[c];
+}
+
+static void line_of(Drawing *g, uint32_t c) {
+  const PlotNumbers *d = g->d;
+  const Plot *p = d->p;
+  const bool many = d->nsample > 4 && plot_length(d, &p->curve[c]) > 1;
+  next_curve(g, c, 1);
+  if (p->ncurve == 1 && p->kind == PLOT_LINE)
+    fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
+  else
+    fprintf(g->out, " using 2:3 with lines lw %s lt %u%s",
+            !many                   ? "2"
+            : p->kind == PLOT_PHASE ? "1.6"
+                                    : "1.2",
+            c % COLOURS + 1, dash_of(d, c, many));
+  title(g, p->curve[c].label);
+}
+
+static void lines(Drawing *g) {
+  const Plot *p = g->d->p;
+  bands(g);
+  for (uint32_t c = 0; c < p->ncurve; c++) {
+    if (p->kind == PLOT_PHASE && plot_length(g->d, &p->curve[c]) == 1) points_of(g, c); /* no orbit goes from sample to sample */
+    else line_of(g, c);
+  }
+}
+
+/* Where it is at a moment. */
+static void heads(Drawing *g) {
+  const Plot *p = g->d->p;
+  for (uint32_t c = 0; c < p->ncurve; c++) {
+    const bool alone = p->ncurve == 1 && p->kind != PLOT_PHASE;
     next(g, NULL, c);
-    if (p->ncurve == 1 && p->kind == PLOT_LINE)
-      fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
-    else
-      fprintf(g->out, " using 2:3 with lines lw %s lt %u%s",
-              !many                   ? "2"
-              : p->kind == PLOT_PHASE ? "1.6"
-                                      : "1.2",
-              c % COLOURS + 1, p->kind == PLOT_LINE && p->ncurve <= DASHES && !many ? dashes[c] : "");
-    title(g, p->curve[c].label);
+    fprintf(g->out, " every ::last::last using 2:3%s with points pt 7 ps 1 lc ", alone ? ":(column(-1) + 1)" : "");
+    if (alone) fputs("variable notitle", g->out);
+    else fprintf(g->out, "rgb '%s' notitle", colour[c % COLOURS]);
   }
 }
 
@@ -332,26 +242,63 @@ static void density(Drawing *g) {
   }
 }
 
+static void draw(Drawing *g) {
+  const Plot *p = g->d->p;
+  g->more = false;
+  switch (p->kind) {
+  case PLOT_PHASE: levels(g), lines(g); break;
+  case PLOT_SCATTER:
+  case PLOT_SECTION: points(g); break;
+  case PLOT_HEAT:
+    map(g);
+    if (!plot_matrix(p)) points(g);
+    break;
+  case PLOT_HISTOGRAM: boxes(g), density(g); break;
+  default: lines(g);
+  }
+  if (g->moving && p->kind != PLOT_SECTION) heads(g);
+  fputs("\n", g->out);
+}
+
+/* ---- films ----------------------------------------------------------------------------------------------- */
+
+/* Points of the longest curve, from one to the next of which a graph grows. */
+static int64_t longest(const PlotNumbers *d) {
+  int64_t most = 0;
+  for (uint32_t c = 0; c < d->p->ncurve; c++) {
+    const int64_t n = plot_length(d, &d->p->curve[c]), points = n > 1 ? n : d->nsample;
+    if (points > most) most = points;
+  }
+  return most;
+}
+
+/* Axes stay as they are in the whole graph. */
+static void film(Drawing *g, const PlotPage *page) {
+  const PlotKind kind = g->d->p->kind;
+  const bool curves = kind == PLOT_LINE || kind == PLOT_SCATTER || kind == PLOT_SECTION || kind == PLOT_PHASE;
+  const int64_t n = curves ? longest(g->d) : 0, moments = n - 1 < MOMENTS ? n - 1 : MOMENTS;
+  if (moments < 1) {
+    fputs("if (format eq 'gif') { printerr 'nothing in this plot moves'; exit status 2 }\n", g->out);
+    return;
+  }
+  if (kind != PLOT_PHASE) fputs("set xrange [GPVAL_X_MIN:GPVAL_X_MAX]\nset yrange [GPVAL_Y_MIN:GPVAL_Y_MAX]\n", g->out);
+  plot_film_begin(g->out, g->d->p, page, moments, g->d->p->animate);
+  fprintf(g->out, "last = ceil(k*%lld/%lld.)\n", (long long)(n - 1), (long long)moments);
+  g->moving = true;
+  draw(g);
+  plot_film_end(g->out);
+}
+
 void plot_script(FILE *out, const PlotNumbers *d) {
-  Drawing g = {out, d, false};
+  Drawing g = {out, d, false, false};
   if (d->p->kind == PLOT_FRAMES) {
     first_line(out, d->p);
-    put_label(out, "title", d->p->title);
     plot_film_script(out, d);
     return;
   }
-  head(out, d);
+  const PlotPage page = plot_page(d);
+  head(out, d, &page);
   if (d->levels) level_tables(out, d);
-  switch (d->p->kind) {
-  case PLOT_PHASE: levels(&g), lines(&g); break;
-  case PLOT_SCATTER:
-  case PLOT_SECTION: points(&g); break;
-  case PLOT_HEAT:
-    map(&g);
-    if (!plot_matrix(d->p)) points(&g);
-    break;
-  case PLOT_HISTOGRAM: boxes(&g), density(&g); break;
-  default: lines(&g);
-  }
-  fputs("\n", out);
+  draw(&g);
+  film(&g, &page);
 }

@@ -1,23 +1,36 @@
 /* The page of a run while it trains: a server of two answers, the page at /TOKEN/ and its data at /TOKEN/data. It listens on the loopback alone, reads
- * requests of a bounded length within a bounded time, answers GET only, and nothing but that run, which it looks at. One request at a time. */
+ * requests of a bounded length within a bounded time, answers GET only, and nothing but that run, which it looks at. Connections are served side by side by one
+ * thread, none of which waits: who is slow keeps nobody else waiting, and is let go in the end. */
 #include "driver/pages/pages.h"
 #include "driver/report/report.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST = 8192, TOKEN = 16, WAIT = 5 /* seconds */ };
+/* Bytes; connections at a time; seconds for a request, and until somebody takes more of an answer. */
+enum { REQUEST = 8192, TOKEN = 16, CONNECTIONS = 32, ASK = 5, TAKE = 20 };
+
+/* It is asked first, then answered. */
+typedef struct Connection {
+  int fd; /* -1: none */
+  double until;
+  char request[REQUEST];
+  size_t asked;
+  char *answer; /* NULL: it asks */
+  size_t size, sent;
+} Connection;
 
 typedef struct Server {
   const char *dir;
   char token[2 * TOKEN + 1];
+  Connection at[CONNECTIONS];
 } Server;
 
 static bool make_token(char *out) {
@@ -27,68 +40,47 @@ static bool make_token(char *out) {
   return true;
 }
 
-static void send_all(int fd, const char *p, size_t n) {
-  while (n) {
-    const ssize_t done = send(fd, p, n, MSG_NOSIGNAL);
-    if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) return;
-    p += done, n -= (size_t)done;
-  }
-}
-
-static void answer(int fd, const char *status, const char *type, const char *body, size_t n) {
-  char head[512];
-  const int k = snprintf(head, sizeof head,
-                         "HTTP/1.1 %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-                         "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n",
-                         status, type, n);
-  send_all(fd, head, (size_t)k);
-  send_all(fd, body, n);
-}
-
-static void refuse(int fd, const char *status) { answer(fd, status, "text/plain", status, strlen(status)); }
-
-static time_t seconds(void) {
+static double seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec;
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The head of a request, as far as its empty line; false: it does not come, or is too long. */
-static bool read_request(int fd, char *buf) {
-  const time_t end = seconds() + WAIT; /* of all of it: a byte now and then wins no time */
-  size_t n = 0;
-  while (n < REQUEST - 1 && seconds() <= end) {
-    const ssize_t got = recv(fd, buf + n, REQUEST - 1 - n, 0);
-    if (got <= 0) return false;
-    n += (size_t)got;
-    buf[n] = 0;
-    if (strstr(buf, "\r\n\r\n")) return true;
-  }
-  return false;
+/* ---- answers ------------------------------------------------------------------------------------------------------------------ */
+
+static void answer(Connection *c, const char *status, const char *type, const char *body, size_t n) {
+  FILE *out = open_memstream(&c->answer, &c->size);
+  if (!out) return;
+  fprintf(out,
+          "HTTP/1.1 %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+          "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n",
+          status, type, n);
+  fwrite(body, 1, n, out);
+  fclose(out);
 }
 
-static json_t *data_of(const Server *s) {
-  RtError why;
-  json_t *data = report_data(&s->dir, 1, &why);
+static void refuse(Connection *c, const char *status) { answer(c, status, "text/plain", status, strlen(status)); }
+
+static json_t *data_of(const Server *s, RtError *why) {
+  json_t *data = report_data(&s->dir, 1, why);
   if (data) json_object_set_new(data, "live", json_true());
   return data;
 }
 
-static void answer_page(int fd, const json_t *data, const char *title) {
+static void answer_page(Connection *c, const json_t *data, const char *title) {
   char *text = NULL;
   size_t n;
   FILE *out = open_memstream(&text, &n);
   if (out) {
     pages_write(out, "report", title, data);
-    if (!fclose(out)) answer(fd, "200 OK", "text/html", text, n);
+    if (!fclose(out)) answer(c, "200 OK", "text/html", text, n);
   }
   free(text);
 }
 
-static void answer_data(int fd, const json_t *data) {
+static void answer_data(Connection *c, const json_t *data) {
   char *text = json_dumps(data, JSON_COMPACT);
-  if (text) answer(fd, "200 OK", "application/json", text, strlen(text));
+  if (text) answer(c, "200 OK", "application/json", text, strlen(text));
   free(text);
 }
 
@@ -104,27 +96,92 @@ static bool local_host(const char *request) {
   return *host == '\r'; /* 127.0.0.1.example.org is elsewhere */
 }
 
-static void serve_one(const Server *s, int fd) {
-  char request[REQUEST], want[2][64 + 2 * TOKEN];
-  if (!read_request(fd, request)) return;
-  if (strncmp(request, "GET ", 4)) {
-    refuse(fd, "405 Method Not Allowed");
-    return;
-  }
+/* The request is whole. A run that is damaged, or just being moved, is told of. */
+static void answer_request(const Server *s, Connection *c) {
+  const char *request = c->request;
+  char want[2][64 + 2 * TOKEN];
+  RtError why = {{0}};
   snprintf(want[0], sizeof want[0], "GET /%s/ ", s->token);
   snprintf(want[1], sizeof want[1], "GET /%s/data ", s->token);
   const bool page = !strncmp(request, want[0], strlen(want[0])), data = !strncmp(request, want[1], strlen(want[1]));
-  json_t *of = (page || data) && local_host(request) ? data_of(s) : NULL;
-  if (!of) refuse(fd, "404 Not Found");
-  else if (page) answer_page(fd, of, s->dir);
-  else answer_data(fd, of);
+  const bool ours = (page || data) && local_host(request);
+  json_t *of = ours ? data_of(s, &why) : NULL;
+  if (strncmp(request, "GET ", 4)) refuse(c, "405 Method Not Allowed");
+  else if (!ours) refuse(c, "404 Not Found");
+  else if (!of) answer(c, "500 Internal Server Error", "text/plain", why.text, strlen(why.text));
+  else if (page) answer_page(c, of, s->dir);
+  else answer_data(c, of);
   json_decref(of);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------------------------------- */
+
+static void let_go(Connection *c) {
+  if (c->fd >= 0) close(c->fd);
+  free(c->answer);
+  c->fd = -1, c->answer = NULL;
+}
+
+/* What has come of the request; false: it ends, or is too long. */
+static bool hear(const Server *s, Connection *c) {
+  const ssize_t got = recv(c->fd, c->request + c->asked, REQUEST - 1 - c->asked, 0);
+  if (got < 0) return errno == EAGAIN || errno == EINTR;
+  c->asked += (size_t)got;
+  c->request[c->asked] = 0;
+  if (!strstr(c->request, "\r\n\r\n")) return got && c->asked < REQUEST - 1;
+  answer_request(s, c);
+  c->until = seconds() + TAKE;
+  return c->answer != NULL;
+}
+
+/* What goes of the answer without waiting; false: all is sent, or nobody takes it. */
+static bool tell(Connection *c) {
+  const ssize_t done = send(c->fd, c->answer + c->sent, c->size - c->sent, MSG_NOSIGNAL);
+  if (done < 0) return errno == EAGAIN || errno == EINTR;
+  c->sent += (size_t)done;
+  c->until = seconds() + TAKE;
+  if (c->sent == c->size) shutdown(c->fd, SHUT_WR);
+  return c->sent < c->size;
+}
+
+/* A free place, or that of the one whose time ends first. */
+static void take_in(Server *s, int fd) {
+  Connection *to = s->at;
+  const int one = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (one < 0) {
+    if (errno == EMFILE || errno == ENFILE) poll(NULL, 0, 20); /* it stays ready, and there is no room for it */
+    return;
+  }
+  for (Connection *c = s->at; c < s->at + CONNECTIONS; c++)
+    if (to->fd >= 0 && (c->fd < 0 || c->until < to->until)) to = c;
+  let_go(to);
+  to->fd = one, to->until = seconds() + ASK, to->asked = to->size = to->sent = 0;
+}
+
+/* Milliseconds until somebody's time ends; -1: nobody is there. */
+static int patience(const Server *s) {
+  double left = -1;
+  for (const Connection *c = s->at; c < s->at + CONNECTIONS; c++)
+    if (c->fd >= 0 && (left < 0 || c->until - seconds() < left)) left = c->until > seconds() ? c->until - seconds() : 0;
+  return left < 0 ? -1 : (int)(1000 * left) + 1;
+}
+
+static void serve(Server *s, int fd) {
+  struct pollfd p[CONNECTIONS + 1] = {{.fd = fd, .events = POLLIN}};
+  for (int k = 0; k < CONNECTIONS; k++) p[k + 1] = (struct pollfd){.fd = s->at[k].fd, .events = s->at[k].answer ? POLLOUT : POLLIN};
+  if (poll(p, CONNECTIONS + 1, patience(s)) < 0) return;
+  for (int k = 0; k < CONNECTIONS; k++) {
+    Connection *c = &s->at[k];
+    if (c->fd < 0) continue;
+    if ((p[k + 1].revents && !(c->answer ? tell(c) : hear(s, c))) || seconds() > c->until) let_go(c);
+  }
+  if (p[0].revents) take_in(s, fd);
 }
 
 static int listen_at(int port, int *got) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t n = sizeof at;
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 16) || getsockname(fd, (struct sockaddr *)&at, &n)) {
@@ -138,27 +195,21 @@ static int listen_at(int port, int *got) {
 }
 
 int report_serve(const char *dir, int port, RtError *err) {
-  Server s = {.dir = dir};
   json_t *first = report_data(&dir, 1, err);
   int got = 0;
   if (!first) return EXIT_IO;
   json_decref(first);
-  const int fd = make_token(s.token) ? listen_at(port, &got) : -1;
+  Server *s = base_zeroed(1, sizeof *s);
+  s->dir = dir;
+  for (int k = 0; k < CONNECTIONS; k++) s->at[k].fd = -1;
+  const int fd = make_token(s->token) ? listen_at(port, &got) : -1;
   if (fd < 0) {
     snprintf(err->text, sizeof err->text, "cannot listen at 127.0.0.1:%d: %s", port, strerror(errno));
+    base_free(s);
     return EXIT_IO;
   }
-  printf("http://127.0.0.1:%d/%s/\n", got, s.token);
+  printf("http://127.0.0.1:%d/%s/\n", got, s->token);
   fflush(stdout);
   fprintf(stderr, "%s is shown there; Ctrl-C ends it\n", dir);
-  for (;;) {
-    const int one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    const struct timeval wait = {.tv_sec = WAIT};
-    if (one < 0) continue;
-    setsockopt(one, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    setsockopt(one, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-    serve_one(&s, one);
-    shutdown(one, SHUT_WR);
-    close(one);
-  }
+  for (;;) serve(s, fd);
 }

@@ -2,7 +2,7 @@
 #include "driver/run/eval.h"
 #include "driver/run/save.h"
 #include "driver/session/data.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <inttypes.h>

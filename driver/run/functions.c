@@ -117,6 +117,10 @@ bool functions_add_products(Session *s, Functions *all) {
   return true;
 }
 
+const char *function_shown(const Function *x, Arena *mem) {
+  return x->gradient ? arena_printf(mem, "gradient_%s", x->cname) : x->mean ? arena_printf(mem, "loss_%s", x->cname) : x->name;
+}
+
 void functions_finish(Functions *all) {
   for (uint32_t k = 0; k < all->list.n; k++) {
     Function *x = all->list.at[k];

@@ -35,6 +35,8 @@ void functions_add_losses(Session *s, Functions *all);
 bool functions_product(Session *s, Functions *all, ProductKind kind, size_t of, size_t *number);
 /* Those that options ask for, of the model's functions and of each other. False after a message. */
 bool functions_add_products(Session *s, Functions *all);
+/* The name under which others see it: `gradient_LOSS`, `loss_LOSS`, or its own. */
+const char *function_shown(const Function *x, Arena *mem);
 void functions_finish(Functions *all);
 
 #endif

@@ -51,6 +51,7 @@ int runner_write_reports(Runner *r) {
     if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
   }
   bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, proofs_list(r->s), (int)m->nproof, &err);
+  rt_run_set(r->run, "reported", json_integer(nreport + nexpect));
   arena_destroy(mem);
   base_free(report);
   base_free(expect);
@@ -103,6 +104,8 @@ static int note_plot(Runner *r, const Plot *p, const PlotResult *x) {
   RtError err = {{0}};
   json_t *entry = new_plot_entry(r, p);
   json_object_set_new(entry, "svg", json_boolean(x->drawn));
+  if (x->film) json_object_set_new(entry, "gif", json_true());
+  if (p->caption) json_object_set_new(entry, "caption", json_string(p->caption));
   if (!x->drawn) json_object_set_new(entry, x->nothing ? "nothing" : "why", json_string(x->why));
   if (!x->drawn && x->not_finite) json_object_set_new(entry, "not_finite", json_true());
   if (r->on.plot) r->on.plot(r->on.ctx, p, x);

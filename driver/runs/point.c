@@ -1,4 +1,5 @@
 /* One run of a sweep, by its number: what became of it, and the process that does it, on this machine or in a scheduler's task. */
+#include "driver/process/process.h"
 #include "driver/runs/runs.h"
 
 #include <errno.h>
@@ -86,9 +87,8 @@ void sweep_become(const Options *o, const char *dir, const json_t *sweep, uint32
   const SweepPoint p = sweep_point(sweep, k);
   const bool resumed = sweep_goes_on(sweep_state(dir, sweep, k));
   char *run = sweep_path(dir, "%s", p.dir), seed[48], cores[32], self[4096];
-  const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   Words words = {0};
-  self[n > 0 ? n : 0] = 0;
+  if (!own_program(self, sizeof self)) launcher = NULL;
   snprintf(seed, sizeof seed, "--seed=%" PRId64, p.seed);
   snprintf(cores, sizeof cores, "--threads=%d", threads);
   if (launcher) *vec_push(&words) = launcher;
@@ -99,6 +99,6 @@ void sweep_become(const Options *o, const char *dir, const json_t *sweep, uint32
   *vec_push(&words) = NULL;
   if (!to_log(dir, p.dir)) _exit(EXIT_IO);
   if (launcher) execvp(launcher, (char *const *)words.at);
-  else execv("/proc/self/exe", (char *const *)words.at);
+  else execv(OWN_PROGRAM, (char *const *)words.at);
   _exit(EXIT_IO);
 }

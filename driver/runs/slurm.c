@@ -3,6 +3,7 @@
  * DIR/array.sh is the batch script, DIR/jobs.json what was submitted: [{"job": "123", "first": 0, "tasks": "0-19",
  * "options": "--time=60", "threads": 2, "jobs": 8}, ...]. An array's numbers end at
  * 999, since clusters have a MaxArraySize (1001 if nobody changed it): later runs are arrays of their own, whose first run is the script's argument. */
+#include "driver/process/process.h"
 #include "driver/runs/runs.h"
 
 #include <errno.h>
@@ -120,10 +121,9 @@ static void write_script(FILE *f, const SlurmJob *j, const char *self, const cha
 
 static bool make_script(const SlurmJob *j, const char *script, RtError *err) {
   char self[4096], here[4096];
-  const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  const bool known = own_program(self, sizeof self);
   char *logs = sweep_path(j->dir, "logs"), *at = realpath(logs, NULL);
-  self[n > 0 ? n : 0] = 0;
-  bool ok = n > 0 && getcwd(here, sizeof here) && at;
+  bool ok = known && getcwd(here, sizeof here) && at;
   if (!ok) sweep_fail(err, "cannot find the folder %.300s: %s", logs, strerror(errno));
   else if (strpbrk(at, "\"\\\n")) ok = sweep_fail(err, "Slurm's scripts cannot have quotes or backslashes in the path %.300s", at);
   FILE *f = ok ? fopen(script, "w") : NULL;

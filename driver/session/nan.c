@@ -2,7 +2,7 @@
 #include "driver/session/nan.h"
 #include "ir/eval/origin.h"
 #include "driver/session/data.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <float.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* From IR functions to callables: derive, simplify, split, compile together. */
 #include "driver/session/kept_priv.h"
 #include "driver/session/native.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * binaries, and there is a module for each that was there when hnnc was built. HNNC_MPI names one, or says `none`: then every process
  * is alone. */
 #include "driver/session/ranks.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "runtime/mpi/mpi.h"
 
 #include <dlfcn.h>
@@ -52,13 +52,12 @@ static void folder_of(const char *file, char *out, size_t size) {
 static void own_folder(char *out, size_t size) {
   char exe[4096];
   Dl_info info;
-  const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+  const bool known = own_program(exe, sizeof exe);
   void *self = NULL;
   int (*here)(RtRanks *, int) = ranks_end;
   memcpy(&self, &here, sizeof self);
-  if (n > 0) exe[n] = 0;
   if (dladdr(self, &info) && info.dli_fname && strstr(info.dli_fname, ".so")) folder_of(info.dli_fname, out, size);
-  else folder_of(n > 0 ? exe : "./hnnc", out, size);
+  else folder_of(known ? exe : "./hnnc", out, size);
 }
 
 static void *open_module(const char *name) {

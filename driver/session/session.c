@@ -1,7 +1,7 @@
 /* A session: the model of a file, the machine it runs on, and what both share. */
 #include "driver/session/kept_priv.h"
 #include "driver/session/native.h"
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "driver/session/ranks.h"
 #include "driver/session/start.h"
 

@@ -1,13 +1,129 @@
-// Starts `hnnc lsp`, which does all else.
+// VS Code's side of `hnnc lsp`: what the editor asks becomes a question to the server, what the server says becomes the editor's. It needs nothing but
+// VS Code itself.
 const vscode = require("vscode");
-const { LanguageClient } = require("vscode-languageclient/node");
+const { Connection } = require("./rpc");
 
-let client;
+let server, shown, registered;
 
-exports.activate = () => {
+// ---- from the server's terms to the editor's; kinds are counted from 1 there, from 0 here
+const place = (p) => new vscode.Position(p.line, p.character);
+const range = (r) => new vscode.Range(place(r.start), place(r.end));
+const location = (l) => new vscode.Location(vscode.Uri.parse(l.uri), range(l.range));
+const edit = (e) => new vscode.TextEdit(range(e.range), e.newText);
+const text = (d) => (d && d.kind === "markdown" ? new vscode.MarkdownString(d.value) : d);
+const all = (list, make) => (list || []).map(make);
+
+function edits(changes) {
+  const e = new vscode.WorkspaceEdit();
+  for (const [uri, list] of Object.entries(changes || {})) e.set(vscode.Uri.parse(uri), list.map(edit));
+  return e;
+}
+
+function completion(i) {
+  const item = new vscode.CompletionItem(i.label, i.kind === undefined ? undefined : i.kind - 1);
+  return Object.assign(item, { detail: i.detail, sortText: i.sortText, insertText: i.insertText, documentation: text(i.documentation) });
+}
+
+function signatures(s) {
+  if (!s) return null;
+  const help = new vscode.SignatureHelp();
+  help.signatures = s.signatures.map((x) => {
+    const one = new vscode.SignatureInformation(x.label, text(x.documentation));
+    one.parameters = all(x.parameters, (p) => new vscode.ParameterInformation(p.label, text(p.documentation)));
+    return one;
+  });
+  return Object.assign(help, { activeSignature: s.activeSignature, activeParameter: s.activeParameter });
+}
+
+function symbol(s) {
+  const made = new vscode.DocumentSymbol(s.name, s.detail || "", s.kind - 1, range(s.range), range(s.selectionRange));
+  made.children = all(s.children, symbol);
+  return made;
+}
+
+function action(a) {
+  const made = new vscode.CodeAction(a.title, vscode.CodeActionKind.QuickFix);
+  return Object.assign(made, { isPreferred: a.isPreferred, edit: edits(a.edit && a.edit.changes) });
+}
+
+function diagnostic(d) {
+  const made = new vscode.Diagnostic(range(d.range), d.message, (d.severity || 1) - 1);
+  const related = all(d.relatedInformation, (r) => new vscode.DiagnosticRelatedInformation(location(r.location), r.message));
+  return Object.assign(made, { source: d.source, code: d.code, relatedInformation: related });
+}
+
+// ---- questions
+const of = (doc) => ({ textDocument: { uri: doc.uri.toString() } });
+const at = (doc, p) => ({ ...of(doc), position: { line: p.line, character: p.character } });
+const span = (r) => ({ start: { line: r.start.line, character: r.start.character }, end: { line: r.end.line, character: r.end.character } });
+
+async function ask(method, params, make) {
+  const result = await server.ask("textDocument/" + method, params);
+  return result === null || result === undefined ? null : make(result);
+}
+
+function providers(capabilities) {
+  const l = vscode.languages, hnn = { language: "hnn" };
+  const legend = capabilities.semanticTokensProvider.legend;
+  const hint = (h) => new vscode.InlayHint(place(h.position), h.label, h.kind);
+  const range_of_name = (r) => range(r.range || r);
+  return [
+    l.registerHoverProvider(hnn, { provideHover: (d, p) => ask("hover", at(d, p), (h) => new vscode.Hover(text(h.contents), h.range && range(h.range))) }),
+    l.registerDefinitionProvider(hnn, { provideDefinition: (d, p) => ask("definition", at(d, p), (r) => (Array.isArray(r) ? r.map(location) : location(r))) }),
+    l.registerReferenceProvider(hnn, { provideReferences: (d, p, context) => ask("references", { ...at(d, p), context }, (r) => r.map(location)) }),
+    l.registerCompletionItemProvider(hnn, { provideCompletionItems: (d, p) => ask("completion", at(d, p), (r) => all(r.items || r, completion)) },
+      ...capabilities.completionProvider.triggerCharacters),
+    l.registerSignatureHelpProvider(hnn, { provideSignatureHelp: (d, p) => ask("signatureHelp", at(d, p), signatures) }, ...capabilities.signatureHelpProvider.triggerCharacters),
+    l.registerRenameProvider(hnn, {
+      prepareRename: (d, p) => ask("prepareRename", at(d, p), range_of_name),
+      provideRenameEdits: (d, p, newName) => ask("rename", { ...at(d, p), newName }, (e) => edits(e.changes)),
+    }),
+    l.registerDocumentSymbolProvider(hnn, { provideDocumentSymbols: (d) => ask("documentSymbol", of(d), (r) => r.map(symbol)) }),
+    l.registerInlayHintsProvider(hnn, { provideInlayHints: (d, r) => ask("inlayHint", { ...of(d), range: span(r) }, (x) => x.map(hint)) }),
+    l.registerCodeActionsProvider(hnn, { provideCodeActions: (d, r) => ask("codeAction", { ...of(d), range: span(r), context: { diagnostics: [] } }, (x) => x.map(action)) }),
+    l.registerDocumentFormattingEditProvider(hnn, { provideDocumentFormattingEdits: (d) => ask("formatting", { ...of(d), options: {} }, (r) => r.map(edit)) }),
+    l.registerDocumentSemanticTokensProvider(hnn, { provideDocumentSemanticTokens: (d) => ask("semanticTokens/full", of(d), (r) => new vscode.SemanticTokens(new Uint32Array(r.data))) },
+      new vscode.SemanticTokensLegend(legend.tokenTypes, legend.tokenModifiers)),
+  ];
+}
+
+// ---- documents
+const ours = (doc) => doc.languageId === "hnn" && (doc.uri.scheme === "file" || doc.uri.scheme === "untitled");
+
+function opened(doc) {
+  if (!ours(doc)) return;
+  server.tell("textDocument/didOpen", { textDocument: { uri: doc.uri.toString(), languageId: "hnn", version: doc.version, text: doc.getText() } });
+}
+
+function changed(e) {
+  if (!ours(e.document) || !e.contentChanges.length) return;
+  const changes = e.contentChanges.map((c) => ({ range: span(c.range), text: c.text }));
+  server.tell("textDocument/didChange", { textDocument: { uri: e.document.uri.toString(), version: e.document.version }, contentChanges: changes });
+}
+
+function closed(doc) {
+  if (!ours(doc)) return;
+  server.tell("textDocument/didClose", of(doc));
+  shown.delete(doc.uri);
+}
+
+function notified(method, params) {
+  if (method === "textDocument/publishDiagnostics") shown.set(vscode.Uri.parse(params.uri), params.diagnostics.map(diagnostic));
+}
+
+exports.activate = async (context) => {
   const command = vscode.workspace.getConfiguration("hnn").get("server", "hnnc");
-  client = new LanguageClient("hnn", "hnn", { command, args: ["lsp"] }, { documentSelector: [{ language: "hnn" }] });
-  return client.start();
+  shown = vscode.languages.createDiagnosticCollection("hnnc");
+  registered = [shown];
+  context.subscriptions.push({ dispose: () => registered.splice(0).forEach((r) => r.dispose()) });
+  server = new Connection(command, ["lsp"], notified, (why) => {
+    vscode.window.showErrorMessage(`hnn: \`${command} lsp\`: ${why}. The setting hnn.server is the path of hnnc.`);
+    registered.splice(0).forEach((r) => r.dispose());
+  });
+  const { capabilities } = await server.ask("initialize", { processId: process.pid, rootUri: null, capabilities: {} });
+  server.tell("initialized", {});
+  registered.push(...providers(capabilities), vscode.workspace.onDidOpenTextDocument(opened), vscode.workspace.onDidChangeTextDocument(changed), vscode.workspace.onDidCloseTextDocument(closed));
+  vscode.workspace.textDocuments.forEach(opened);
 };
 
-exports.deactivate = () => client && client.stop();
+exports.deactivate = () => server && server.close();

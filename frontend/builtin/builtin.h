@@ -120,7 +120,7 @@ void elab_yield(Elab *E, const Stmt *s);
 bool option_near(const char *name); /* whether a word of an option is spelled much like it */
 typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY, OPTION_KEEP } OptionKind;
 typedef struct OptionRow {
-  const char *name;
+  const char *name, *doc; /* doc: its formula, and where it is from */
   OptionKind kind;
   const char *params; /* names, by place */
   int which;          /* SchedKind, Memory, Keep */
@@ -132,6 +132,14 @@ void option_names(Elab *E, Span at);         /* defines all in the innermost fra
 Value option_apply(Elab *E, const Func *f, const Actuals *a);
 /* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
 Value method_apply(Elab *E, const Func *f, const Actuals *a);
+/* The k-th option of a function, of `train`, of `data`, of `plot` or of one kind of it, `plot:line`; NULL: there are fewer. option.def */
+typedef struct OptionText {
+  const char *whose, *name, *type, *by_default, *doc;
+} OptionText;
+const OptionText *option_text(const char *whose, uint32_t k);
+const char *option_default(const OptionText *t, const char *whose, Arena *mem); /* "": it has none */
+extern const char *const option_of_kind[]; /* the option of `train` that words of a kind are values of */
+const OptionRow *option_words(uint32_t k); /* the k-th word of an option; NULL: there are fewer */
 const char *option_listed(Elab *E, const char *const *name, uint32_t n); /* "a, b, c" */
 
 #endif

@@ -1,9 +1,13 @@
 /* How much a file may take while it is elaborated: expressions evaluated, static elements made, operations written out. All
  * loops, functions and calls of the file count together. Who goes beyond is told which loop, or else which function, took most
- * of it, and elaboration stops: what comes behind would only say the same. */
+ * of it, and elaboration stops: what comes behind would only say the same.
+ *
+ * What a function of the top level gives of numbers alone is paid once: masks and tables of a layer are the same in all its instances.
+ * Kept are results that are numbers too, of calls that emitted, drew and made nothing, and that took long enough to be worth it. */
 #include "frontend/elab/elab_priv.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static Spent spent(const Elab *E) { return (Spent){E->budget.evaluated, E->budget.written + E->now->level->fn->inst.n}; }
 
@@ -112,4 +116,65 @@ bool elab_affords(Elab *E, const Fn *f, Span at) {
                        cost, (double)ELAB_COST),
             "in a `fn`, with an argument in it, it is computed when the program runs");
   return false;
+}
+
+/* ---- results that are kept ------------------------------------------------------------------------------------- */
+
+enum { KEPT_WORTH = 200, KEPT_MOST = 64 }; /* evaluations; results, of which the oldest is forgotten */
+
+typedef struct KeptCall {
+  const Item *item;
+  Actuals given;
+  bool exact;
+  Value result;
+} KeptCall;
+
+struct KeptCalls {
+  uint32_t n, last;
+  KeptCall at[KEPT_MOST];
+};
+
+static bool plain(Value v) { return v.kind == V_NUM || v.kind == V_BOOL || v.kind == V_ARRAY; }
+
+/* To the bit: 0 and -0 are two numbers, and so are .5 exactly and .5 by rounding. */
+static bool same(Value a, Value b) {
+  if (a.kind != b.kind) return false;
+  if (a.kind == V_NUM) return !memcmp(&a.num, &b.num, sizeof a.num);
+  if (a.kind == V_BOOL) return a.b == b.b;
+  const Array *x = a.array, *y = b.array;
+  return x == y || (x->rank == y->rank && x->truth == y->truth && !memcmp(x->dim, y->dim, sizeof *x->dim * x->rank) &&
+                    !memcmp(x->at, y->at, sizeof *x->at * x->n));
+}
+
+static bool answers(const Elab *E, const KeptCall *k, const Func *f, const Actuals *a) {
+  bool all = k->item == f->item && k->given.n == a->n && k->exact == E->now->exact;
+  for (uint32_t i = 0; i < a->n && all; i++) all = k->given.at[i].name == a->at[i].name && same(k->given.at[i].v, a->at[i].v);
+  return all;
+}
+
+KeptMark kept_begin(Elab *E, const Func *f, const Actuals *a, Value *result) {
+  bool numbers = f->item->kind == IT_FN && !f->targs && !f->path && !f->home && !f->onnx && a->n;
+  for (uint32_t i = 0; i < a->n && numbers; i++) numbers = plain(a->at[i].v);
+  const Fn *fn = E->now->level->fn;
+  for (uint32_t k = 0; numbers && E->kept && k < E->kept->n; k++)
+    if (answers(E, &E->kept->at[k], f, a)) return *result = E->kept->at[k].result, (KeptMark){.found = true};
+  return (KeptMark){.keep = numbers,
+                    .spent = E->budget.evaluated,
+                    .inst = fn->inst.n,
+                    .sites = E->now->root->sites,
+                    .params = E->made.params.n,
+                    .met = E->met};
+}
+
+void kept_end(Elab *E, const Func *f, const Actuals *a, KeptMark m, Value result) {
+  if (!m.keep || !plain(result) || E->budget.evaluated - m.spent < KEPT_WORTH || E->now->level->fn->inst.n != m.inst ||
+      E->now->root->sites != m.sites || E->made.params.n != m.params || E->met != m.met)
+    return;
+  if (!E->kept) E->kept = ARENA_NEW(E->mem, struct KeptCalls);
+  struct KeptCalls *all = E->kept;
+  Actual *at = ARENA_ARRAY(E->mem, Actual, a->n);
+  memcpy(at, a->at, sizeof *at * a->n);
+  all->at[all->last] = (KeptCall){f->item, {at, a->n, a->call, a->callee}, E->now->exact, result};
+  all->last = (all->last + 1) % KEPT_MOST;
+  if (all->n < KEPT_MOST) all->n++;
 }

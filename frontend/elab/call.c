@@ -294,13 +294,15 @@ static bool conjugate(Elab *E, const Item *it) {
 /* `ask`: of a flow. */
 static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
+  Value v = POISON;
   if (!may_call(E, g, a)) return POISON;
+  const KeptMark mark = kept_begin(E, f, a, &v);
+  if (mark.found) return v;
   Call call = {E->now->calls, g, a->call, elab_spent(E)};
   Context c;
   context_push(E, &c);
   c.flow = NULL;
   frame_push(E, f->targs, f->module);
-  Value v = POISON;
   bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);
   Body *body = context_body(&c, f->path ? f->path : f->home ? f->home : f->name);
   body->stack = f->stack, body->nstack = f->nstack, body->base = c.level;
@@ -320,6 +322,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   }
   g->active--;
   context_pop(E, &c);
+  kept_end(E, f, a, mark, v);
   return v.kind == V_NONE ? POISON : v;
 }
 

@@ -144,6 +144,7 @@ struct Elab {
   VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
   VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
   struct Notes *notes;       /* elab/note.c */
+  struct KeptCalls *kept;    /* elab/budget.c */
   struct Nets *nets;         /* builtin/net.c */
   struct Wrts *wrts;         /* builtin/wrt.c */
   struct Claims *claims;     /* claims/claims.c */

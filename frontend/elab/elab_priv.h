@@ -2,6 +2,7 @@
 #ifndef HNNC_FRONTEND_ELAB_ELAB_PRIV_H
 #define HNNC_FRONTEND_ELAB_ELAB_PRIV_H
 
+#include "frontend/elab/call.h"
 #include "frontend/elab/elab.h"
 
 /* Kinds of expressions, and statements (call.c, index.c, loop.c, stmt.c). */
@@ -35,6 +36,14 @@ Spent elab_spent(const Elab *E);
 /* what: as messages name it, "`for i`". */
 void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns);
 void loop_end(Elab *E, const Loop *l);
+/* Around the call of a user's function: what it gave of the same numbers before, in *result, if .found. */
+typedef struct KeptMark {
+  bool found, keep;
+  uint64_t spent;
+  uint32_t inst, sites, params, met;
+} KeptMark;
+KeptMark kept_begin(Elab *E, const Func *f, const Actuals *a, Value *result);
+void kept_end(Elab *E, const Func *f, const Actuals *a, KeptMark m, Value result);
 
 /* turn.c */
 /* As turns_unroll (turn.h), where what differs is no shape of an instance: a length. Of few turns. */

@@ -50,46 +50,55 @@ void flow_cone(Flow *w, const Val *root, uint32_t n, Cone *out) {
 /* ---- elements -------------------------------------------------------------------------------------------
  */
 
-/* Ops whose result has each element of an operand, moved: where element e of it comes from. False: no such
- * op. */
-static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *element) {
-  Type out = i->type, in = i->nargs ? ir_type(f, ir_arg(f, i, 0)) : out;
-  int64_t at[IR_MAX_RANK + 1] = {0}, rest = e;
-  for (int k = out.rank; k-- > 0; rest /= out.dim[k]) at[k] = rest % out.dim[k];
-  *v = i->nargs ? ir_arg(f, i, 0) : VAL_NONE;
+/* The axis along which an op moves whole blocks; -1: it moves none; rank: all is one block, as it was. */
+static int moves_along(const Fn *f, const Inst *i) {
   switch (i->op) {
   case OP_id:
   case OP_spread:
   case OP_neg:
-  case OP_reshape: return *element = e, true;
-  case OP_slice:
-    at[ir_slice_attr(f, i).axis] = ir_slice_attr(f, i).start + at[ir_slice_attr(f, i).axis] * ir_slice_attr(f, i).step;
-    break;
-  case OP_take: at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]]; break;
-  case OP_flip: at[ir_flip_attr(f, i).axis] = out.dim[ir_flip_attr(f, i).axis] - 1 - at[ir_flip_attr(f, i).axis]; break;
-  case OP_expand: {
-    int axis = (int)ir_expand_attr(f, i).axis;
-    memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));
-    break;
+  case OP_reshape: return i->type.rank;
+  case OP_slice: return (int)ir_slice_attr(f, i).axis;
+  case OP_take: return (int)ir_take_attr(f, i).axis;
+  case OP_flip: return (int)ir_flip_attr(f, i).axis;
+  case OP_concat: return (int)ir_concat_attr(f, i).axis;
+  case OP_expand: return (int)ir_expand_attr(f, i).axis;
+  default: return -1;
   }
-  case OP_transpose: {
-    int64_t to[IR_MAX_RANK];
+}
+
+/* Where place `a` along that axis comes from: an operand, and a place along the same axis of it. */
+static int64_t comes_along(const Fn *f, const Inst *i, int64_t a, uint32_t *arg) {
+  *arg = 0;
+  switch (i->op) {
+  case OP_slice: return ir_slice_attr(f, i).start + a * ir_slice_attr(f, i).step;
+  case OP_take: return ir_list(f, i).at[a];
+  case OP_flip: return i->type.dim[ir_flip_attr(f, i).axis] - 1 - a;
+  case OP_concat:
+    for (int64_t n; a >= (n = ir_type(f, ir_arg(f, i, *arg)).dim[ir_concat_attr(f, i).axis]); ++*arg) a -= n;
+    return a;
+  default: return 0;
+  }
+}
+
+/* Ops whose result has each element of an operand, moved: where element e of it comes from. False: no such
+ * op. */
+static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *element) {
+  const Type out = i->type;
+  const int axis = moves_along(f, i);
+  if (axis < 0 && i->op != OP_transpose) return false;
+  if (axis == out.rank) return *v = ir_arg(f, i, 0), *element = e, true;
+  int64_t at[IR_MAX_RANK + 1] = {0}, to[IR_MAX_RANK + 1] = {0}, rest = e;
+  uint32_t arg = 0;
+  for (int k = out.rank; k-- > 0; rest /= out.dim[k]) at[k] = rest % out.dim[k];
+  if (i->op == OP_transpose)
     for (int k = 0; k < out.rank; k++) to[ir_list(f, i).at[k]] = at[k];
-    memcpy(at, to, sizeof *at * out.rank);
-    break;
-  }
-  case OP_concat: {
-    int64_t axis = ir_concat_attr(f, i).axis;
-    uint32_t k = 0;
-    while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis]) at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
-    *v = ir_arg(f, i, k);
-    in = ir_type(f, *v);
-    break;
-  }
-  default: return false;
-  }
+  else memcpy(to, at, sizeof to);
+  if (i->op == OP_expand) memmove(to + axis, to + axis + 1, sizeof *to * (size_t)(IR_MAX_RANK - axis));
+  else if (axis >= 0) to[axis] = comes_along(f, i, at[axis], &arg);
+  *v = ir_arg(f, i, arg);
+  const Type in = ir_type(f, *v);
   *element = 0;
-  for (int k = 0; k < in.rank; k++) *element = *element * in.dim[k] + at[k];
+  for (int k = 0; k < in.rank; k++) *element = *element * in.dim[k] + to[k];
   return true;
 }
 
@@ -149,6 +158,7 @@ typedef struct Taint {
   const Piece *piece;
   uint32_t npiece;
   uint8_t **of; /* by id */
+  uint8_t *any; /* by id: what any of its elements is */
 } Taint;
 
 static int64_t count_of(const Fn *f, uint32_t id) {
@@ -214,6 +224,26 @@ static bool is_elementwise(const Inst *i) {
   return c == OPC_EW1 || c == OPC_EW2 || c == OPC_CMP || c == OPC_LOGIC || i->op == OP_select;
 }
 
+/* What comes_from says of every element, in blocks; false: element by element. */
+static bool moved_blocks(const Taint *t, const Fn *f, const Inst *i, uint8_t *out) {
+  const Type type = i->type;
+  const int axis = type.dt == DT_MULTI ? -1 : moves_along(f, i);
+  if (axis < 0) return false;
+  if (axis == type.rank) return memcpy(out, t->of[ir_arg(f, i, 0).id], (size_t)type_count(type)), true;
+  int64_t outer = 1, block = 1;
+  for (int k = 0; k < axis; k++) outer *= type.dim[k];
+  for (int k = axis + 1; k < type.rank; k++) block *= type.dim[k];
+  for (int64_t a = 0; a < type.dim[axis]; a++) {
+    uint32_t arg;
+    const int64_t from = comes_along(f, i, a, &arg);
+    const Val v = ir_arg(f, i, arg);
+    const int64_t along = i->op == OP_expand ? 1 : ir_type(f, v).dim[axis];
+    for (int64_t o = 0; o < outer; o++)
+      memcpy(out + (o * type.dim[axis] + a) * block, t->of[v.id] + (o * along + from) * block, (size_t)block);
+  }
+  return true;
+}
+
 static uint8_t taint_at(const Taint *t, const Fn *f, const Inst *i, uint8_t any, int64_t e) {
   Val v;
   int64_t from;
@@ -227,7 +257,7 @@ static uint8_t *taint_of(const Taint *t, uint32_t id) {
   const Fn *f = t->w->level.fn;
   const Inst *i = &f->inst.at[id];
   const Reading *r = flow_reading(t->w, (Val){id});
-  int64_t n = count_of(f, id);
+  const int64_t n = count_of(f, id);
   uint8_t *out = base_zeroed((size_t)n + 1, 1), any = FREE;
   if (r && r->slot < FLOW_STATES) {
     bool *moved = flow_moved(t->w, r, t->piece, t->npiece);
@@ -236,42 +266,40 @@ static uint8_t *taint_of(const Taint *t, uint32_t id) {
     return out;
   }
   if (r) return out;
-  for (uint32_t k = 0; k < i->nargs; k++) {
-    const uint32_t a = ir_arg(f, i, k).id;
-    for (int64_t e = 0; e < count_of(f, a); e++) any |= t->of[a][e] & MOVED;
-  }
-  for (int64_t e = 0; e < n; e++) out[e] = taint_at(t, f, i, any, e);
+  for (uint32_t k = 0; k < i->nargs; k++) any |= t->any[ir_arg(f, i, k).id];
+  if (any == FREE && !ir_literal(i->op)) return out; /* of free elements alone nothing else is made */
+  const bool blocks = moved_blocks(t, f, i, out);
+  for (int64_t e = 0; e < n && !blocks; e++) out[e] = taint_at(t, f, i, any & MOVED, e);
   return out;
 }
 
 static void taint_find(Taint *t, const Val *root, uint32_t n, Cone *c) {
   flow_cone(t->w, root, n, c);
-  t->of = base_zeroed(t->w->level.fn->inst.n, sizeof *t->of);
-  for (uint32_t j = 0; j < c->ids.n; j++) t->of[c->ids.at[j]] = taint_of(t, c->ids.at[j]);
+  const Fn *f = t->w->level.fn;
+  t->of = base_zeroed(f->inst.n, sizeof *t->of), t->any = base_zeroed(f->inst.n, 1);
+  for (uint32_t j = 0; j < c->ids.n; j++) {
+    const uint32_t id = c->ids.at[j];
+    const int64_t count = count_of(f, id);
+    t->of[id] = taint_of(t, id);
+    for (int64_t e = 0; e < count; e++) t->any[id] |= t->of[id][e];
+  }
 }
 
 static void taint_finish(Taint *t, Cone *c) {
   for (uint32_t j = 0; j < c->ids.n; j++) base_free(t->of[c->ids.at[j]]);
-  base_free(t->of);
+  base_free(t->of), base_free(t->any);
   vec_free(&c->ids);
-}
-
-static bool has(const uint8_t *t, int64_t n, uint8_t what) {
-  bool any = false;
-  for (int64_t e = 0; e < n; e++) any |= t[e] == what;
-  return any;
 }
 
 bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which) {
   Taint t = {.w = w, .piece = piece, .npiece = n};
   Cone c = {0};
-  const Fn *f = w->level.fn;
   bool found = false;
   taint_find(&t, root, nroot, &c);
-  for (uint32_t k = 0; k < nroot; k++) found |= has(t.of[root[k].id], count_of(f, root[k].id), MOVED);
+  for (uint32_t k = 0; k < nroot; k++) found |= (t.any[root[k].id] & MOVED) != 0;
   for (uint32_t j = 0; j < c.ids.n && found; j++) {
     const Reading *r = flow_reading(w, (Val){c.ids.at[j]});
-    if (r && r->slot < FLOW_STATES && has(t.of[c.ids.at[j]], count_of(f, c.ids.at[j]), MOVED)) *which = r;
+    if (r && r->slot < FLOW_STATES && t.any[c.ids.at[j]] & MOVED) *which = r;
   }
   taint_finish(&t, &c);
   return found;
@@ -282,7 +310,7 @@ bool *flow_zeros(Flow *w, Val v) {
   Cone c = {0};
   int64_t n = count_of(w->level.fn, v.id);
   taint_find(&t, &v, 1, &c);
-  bool *zero = has(t.of[v.id], n, ZERO) ? base_zeroed((size_t)n + 1, 1) : NULL;
+  bool *zero = t.any[v.id] & ZERO ? base_zeroed((size_t)n + 1, 1) : NULL;
   for (int64_t e = 0; zero && e < n; e++) zero[e] = t.of[v.id][e] == ZERO;
   taint_finish(&t, &c);
   return zero;

@@ -5,37 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_LENGTH = 60 };
-
-/* ---- the text of an expression, for labels --------------------------------------------------------------- */
-
-/* A block is what it returns. */
-static const Expr *told(const Expr *e) {
-  if (e->kind != EX_BLOCK) return e;
-  for (const Stmt *s = e->block->first; s; s = s->next)
-    if (s->kind == ST_RETURN && s->value) e = s->value;
-  return e;
-}
-
-/* As written, blanks squeezed, cut where it is long. */
-static const char *text_of(Elab *E, const Expr *e) {
-  e = told(e);
-  const SourceFile *f = source_file(E->src, e->at.file);
-  if (!f) return "";
-  char *s = arena_alloc(E->mem, e->at.end - e->at.begin + 8);
-  uint32_t n = 0, chars = 0;
-  for (uint32_t i = e->at.begin, len; i < e->at.end; i += len) {
-    int32_t code;
-    len = source_char(f->text, f->len, i, &code);
-    bool blank = code >= 0 && code <= ' ';
-    if (blank && (n == 0 || s[n - 1] == ' ')) continue;
-    if (chars++ == TEXT_LENGTH) return strcpy(s + n, "…"), s;
-    if (blank) s[n++] = ' ';
-    else memcpy(s + n, f->text + i, len), n += len;
-  }
-  return s;
-}
-
 /* ---- several curves -------------------------------------------------------------------------------------- */
 
 static bool add_part(PlotJob *j, PlotParts *ps, Value v, Span at, const char *text) {
@@ -67,16 +36,17 @@ static PlotParts parts_of(PlotJob *j, const Expr *e, bool vector) {
   PlotParts ps = {.n = 0};
   bool several = e->kind == EX_TUPLE || (e->kind == EX_LIST && e->nargs <= PLOT_CURVES);
   if (several) {
-    for (const Arg *a = e->args; a; a = a->next) add_part(j, &ps, elab_expr(j->E, a->value), a->value->at, text_of(j->E, a->value));
+    for (const Arg *a = e->args; a; a = a->next)
+      add_part(j, &ps, elab_expr(j->E, a->value), a->value->at, plot_text(j->E, a->value));
     if (j->good && e->kind == EX_LIST && all_scalars(&ps, !vector)) {
       Value v = as_vector(j, &ps, e->at);
       ps.n = 0;
-      add_part(j, &ps, v, e->at, text_of(j->E, e));
+      add_part(j, &ps, v, e->at, plot_text(j->E, e));
     }
     return ps;
   }
   Value v = elab_expr(j->E, e);
-  const char *text = text_of(j->E, e);
+  const char *text = plot_text(j->E, e);
   if (v.kind != V_TUPLE && v.kind != V_LIST) {
     add_part(j, &ps, v, e->at, text);
     return ps;
@@ -141,6 +111,7 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
       return;
     }
     PlotCurve *out = &p->curve[p->ncurve++];
+    out->error = -1;
     out->label = columns(ty) > 1 ? arena_printf(E->mem, "%s[:, %u]", y->text, c) : y->text;
     bool shared = x && c > 0 && columns(tx) == 1;
     out->x = !x ? -1 : shared ? out[-1].x : output(j, x->v, x->at, (int)c, "x");
@@ -218,7 +189,7 @@ static void pair(PlotJob *j, const PlotPart *of, Type t) {
 static const char *named(const PlotJob *j, const Expr *e, int k) {
   const Expr *x = k ? e->args->next->value : e->args->value;
   const bool plain = x->kind == EX_NAME || x->kind == EX_CALL || x->kind == EX_INDEX || x->kind == EX_MEMBER || x->kind == EX_LIST;
-  return plain ? text_of(j->E, x) : arena_printf(j->E->mem, "(%s)", text_of(j->E, x));
+  return plain ? plot_text(j->E, x) : arena_printf(j->E->mem, "(%s)", plot_text(j->E, x));
 }
 
 /* Of each sample a real[2] is a point, and two of them, written out, may be two clouds, or one curve of two points; lines are
@@ -246,19 +217,19 @@ static bool two_paths(const PlotJob *j, const Expr *e, const PlotParts *ps) {
 static void pairs(PlotJob *j, const Arg *o) {
   PlotParts ps = parts_of(j, o->value, false);
   if (!j->good) return;
-  const Expr *e = told(o->value);
+  const Expr *e = plot_told(o->value);
   bool one = ps.n == 2 && value_numeric(ps.at[0].v) && value_numeric(ps.at[1].v) && !two_paths(j, e, &ps);
   if (one) {
     if (two_points(j, e, &ps)) return;
-    ps.at[1].text = text_of(j->E, o->value);
+    ps.at[1].text = plot_text(j->E, o->value);
     curve(j, &ps.at[0], &ps.at[1]);
     if (e->kind != EX_TUPLE || e->nargs != 2) return;
-    plot_label(j, 0, text_of(j->E, e->args->value));
-    plot_label(j, 1, text_of(j->E, e->args->next->value));
+    plot_label(j, 0, plot_text(j->E, e->args->value));
+    plot_label(j, 1, plot_text(j->E, e->args->next->value));
     return;
   }
   if (e->kind == EX_LIST && !j->p->data && all_points(&ps)) {
-    ps.at[0] = (PlotPart){as_vector(j, &ps, o->value->at), o->value->at, text_of(j->E, o->value)};
+    ps.at[0] = (PlotPart){as_vector(j, &ps, o->value->at), o->value->at, plot_text(j->E, o->value)};
     ps.n = 1;
   }
   for (uint32_t i = 0; i < ps.n && j->good; i++) {
@@ -310,7 +281,7 @@ static void colour(PlotJob *j) {
   const Arg *o = ast_option(j->it, "colour");
   Type t;
   if (!o || !j->good) return;
-  PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  PlotPart part = {elab_expr(j->E, o->value), o->value->at, plot_text(j->E, o->value)};
   if (part.v.kind == V_POISON || part.v.kind == V_NONE || !numbers(j, "colour", &part, 1, &t)) {
     j->good = false;
     return;
@@ -328,6 +299,33 @@ static void colour(PlotJob *j) {
   plot_label(j, 2, part.text);
 }
 
+/* Half the length of an error bar, or of a band around a line: for each curve, or for all. */
+static void errors(PlotJob *j) {
+  const Arg *o = ast_option(j->it, "error");
+  const Fn *f = j->E->now->level->fn;
+  Type t;
+  if (!o || !j->good) return;
+  PlotParts e = parts_of(j, o->value, ir_type(f, f->out.at[j->p->curve[0].y]).rank > 0);
+  if (j->good && e.n != 1 && e.n != j->p->ncurve) {
+    elab_error(j->E, CODE_plot_curve, o->value->at, "`error` is one for all curves or one for each of the %u, found %u",
+               j->p->ncurve, e.n);
+    j->good = false;
+  }
+  for (uint32_t i = 0; j->good && i < j->p->ncurve; i++) {
+    PlotPart *part = &e.at[e.n == 1 ? 0 : i];
+    if (!numbers(j, "error", part, 1, &t)) return;
+    const Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
+    const bool shared = e.n == 1 && i > 0;
+    if (t.rank && !(y.rank == 1 && y.dim[0] == t.dim[0])) {
+      elab_error(j->E, CODE_plot_curve, part->at, "`error` is a scalar, or has the length of the curve, found %s",
+                 value_text(j->E, part->v));
+      j->good = false;
+      return;
+    }
+    j->p->curve[i].error = shared ? j->p->curve[0].error : output(j, part->v, part->at, -1, "error");
+  }
+}
+
 /* ---- maps and level lines -------------------------------------------------------------------------------- */
 
 static void ranges_given(PlotJob *j, const char *why) {
@@ -343,7 +341,7 @@ static void heat(PlotJob *j, PlotParts *functions) {
     plot_needs(j, "z", "`z = f`, a function of two variables, or a matrix");
     return;
   }
-  PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  PlotPart part = {elab_expr(j->E, o->value), o->value->at, plot_text(j->E, o->value)};
   plot_label(j, 2, part.text);
   if (part.v.kind == V_POISON || part.v.kind == V_NONE) {
     j->good = false;
@@ -352,7 +350,7 @@ static void heat(PlotJob *j, PlotParts *functions) {
     const bool points = ast_option(j->it, "xy") || (ast_option(j->it, "x") && ast_option(j->it, "y"));
     if (!points) ranges_given(j, "where the function is drawn: `xrange = [-1, 1], yrange = [-1, 1]`");
   } else if (value_type(part.v, &t) && t.dt == DT_REAL && t.rank == 2) {
-    *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
+    *j->p->curve = (PlotCurve){.x = -1, .error = -1, .y = output(j, part.v, part.at, -1, "z")};
     j->p->ncurve = 1;
     plot_label(j, 0, j->p->ranged[0] ? "x" : "column");
     plot_label(j, 1, j->p->ranged[1] ? "y" : "row");
@@ -372,11 +370,11 @@ static void frames(PlotJob *j) {
     plot_needs(j, "z", "`z = film`, a real[frames, rows, columns], or [frames, rows, columns, 3] with colours");
     return;
   }
-  const PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  const PlotPart part = {elab_expr(j->E, o->value), o->value->at, plot_text(j->E, o->value)};
   if (part.v.kind == V_POISON || part.v.kind == V_NONE) {
     j->good = false;
   } else if (value_type(part.v, &t) && t.dt == DT_REAL && (t.rank == 3 || (t.rank == 4 && t.dim[3] == 3))) {
-    *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
+    *j->p->curve = (PlotCurve){.x = -1, .error = -1, .y = output(j, part.v, part.at, -1, "z")};
     j->p->ncurve = 1;
   } else {
     DiagMsg *m =
@@ -400,34 +398,6 @@ static void over_map(PlotJob *j, const PlotParts *functions) {
   j->good = false;
 }
 
-/* ---- labels ---------------------------------------------------------------------------------------------- */
-
-static const char *string_at(Value v, uint32_t i) {
-  if (v.kind == V_STRING) return v.string;
-  return v.list.at[i].kind == V_STRING ? v.list.at[i].string : NULL;
-}
-
-static void labels(PlotJob *j) {
-  Plot *p = j->p;
-  const Arg *o = ast_option(j->it, "labels");
-  p->legend = o || p->ncurve + p->ngrid > 1;
-  if (p->kind == PLOT_PHASE && p->ncurve == 1 && !o) p->curve[0].label = NULL;
-  if (p->kind == PLOT_HEAT) p->legend = o && p->ncurve;
-  if (!o || !j->good) return;
-  Value v = elab_expr(j->E, o->value);
-  uint32_t n = v.kind == V_LIST || v.kind == V_TUPLE ? v.list.n : 1;
-  bool strings = v.kind == V_STRING || v.kind == V_LIST || v.kind == V_TUPLE;
-  if (v.kind == V_POISON) return;
-  for (uint32_t i = 0; strings && i < n; i++) strings = string_at(v, i) != NULL;
-  if (!strings || n != p->ncurve) {
-    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s",
-                         p->ncurve, p->ncurve == 1 ? "" : "s", strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
-              "`labels = [\"learned\", \"true\"]`");
-    return;
-  }
-  for (uint32_t i = 0; i < n; i++) p->curve[i].label = string_at(v, i);
-}
-
 /* ---- the item -------------------------------------------------------------------------------------------- */
 
 static void drawn(PlotJob *j) {
@@ -441,6 +411,7 @@ static void drawn(PlotJob *j) {
   else if (p->kind == PLOT_FRAMES) frames(j);
   else curves(j);
   colour(j);
+  errors(j);
   if (!p->samples && j->good) p->samples = p->kind == PLOT_HEAT && !functions.n ? 1 : through_samples(j) ? 2000 : 16;
   if (levels) functions = parts_of(j, levels->value, false);
   if (levels && j->good && !functions.n) {
@@ -449,11 +420,12 @@ static void drawn(PlotJob *j) {
   }
   if (levels && j->good && !p->ncurve) ranges_given(j, "without curves the level lines need `xrange` and `yrange`");
   if (j->good && functions.n) plot_grid(j, &functions);
-  labels(j);
+  plot_legend(j);
   bool phase = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION;
   plot_label(j, 0, phase ? "q" : p->kind == PLOT_HISTOGRAM ? "" : "x");
   plot_label(j, 1, phase ? "p" : p->ncurve > 1 ? "" : "y");
   plot_aspect(j);
+  plot_units(j);
 }
 
 void plot_item(Elab *E, const Item *it) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 const char *const plot_kind_name[PLOT_KINDS] = {"line", "scatter", "section", "phase", "heat", "histogram", "frames"};
+const char *const plot_map_name[COLOUR_MAPS] = {"auto", "sequential", "diverging", "grey"};
 
 enum {
   LINE = 1 << PLOT_LINE,
@@ -63,6 +64,11 @@ static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
 static void title(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->title); }
 static void xlabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[0]); }
 static void ylabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[1]); }
+static void caption(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->caption); }
+static void zlabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[2]); }
+static void xunit(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->unit[0]); }
+static void yunit(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->unit[1]); }
+static void zunit(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->unit[2]); }
 static void xrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 0); }
 static void yrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 1); }
 static void logx(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[0]); }
@@ -91,9 +97,15 @@ static const PlotOption rows[] = {
   {"density", HISTOGRAM, NULL},
   {"colour", POINTS, NULL},
   {"labels", GRAPHS, NULL},
+  {"error", LINE | SCATTER, NULL},
   {"title", ALL, title},
+  {"caption", ALL, caption},
   {"xlabel", GRAPHS, xlabel},
   {"ylabel", GRAPHS, ylabel},
+  {"zlabel", POINTS | HEAT, zlabel},
+  {"xunit", GRAPHS, xunit},
+  {"yunit", GRAPHS, yunit},
+  {"zunit", POINTS | HEAT, zunit},
   {"xrange", GRAPHS, xrange},
   {"yrange", GRAPHS, yrange},
   {"logx", GRAPHS & ~(PHASE | HEAT), logx},
@@ -102,8 +114,9 @@ static const PlotOption rows[] = {
   {"n", PHASE | HEAT | HISTOGRAM, grid_points},
   {"contours", PHASE, contours},
   {"bins", HISTOGRAM, bins},
-  {"animate", FRAMES, animate},
+  {"animate", CURVES | FRAMES, animate},
   {"aspect", GRAPHS, NULL},
+  {"colours", POINTS | HEAT, NULL},
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
@@ -210,11 +223,33 @@ static const char *behind_letter(const char *text, char letter) {
   return *text ? NULL : rest;
 }
 
-/* q beside p, Q beside P, q^ beside p^, q[0] beside p[0], in either order. */
-static bool conjugate(const char *x, const char *y) {
+/* q beside p, Q beside P, q^ beside p^, q[0] beside p[0]. */
+static bool letters(const char *x, const char *y) {
   const char *a = behind_letter(x, 'q'), *b = behind_letter(y, 'p');
-  if (!a) a = behind_letter(x, 'p'), b = behind_letter(y, 'q');
   return a && b && (*x & 0x20) == (*y & 0x20) && !strcmp(a, b);
+}
+
+/* y beside p_y. */
+static bool momentum_of(const char *x, const char *y) {
+  return x && y && *x && (*y | 0x20) == 'p' && y[1] == '_' && !strcmp(x, y + 2);
+}
+
+static bool conjugate(const char *x, const char *y) {
+  return letters(x, y) || letters(y, x) || momentum_of(x, y) || momentum_of(y, x);
+}
+
+/* x[0] beside x[1]: two elements of one vector. */
+static bool elements(const char *x, const char *y) {
+  const char *a = x ? strrchr(x, '[') : NULL, *b = y ? strrchr(y, '[') : NULL;
+  const size_t n = a ? (size_t)(a - x) : 0;
+  return n && b && (size_t)(b - y) == n && !strncmp(x, y, n) && strcmp(a, b) != 0 && a[strlen(a) - 1] == ']' &&
+         b[strlen(b) - 1] == ']';
+}
+
+/* Axes of one dimension, as far as they tell. */
+static bool alike(const Plot *p) {
+  const bool same = !p->unit[0] || !p->unit[1] || !strcmp(p->unit[0], p->unit[1]);
+  return same && (p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]) || elements(p->label[0], p->label[1]));
 }
 
 void plot_aspect(PlotJob *j) {
@@ -222,8 +257,7 @@ void plot_aspect(PlotJob *j) {
   const Arg *o = ast_option(j->it, "aspect");
   const Expr *e = o ? o->value : NULL;
   if (!o) {
-    bool likely = p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]);
-    p->aspect = likely && !p->log[0] && !p->log[1] ? ASPECT_LIKELY : ASPECT_AUTO;
+    p->aspect = alike(p) && !p->log[0] && !p->log[1] ? ASPECT_LIKELY : ASPECT_AUTO;
   } else if (e && e->kind == EX_NAME && !strcmp(e->name, "equal")) {
     p->aspect = ASPECT_EQUAL;
     if (p->log[0] != p->log[1])
@@ -237,6 +271,24 @@ void plot_aspect(PlotJob *j) {
       elab_help(m, "without quotes: `aspect = %s`", e->name);
     else elab_help(m, "`aspect = equal`: one unit is as long along x as along y; `aspect = auto`: each axis fills its side");
   }
+}
+
+/* ---- colours ------------------------------------------------------------------------------------------------ */
+
+static void colour_map(PlotJob *j) {
+  const Arg *o = ast_option(j->it, "colours");
+  const Expr *e = o ? o->value : NULL;
+  if (!e || e->kind == EX_ERROR) return;
+  for (int k = 0; e->kind == EX_NAME && k < COLOUR_MAPS; k++)
+    if (!strcmp(e->name, plot_map_name[k])) {
+      j->p->map = (ColourMap)k;
+      return;
+    }
+  const bool word = e->kind == EX_NAME || e->kind == EX_STRING;
+  DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there are no colours `%s`", e->name)
+                    : elab_error(j->E, CODE_plot_option, e->at, "the colours of a plot are a word");
+  elab_help(m,
+            "`colours = sequential`: from low to high; `diverging`: from either side of zero; `grey`; `auto`: as the values are");
 }
 
 bool plot_options(PlotJob *j) {
@@ -260,5 +312,6 @@ bool plot_options(PlotJob *j) {
     if (a.v.kind != V_POISON) row->set(E, p, &a);
   }
   positive_ranges(E, p, it);
+  colour_map(j);
   return true;
 }

@@ -32,4 +32,10 @@ void plot_aspect(PlotJob *j);
 void plot_grid(PlotJob *j, const PlotParts *functions);
 void plot_label(PlotJob *j, int axis, const char *text); /* unless it has one */
 
+/* plot_label.c: an expression as written, blanks squeezed, cut where it is long; of a block the one that it returns */
+const char *plot_text(Elab *E, const Expr *e);
+const Expr *plot_told(const Expr *e);
+void plot_legend(PlotJob *j); /* p->legend, `labels` */
+void plot_units(PlotJob *j);  /* behind the labels, which are there */
+
 #endif

@@ -167,6 +167,7 @@ static void curve(Pack *p, PlotCurve *c) {
   pack_text(p, &c->label);
   PACK(p, c->x);
   PACK(p, c->y);
+  PACK(p, c->error);
 }
 
 static void plot(Pack *p, const Model *m, Plot *x) {
@@ -182,12 +183,15 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK_ITEMS(p, x->grid_label, x->ngrid);
   for (uint32_t k = 0; k < x->ngrid; k++) pack_text(p, &x->grid_label[k]);
   pack_text(p, &x->title);
+  pack_text(p, &x->caption);
   for (int k = 0; k < 3; k++) pack_text(p, &x->label[k]);
   PACK(p, x->ranged);
   PACK(p, x->range);
   PACK(p, x->log);
   PACK(p, x->legend);
+  PACK(p, x->animate);
   PACK(p, x->aspect);
+  PACK(p, x->map);
   PACK(p, x->samples);
   PACK(p, x->n);
   PACK(p, x->contours);

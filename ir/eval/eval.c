@@ -185,7 +185,7 @@ static bool jacobi_turn(double *a, double *v, int64_t n, int64_t p, int64_t q) {
   return true;
 }
 
-/* Eigenvalues in ascending order, and of each vector the sign: see eigh in docs/language.md. */
+/* Eigenvalues in ascending order, and of each vector the sign: see eigh in docs/language/builtins.md. */
 static void jacobi_order(double *w, double *v, int64_t n) {
   for (int64_t p = 0; p < n; p++)
     for (int64_t q = p + 1; q < n; q++) {

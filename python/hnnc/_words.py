@@ -1,19 +1,22 @@
 """Words of the language, for pygments.py. Written by tools/grammars.py."""
-HARD = (
+HARD = frozenset((
     "and", "evolve", "expect", "false", "fn", "for", "in", "let", "not", "or", "param", "prove", "repeat", "require", "return", "true", "var",
     "yield",
-)
-OPENING = (
-    "const", "data", "flow", "hamiltonian", "import", "language", "loss", "net", "plot", "precision", "report", "running", "save", "symplectic",
-    "train", "use", "volume",
-)
-FOLLOWING = (
+))
+ITEM = frozenset((
+    "const", "data", "flow", "hamiltonian", "import", "language", "loss", "net", "plot", "precision", "report", "save", "symplectic", "train",
+    "volume",
+))
+OPENING = frozenset((
+    "running", "use",
+))
+FOLLOWING = frozenset((
     "along", "as", "decay", "each", "from", "inverse", "logdet", "method", "on", "shuffled", "steps", "under", "windows",
-)
-TYPES = (
+))
+TYPES = frozenset((
     "bool", "int", "real", "string",
-)
-BUILTINS = (
+))
+BUILTINS = frozenset((
     "abs", "acos", "acosh", "argmax", "argmin", "argsort", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "choice", "cholesky", "concat",
     "conv", "conv_transpose", "cos", "cosh", "count", "cross", "cumprod", "cumsum", "det", "diag", "div", "dot", "eigh", "erf", "ess",
     "ess_chains", "ess_log", "events", "exp", "expm1", "eye", "field", "first", "flip", "floor", "grad", "hess", "hessian", "integrate", "inv",
@@ -23,8 +26,8 @@ BUILTINS = (
     "reshape", "roll", "round", "sd", "searchsorted", "section", "segment_sum", "set", "shape", "shuffle", "sigmoid", "sign", "sin", "sinh",
     "softmax", "softplus", "solve", "solve_lower", "solve_upper", "sort", "sqrt", "stack", "std", "stop_gradient", "sum", "tan", "tanh",
     "trace", "trajectory", "transpose", "tril", "triu", "uniform", "upsample", "where", "windows", "zeros",
-)
-METHODS = (
-    "dop853", "dopri5", "euler", "gauss16", "gauss4", "gauss6", "implicit_midpoint", "leapfrog", "rk4", "symplectic_euler", "taylor", "tsit5",
-    "yoshida4", "yoshida6", "yoshida8",
-)
+))
+METHODS = frozenset((
+    "dop853", "dopri5", "euler", "gauss16", "gauss4", "gauss6", "implicit_midpoint", "inf", "leapfrog", "pi", "rk4", "symplectic_euler",
+    "taylor", "tsit5", "yoshida4", "yoshida6", "yoshida8",
+))

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { MANIFEST = 64 << 20 }; /* bytes: of no more than that is one read */
+
 const char *rt_run_dir(const RtRun *r) { return r->dir; }
 
 char *rt_run_path(const RtRun *r, const char *name) {
@@ -231,9 +233,12 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
 
 static bool read_manifest(RtRun *r, RtError *err) {
   char *p = rt_run_path(r, "manifest.json");
+  struct stat st;
   size_t size;
-  char *text = p ? rt_file_read(p, &size, err) : NULL;
-  if (!text) rt_folder_no_run(r->dir, err);
+  const bool small = !p || stat(p, &st) || st.st_size <= MANIFEST;
+  char *text = p && small ? rt_file_read(p, &size, err) : NULL;
+  if (!small) rt_fail(err, "%s is damaged: it has more than 64 MB", p);
+  else if (!text) rt_folder_no_run(r->dir, err);
   json_error_t e;
   if (text) {
     r->manifest = json_loadb(text, size, 0, &e);

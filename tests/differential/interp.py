@@ -1,4 +1,4 @@
-"""Carries out a program of the language on graph nodes: the reference's reading of docs/language.md.
+"""Carries out a program of the language on graph nodes: the reference's reading of docs/language.
 
 Values: a Node (a real tensor), what exists while compiling (Fraction, float, bool, str, list), a tuple of values, or something
 to call. Loops, comprehensions and functions are expanded as they come; shapes are those of the first sample, which the

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The pages, as they lie in the tree: test_docs.py [HNNC]. Links and anchors lead somewhere (anchors are made as GitHub makes them); every page is in the site's
-navigation; a fence `hnn from FILE` is word for word in that file, and programs that commands name are there; pictures are shown, and are small."""
+navigation; a fence `hnn from FILE` is word for word in that file, and programs that commands name are there; sources that a page names are in the tree; pictures are
+shown, and are small; every word that the compiler's tables know is in the language reference."""
 import glob
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = sorted(glob.glob(os.path.join(ROOT, "docs/**/*.md"), recursive=True) + glob.glob(os.path.join(ROOT, "*.md")) + [os.path.join(ROOT, "bench/README.md")])
 PARTS = {"results-notes.md"}                                  # text that tools/results.py puts into a page
+FLOORS = "codegen|passes|frontend|runtime|ir|driver|tests|tools|bench|models|docs|python|editors|quickstart|runtests"
 PICTURES = 1500 << 10                                         # bytes that all pictures may have
 failures, passed = [], 0
 
@@ -70,6 +72,26 @@ def commands(page):
             yield "a command reads %s, which is not there" % name
 
 
+def sources(page):
+    """`passes/base/copy.c`, and where it is plain enough `base/copy.c` and `copy.c`, is a file; `passes/base` a folder. Capitals stand for a name."""
+    for name in re.findall(r"`([\w./*-]+)`", re.sub(r"^(```+|~~~+).*?^\1", "", read(page), flags=re.M | re.S)):
+        if re.search(r"[A-Z]{4}", name):
+            continue
+        here = re.match(r"(?:%s)/" % FLOORS, name)
+        if here and not glob.glob(os.path.join(ROOT, name)) or re.fullmatch(r"[\w/-]*\w\.(c|def|inc|y|l)", name) and not tail(name):
+            yield "it names `%s`, which is not in the tree" % name
+
+
+def tail(name, known={}):                                     # pylint: disable=dangerous-default-value
+    """There is a source whose path ends so."""
+    if not known:
+        for floor in FLOORS.split("|"):
+            for at, _, names in os.walk(os.path.join(ROOT, floor)):
+                for n in names:
+                    known.setdefault(n, []).append(os.path.join(at, n))
+    return any(path.endswith("/" + name) for path in known.get(os.path.basename(name), []))
+
+
 def navigation():
     shown = set()
     for page in PAGES:
@@ -105,6 +127,52 @@ def functions():
             yield "docs/functions.md has no example of `%s`" % name
 
 
+# Where the compiler lists the words of the language: a file, where its table begins, and how a row names its word.
+ROW, ALONE = r'\{"(\w+)",', r'"(\w+)"'
+TABLES = (("frontend/syntax/tokens.c", "} words[] = {", ROW), ("frontend/syntax/tokens.c", "clauses[] = {", ALONE),
+          ("frontend/builtin/builtin.c", "builtin_rows[] = {", ROW), ("frontend/builtin/builtin.c", "paddings[] = {", ALONE),
+          ("frontend/builtin/option.c", "OptionRow rows[] = {", ROW), ("frontend/builtin/option.c", "OptionRow rows[] = {", r', OPTION_\w+, "([\w ]*)"'),
+          ("frontend/builtin/option.def", "/* train */", r'^OPTION\("[^"]*", "(\w+)"'),
+          ("frontend/builtin/option.c", "known[] = {", ALONE), ("frontend/builtin/data.c", "form_option(Elab", ALONE),
+          ("frontend/builtin/data.c", "program_args(Elab", ALONE), ("frontend/builtin/net.c", "starts[] = {", ALONE),
+          ("frontend/builtin/read.c", "!strcmp(a->name", ALONE), ("frontend/items/train.c", "} options[] = {", ROW),
+          ("frontend/items/plot_option.c", "rows[] = {", ROW), ("frontend/items/plot_option.c", "plot_kind_name[PLOT_KINDS] = {", ALONE),
+          ("frontend/motion/traj.c", "(TrajOption[]){", ROW), ("frontend/motion/iterate.c", "(TrajOption[]){", ROW),
+          ("frontend/motion/section.c", "TrajOption option[] = {", ROW), ("ir/core/method.c", "ir_method[M_count] = {", ROW),
+          ("frontend/syntax/ast.c", "known[] = {", ALONE), ("frontend/model/model.c", "known[] = {", ALONE))
+
+
+def reference():
+    """What the compiler knows is in the code of the reference's pages."""
+    pages = "".join(map(read, glob.glob(os.path.join(ROOT, "docs/language/*.md"))))
+    fences = r"^```[^\n]*\n(.*?)^```$"
+    code = set(re.findall(r"\w+", " ".join(re.findall(fences, pages, re.M | re.S) + re.findall(r"`([^`\n]+)`", re.sub(fences, "", pages, flags=re.M | re.S)))))
+    for name, begin, row in TABLES:
+        table = read(os.path.join(ROOT, name)).partition(begin)[2].partition("};")[0]
+        found = " ".join(re.findall(row, table, re.M)).split()
+        if not found:
+            yield "%s has no table that begins `%s`" % (name, begin)
+        for word in found:
+            if word not in code:
+                yield "docs/language has no `%s` (of %s)" % (word, name)
+
+
+def rooms():
+    """The page of the architecture has each folder of the floors."""
+    page = read(os.path.join(ROOT, "docs/architecture.md"))
+    for floor in "driver", "frontend", "passes", "codegen", "runtime", "ir":
+        part = re.search(r"^\*\*%s\*\*.*?(?=^\*\*|^`tools)" % floor, page, re.M | re.S).group()
+        for room in sorted(os.listdir(os.path.join(ROOT, floor))):
+            if glob.glob(os.path.join(ROOT, floor, room, "*.[ch]")) and "`%s`" % room not in part:
+                yield "docs/architecture.md has no room `%s` of %s" % (room, floor)
+
+
+def notes():
+    """The page that tools/results.py writes ends with its notes as they are."""
+    if not read(os.path.join(ROOT, "docs/results.md")).endswith(read(os.path.join(ROOT, "docs/results-notes.md"))):
+        yield "docs/results.md does not end with docs/results-notes.md"
+
+
 def versions():
     """One version everywhere, and it is the changelog's."""
     said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
@@ -116,10 +184,13 @@ def versions():
 
 assert anchors("# A, b-c: `d`\n## A\n## A\n```\n# no\n```\n") == {"a-b-c-d", "a", "a-1"}
 for p in PAGES:
-    test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)))
+    test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)) + list(sources(p)))
 test("navigation", list(navigation()))
 test("pictures", list(pictures()))
 test("functions", list(functions()))
+test("reference", list(reference()))
+test("rooms", list(rooms()))
+test("notes", list(notes()))
 test("versions", list(versions()))
 for failure in failures:
     print(failure)

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """hnnc help, the manual pages and the completions: of every command and option, and shells read them."""
+import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 
 from driver_util import check, hnnc, main, model, read, write
 
@@ -70,11 +74,62 @@ def test_completions():
     hnnc("completion", code=2, says="which SHELL?")
 
 
+def in_zsh(lines):
+    """What zsh makes of each line when Tab is pressed behind it."""
+    write("functions/_hnnc", hnnc("completion", "zsh").out)
+    write("setup", "PS1=; fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -d $PWD/dump; said() { print -r -- \"GOT<$BUFFER>\" >>said; BUFFER= }; "
+          "zle -N said; bindkey '^X' said; LISTMAX=0; setopt no_beep no_list_ambiguous\n")
+    master, slave = pty.openpty()
+    p = subprocess.Popen(["zsh", "-f", "-i"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=dict(os.environ, TERM="dumb"))
+    os.close(slave)
+    try:
+        write("said", "")
+        os.write(master, b"source ./setup\n")
+        for k, line in enumerate(lines):
+            os.write(master, line.encode() + b"\t\x18")
+            end = time.time() + 20
+            while read("said").count(b"GOT<") <= k and time.time() < end:
+                if select.select([master], [], [], 0.05)[0]:
+                    os.read(master, 1 << 16)
+    finally:
+        p.kill()
+        p.wait()
+        os.close(master)
+    return re.findall("GOT<(.*)>", read("said").decode())
+
+
+COMPLETED = {"hnnc fm": "hnnc fmt", "hnnc expla": "hnnc explain", "hnnc check a": "hnnc check a.hnn", "hnnc explain shape_m": "hnnc explain shape_mismatch", "hnnc cache tr": "hnnc cache trim",
+             "hnnc run --quie": "hnnc run --quiet", "hnnc run --thre": "hnnc run --threads", "hnnc help com": "hnnc help comp", "hnnc nonsens": "hnnc nonsens"}
+
+
+def test_zsh_completes():
+    if not shutil.which("zsh"):
+        print("skip: there is no zsh")
+        return
+    write("a.hnn", "")
+    got = [x.rstrip(" =") for x in in_zsh(list(COMPLETED))]
+    check(got == list(COMPLETED.values()), "zsh", dict(zip(COMPLETED, got)))
+
+
+def test_fish_completes():
+    if not shutil.which("fish"):
+        print("skip: there is no fish")
+        return
+    write("a.hnn", "")
+    write("hnnc.fish", hnnc("completion", "fish").out)
+    for line, want in COMPLETED.items():
+        p = subprocess.run(["fish", "--no-config", "-c", "source hnnc.fish; complete -C '%s'" % line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ, HOME=os.getcwd()))
+        got = [x.split("\t")[0] for x in p.stdout.splitlines()]
+        begin, word = want.split(" ", 1)[1], line.split(" ")[-1]
+        check(not p.stderr and all(x.startswith(word) for x in got) and (got == [begin.split(" ")[-1]] if want not in ("hnnc help comp", "hnnc nonsens") else len(got) == (2 if "help" in want else 0)),
+              "fish: %s" % line, got, p.stderr)
+
+
 def test_standard_input():
     """`-` wherever a FILE is read."""
     model()
     text = read("m.hnn").decode()
-    for command, more in [("check", []), ("compile", ["--emit=ir"]), ("bench", ["--batch", "10"]), ("diagnose", []), ("fmt", []), ("run", ["train.steps=2", "-o", "out", "-q"])]:
+    for command, more in [("check", []), ("compile", ["--emit=ir"]), ("bench", ["--batch", "10"]), ("diagnose", []), ("fmt", []), ("explore", ["-o", "page.html"]), ("eval", ["H([1], [2])"]), ("run", ["train.steps=2", "-o", "out", "-q"])]:
         hnnc(command, "-", *more, input=text)
     ir = hnnc("opt", "-", "--passes=simplify", code=None, input="fn f64 @f(x lane: f64) {\n  %1 = in {index=0} : f64\n  %2 = add %1, %1 : f64\n  return %2\n}\n")
     check("No such file" not in ir.err and "cannot read" not in ir.err, "opt does not read it", ir)

@@ -202,6 +202,82 @@ def test_imports():
     end(c)
 
 
+OPTIONS = """\
+import "std/nets"
+use f = mlp([8], 1)
+data d { let x = uniform(-1, 1); yield x, y = x }
+use s = d(count = 10, seed = 3)
+loss fit(x, y) = (f([x])[0] - y)^2
+fn g(q: real[2]) = integrate(f, q, times = [0, 1], method = dop853(rtol = 1e-9), counts = true)
+train fit on s {
+  optimizer = adamw(lr = 1e-2, betas = [0.9, 0.99]), batch = all
+  steps = 10, schedule = cosine(to = 1e-4)
+  
+}
+plot p = { kind = histogram, x = x, bins = 10 } on s
+"""
+
+
+def offered(c, text, before, offset=0):
+    """Labels that are offered behind a text, or in its middle; how many there are in all."""
+    c.change(URI, text)
+    items = c.at("completion", URI, *position(text, text.index(before) + (offset or len(before))))["items"]
+    return {i["label"].removesuffix(" = ") for i in items if i["sortText"] == "0"}, len(items)
+
+
+def test_options():
+    """What can be given by name, and is not yet, is offered and explained."""
+    c, t = start(OPTIONS), OPTIONS
+    for what, says in [("optimizer", ["train: optimizer = adam()", "moves the parameters"]), ("adamw", ["adamw(lr = 0.001", "weight_decay = 0.01", "arXiv:1711.05101"]), ("betas", ["[0.9, 0.999]", "*takes*: [real, real]"]),
+                       ("cosine", ["cosine(to = 0, warmup = 0)", "cos(pi s/n)"]), ("counts", ["integrate: counts = false"]), ("rtol", ["dop853: rtol = 1e-6"]), ("bins", ["plot: bins", "2 n^(1/3)"]), ("seed", ["data: seed = 0"]),
+                       ("dop853", ["of order 8", "max_steps = 10^6"]), ("all\n", ["all samples in each step"])]:
+        h = c.at("hover", URI, *at(what, 1, t))
+        check(h and all(s in h["contents"]["value"] for s in says), "hover of %s" % what, h, says)
+    got, n = offered(c, t, "1e-4)\n  ")
+    check(got == {"clip", "only", "test", "every", "seed", "memory", "keep", "monitor", "patience", "average"} and n == len(got), "options of train", got, n)
+    check(offered(c, t.replace("steps = 10, ", ""), "1e-4)\n  ")[0] >= {"steps", "epochs"}, "neither `steps` nor `epochs` is offered")
+    for text, before, want in [(t.replace("cosine(to = 1e-4)", ""), "schedule = ", {"constant", "cosine", "steps", "plateau"}), (t.replace("  \n}", "  memory = \n}"), "memory = ", {"auto", "stored", "reversible"}),
+                               (t, "kind = ", {"line", "scatter", "section", "phase", "heat", "histogram", "frames"})]:
+        got, n = offered(c, text, before)
+        check(got == want and n == len(want), "words behind %s" % before, got, n)
+    for text, before, want, without in [(t, "counts", {"dt", "steps", "every", "stop"}, {"times", "method", "counts"}), (t, "rtol", {"atol", "max_steps"}, {"rtol"}), (t, "betas", {"eps", "weight_decay"}, {"lr", "betas"}),
+                                        (t, "bins", {"density", "labels", "n"}, {"kind", "x", "levels"}), (t, "method = ", {"leapfrog", "taylor", "rk4"}, {"dt"}), (t, "seed", set(), {"count", "seed"})]:
+        got = offered(c, text, before, 1 if before in ("counts", "rtol", "betas", "bins", "seed") else 0)[0]
+        check(want <= got and not without & got, "offered at %s" % before, got)
+    c.change(URI, t)
+    for what, offset, label, active in [("= 10, schedule", 3, "train {", "steps"), ("1e-2, betas", 1, "adamw(", "lr"), ("counts = true", 10, "integrate(", "counts"), ("bins =", 7, "plot {", "bins"), ("count = 10", 8, "d(", "count")]:
+        s = c.at("signatureHelp", URI, *at(what, offset, t))
+        head, place = s["signatures"][0]["label"], s["signatures"][0]["parameters"][s["activeParameter"]]["label"]
+        check(head.startswith(label) and head[place[0]:place[1]].startswith(active + " ="), "signature at %s" % what, s)
+    end(c)
+
+
+def test_options_are_the_checkers():
+    """The table that editors have lists what the checkers take, no more and no less."""
+    c = start(OPTIONS)
+    def told(text):
+        c.change(URI, text)
+        said = [d["message"] for d in c.diagnostics(URI)]
+        return {w.strip() for m in said for l in m.split("\n") if "options" in l and ": " in l for w in l.rsplit(": ", 1)[1].split(",")}, said
+    check(told(OPTIONS.replace("steps = 10", "qqqq = 3"))[0] == offered(c, OPTIONS.replace("steps = 10, schedule = cosine(to = 1e-4)", "").replace("optimizer = adamw(lr = 1e-2, betas = [0.9, 0.99]), batch = all", ""), "{\n  ")[0],
+          "options of train")
+    for word, option in [(o, "optimizer") for o in ("adam", "adamw", "sgd", "rmsprop", "lbfgs")] + [(s, "schedule") for s in ("cosine", "steps", "constant", "plateau")]:
+        text = OPTIONS.replace("optimizer = adamw(lr = 1e-2, betas = [0.9, 0.99])", "batch = 3").replace(", batch = all", "").replace(", schedule = cosine(to = 1e-4)", "").replace("  \n}", "  %s = %s(qqqq = 1)\n}" % (option, word))
+        check(told(text)[0] == offered(c, text.replace("qqqq = 1", ""), "%s(" % word)[0] - {"x", "y"}, "options of %s" % word, told(text), offered(c, text.replace("qqqq = 1", ""), "%s(" % word)[0])
+    for kind in ("line", "scatter", "section", "phase", "heat", "histogram", "frames"):
+        text = OPTIONS.replace("histogram, x = x, bins = 10", kind + ", qqqq = 1")
+        check(told(text)[0] == offered(c, text.replace("qqqq = 1", ""), kind + ", ")[0] | {"kind"}, "options of %s" % kind, told(text), offered(c, text.replace("qqqq = 1", ""), kind + ", "))
+    for call, others in [("integrate(f, q, ", {"x", "y", "q"}), ("trajectory(h, q, q, ", {"x", "y", "q"}), ("section(h, q, q, ", {"x", "y", "q"}), ("events(f, q, ", {"x", "y", "q"}), ("iterate(f, q, ", {"x", "y", "q"}), ("dop853(", {"x", "y", "q"})]:
+        text = OPTIONS.replace("integrate(f, q, times = [0, 1], method = dop853(rtol = 1e-9), counts = true)", call + ")").replace("fn g", "hamiltonian h(q: real[2], p: real[2]) = dot(p, p)\nfn g").replace("use f = mlp([8], 1)", "use f = mlp([8], 1)")
+        names = offered(c, text, call)[0] - others
+        for name in sorted(names):
+            said = told(text.replace(call, call + name + " = 1"))[1] + told(text.replace(call, call + name + " = 1").replace("fn g(q", "report rr = g(ones(2))\nfn g(q"))[1]
+            check(not any("has no option" in m for m in said), "%s%s" % (call, name), said)
+        said = told(text.replace(call, call + "qqqq = 1").replace("fn g(q", "report rr = g(ones(2))\nfn g(q"))[1]
+        check(any("no option `qqqq`" in m for m in said), "the checker is not asked of %s" % call, said)
+    end(c)
+
+
 def resident(c):
     with open("/proc/%d/status" % c.p.pid) as f:
         return next(int(l.split()[1])/1024 for l in f if l.startswith("VmRSS"))

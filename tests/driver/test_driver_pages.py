@@ -7,6 +7,7 @@ import http.client
 import json
 import math
 import os
+import random
 import re
 import socket
 import subprocess
@@ -379,6 +380,132 @@ def test_report_and_view():
         p.terminate()
         p.wait(10)
     check(p.returncode == -15, "a signal ends it", p.returncode)
+
+
+def damaged(how, text):
+    """What is left of a file, None: nothing."""
+    return {"random": random.Random(19).randbytes(300), "empty": b"", "cut": text[:2*len(text)//3], "missing": None,
+            "list": b"[1, 2]\n", "text": b'{"train": 1, "reports": 1, "plots": "x"}\n', "control": b"\x00\x1b[2J\n", "folder": "folder", "huge": "huge"}[how]
+
+
+def test_damaged():
+    """Each file of a run, in each way: an error with its place, and a page that is there stays."""
+    model()
+    with open("m.hnn", "a") as f:
+        f.write("plot energy = { kind = line, y = [H([k], [0]) for k in 0:5] }\n")
+    hnnc("run", "m.hnn", "--out", "r", "-q", "train.steps=40")
+    hnnc("report", "r", "-q", "-o", "page.html")
+    page = read("page.html")
+    whole = {"model.hnn": ("cut", "list", "text")}    # what a text says is the text's business
+    names = ["manifest.json", "metrics.jsonl", "reports.json", "model.hnn"] + (["plots/energy.svg"] if os.path.exists("r/plots/energy.svg") else [])
+    for name in names:
+        text = read("r/" + name)
+        for how in ("random", "empty", "cut", "missing", "list", "text", "control", "folder", "huge"):
+            if how in whole.get(name, ()) or (how, name) == ("huge", "plots/energy.svg"):
+                continue
+            left = damaged(how, text)
+            os.unlink("r/" + name)
+            if how == "folder":
+                os.mkdir("r/" + name)
+            elif how == "huge":
+                with open("r/" + name, "wb") as f:
+                    f.truncate(3 << 30)
+            elif left is not None:
+                write("r/" + name, left)
+            r = hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r is no run" if name == "manifest.json" and how in ("folder", "missing") else "r/" + name)
+            check(read("page.html") == page, "the page stays", name, how)
+            check("\x1b" not in r.err and "Traceback" not in r.err, "and says it in print", r.err)
+            os.rmdir("r/" + name) if how == "folder" else os.path.exists("r/" + name) and os.unlink("r/" + name)
+            write("r/" + name, text)
+    hnnc("report", "r", "-q", "-o", "page.html")
+    where = {"manifest.json": [(b'"seed": 0', b'"seed": "0"', "`seed` should be a whole number, found a text"), (b'"status": "done"', b'"state": 1', "`status` should be a text, and is missing"),
+                               (b'"svg": true', b'"svg": 1', "`plots.0.svg` should be true or false, found a number"),
+                               (b'"energy"', b'"../../x"', "the name of a plot has a `/` in it")],
+             "metrics.jsonl": [(b'"step":40', b'"step":[]', "r/metrics.jsonl:1: `step` should be a whole number, found a list")],
+             "reports.json": [(b'"holds": true', b'"holds": null', "`expects.0.holds` should be true or false, found null"), (b'"mean": ', b'"mean": {}, "x": ', "`reports.error.mean` should be")]}
+    for name, cases in where.items():
+        text = read("r/" + name)
+        for old, by, says in cases:
+            if b"svg" in old + by and not os.path.exists("r/plots/energy.svg"):
+                continue
+            check(old in text, "the file has", old)
+            write("r/" + name, text.replace(old, by, 1))
+            hnnc("report", "r", "-q", "-o", "page.html", code=4, says=says)
+        write("r/" + name, text)
+
+
+def test_folder_of_runs():
+    model()
+    hnnc("run", "m.hnn", "--out", "s", "-q", "--sweep", "width=[4, 6]", "train.steps=10")
+    d = json.loads(hnnc("report", "s", "--json").out)
+    check(sorted(x["manifest"]["overrides"][-1] for x in d["runs"]) == ["width=4", "width=6"], "the runs of a sweep, beside one another", len(d["runs"]))
+    one = os.path.dirname([os.path.join(f, "reports.json") for f, _, names in os.walk("s") if "reports.json" in names][0])
+    write(one + "/reports.json", b"{")
+    hnnc("report", "s", "-o", "page.html", code=4, says="reports.json:1: this is no JSON")
+    os.makedirs("none/x")
+    hnnc("report", "none", code=4, says="none")
+
+
+class Served:
+    """A run that is viewed, at (port, token)."""
+
+    def __init__(self, run):
+        self.process = subprocess.Popen([HNNC, "view", run], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, env=environment())
+        port, self.token = re.match(r"http://127.0.0.1:(\d+)/([0-9a-f]{32})/$", self.process.stdout.readline().strip()).groups()
+        self.port = int(port)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+def test_side_by_side():
+    """Who asks slowly, or takes its answer slowly, keeps nobody waiting; more of them than there are places neither."""
+    model()
+    hnnc("run", "m.hnn", "--out", "r", "-q", "train.steps=40")
+    with open("r/metrics.jsonl", "ab") as f:       # an answer that no buffer of a socket holds
+        f.write(b"".join(b'{"train":"fit","action":0,"step":%d,"loss":0.5,"monitor":{%s}}\n' % (k, b",".join(b'"%s%d":%d' % (b"m"*200, i, i) for i in range(20))) for k in range(50, 4000)))
+    with Served("r") as s:
+        request = ("GET /%s/data HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % s.token).encode()
+        stalled = []
+        for k in range(40):
+            c = socket.create_connection(("127.0.0.1", s.port))
+            if k % 8 == 7:
+                c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+                c.sendall(request)                 # and never reads
+            else:
+                c.sendall(request[:k % 8])         # and never ends
+            stalled.append(c)
+            if k in (5, 31, 39):
+                began = time.time()
+                status, body = get(s.port, "/%s/data" % s.token)
+                check(status == 200 and len(json.loads(body)["runs"][0]["metrics"]) > 3000, "answered beside those that stall", k)
+                check(time.time() - began < 9*SLOWER, "sooner than those that stall are let go", k, time.time() - began)
+        slow = stalled[39]
+        slow.settimeout(20)
+        got = b""
+        while True:
+            piece = slow.recv(1 << 16)
+            got += piece
+            if not piece:
+                break
+        head, body = got.split(b"\r\n\r\n", 1)
+        check(len(body) == int(re.search(rb"Content-Length: (\d+)", head).group(1)), "who is slow has the whole answer in the end", len(body))
+        began = time.time()
+        stalled[38].settimeout(20*SLOWER)
+        check(stalled[38].recv(1) == b"" and time.time() - began < 10*SLOWER, "who never asks is let go", time.time() - began)
+        for c in stalled:
+            c.close()
+        os.rename("r/reports.json", "r/away.json")
+        write("r/reports.json", b"{")
+        status, body = get(s.port, "/%s/data" % s.token)
+        check(status == 500 and b"r/reports.json:1" in body, "damage is told of", status, body[:200])
+        os.rename("r/away.json", "r/reports.json")
+        check(get(s.port, "/%s/data" % s.token)[0] == 200, "and served again when it is mended")
 
 
 sys.exit(main(globals()))

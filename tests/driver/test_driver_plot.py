@@ -301,19 +301,116 @@ plot film = { kind = frames, z = film, animate = true, title = "a film" } on thr
 plot once = { kind = frames, z = [[[[0, 0.5, 1], [2, -1, 0]]]] }
 """
     plots(film, data="precision f64\n")
-    sheet, first, second = film_data("r/plots/film.dat")
+    sheet, = film_data("r/plots/film.dat")
     width, height = 2*5 - 1, 3*4 - 1
-    check(len(sheet) == width*height and len(first) == len(second) == 4*height, "the sizes of the sheets", len(sheet), len(first))
+    check(len(sheet) == width*height, "the size of the sheet", len(sheet))
     for x, y, v in sheet:
         k, j, n, i = *divmod(int(x), 5), *divmod(int(y), 4)
         want = math.nan if j == 4 or i == 3 else n + 10*k + 0.1*i + 0.01*j
         check(abs(float(v) - want) < 1e-9 or v == "NaN" and want != want, "pixel %s %s" % (x, y), v, want)
-    check([p[2] for p in second if p[:2] == ["1", "0"]] == ["10.01"], "the second frame", second[:5])
     check(film_data("r/plots/once.dat")[0] == [["0", "0", "0", "0.5", "1"], ["1", "0", "2", "-1", "0"]], "colours")
     script = read("r/plots/film.gp").decode()
-    check("cbrange" not in script and "film.gif" in script and "set yrange [10.5:-0.5]" in script, "the script", script)
+    check("set cbrange [0:12.23]" in script and "film.gif" in script and "set yrange [10.5:-0.5]" in script, "the script", script)
     if GNUPLOT:
         check(os.path.exists("r/plots/film.svg") and os.path.exists("r/plots/once.svg"), "the pictures")
+        check(gif("r/plots/film.gif") == 2 and not os.path.exists("r/plots/once.gif"), "the frames of the film")
+        check([p.get("gif") for p in load("r/manifest.json")["plots"]] == [True, None], "which the manifest tells")
+        check(drawn("film", "gif", "r/plots").returncode == 0 and gif("r/plots/film.gif") == 2, "from the script, too")
+
+
+def gif(path):
+    """The number of pictures in it: of its blocks, those that begin one."""
+    b = read(path)
+    check(b[:6] == b"GIF89a", "a GIF", b[:6])
+    at, n = 13 + (3 << (b[10] & 7) + 1 if b[10] & 128 else 0), 0
+    while b[at] != 0x3b:
+        if b[at] == 0x2c:
+            n, at = n + 1, at + 10 + (3 << (b[at + 9] & 7) + 1 if b[at + 9] & 128 else 0) + 1
+        else:
+            at += 2
+        while b[at]:
+            at += b[at] + 1
+        at += 1
+    return n
+
+
+def drawn(name, kind, folder):
+    return subprocess.run([GNUPLOT, "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, check=False)
+
+
+def test_growing():
+    """A rollout as a film: its axes are those of the whole, and what does not move is no film."""
+    plots("""hamiltonian H(q: real[1], p: real[1]) = q[0]^2 + p[0]^2
+plot orbits = { kind = phase, xy = trajectory(H, q, p, dt = 0.1, steps = 100, method = leapfrog), levels = H, samples = 3, animate = true } on points
+plot path = { kind = line, x = [0.1*k for k in 0:8], y = ([k for k in 0:8], [k*k for k in 0:8]), animate = true }
+plot section_ = { kind = section, xy = trajectory(H, q, p, dt = 0.1, steps = 20, method = leapfrog), samples = 4 } on points
+plot still = { kind = heat, z = H, xrange = [-1, 1], yrange = [-1, 1], n = 3 }
+""")
+    if not GNUPLOT:
+        return
+    check((gif("r/plots/orbits.gif"), gif("r/plots/path.gif")) == (60, 7), "a picture for each step, at most 60")
+    check(not os.path.exists("r/plots/section_.gif"), "where it is asked for")
+    check(drawn("section_", "gif", "r/plots").returncode == 0 and gif("r/plots/section_.gif") == 20, "later, from the script")
+    p = drawn("still", "gif", "r/plots")
+    check(p.returncode and b"nothing in this plot moves" in p.stderr and not os.path.exists("r/plots/still.gif"), "no film of a map", p)
+    check(drawn("path", "pdf", "r/plots").returncode == 0 and read("r/plots/path.pdf").startswith(b"%PDF-"), "and a PDF of the whole")
+
+
+def test_errors():
+    """Bars at points, bands along lines; axes go around them."""
+    plots("""plot bars = { kind = scatter, x = r, y = q[0], error = 2 + 0*r, colour = r } on points
+plot band = { kind = line, y = ([1, 2, 4], [2, 2, 2]), error = ([0.5, 0.5, 1], [0.1, 0.2, 0.3]), labels = ["a", "b"] }
+plot logarithmic = { kind = line, y = [1, 0.1, 0.01], error = [0.05, 0.05, 0.05], logy = true }
+""")
+    (columns, ((*rows,),)), = sets("r/plots/bars.dat")
+    check(columns == ["sample", "x", "y", "error", "colour"] and all(row[3] == 2 and row[4] == row[1] for row in rows), "columns", columns, rows[0])
+    low, high = re.search(r"set yrange \[(.*):(.*)\]", read("r/plots/bars.gp").decode()).groups()
+    check(float(low) < -2.9 and float(high) > 2.9, "the axis goes around the bars", low, high)
+    (_, a), (_, b) = sets("r/plots/band.dat")
+    check([x[3] for x in a[0]] == [0.5, 0.5, 1] and [x[3] for x in b[0]] == [0.1, 0.2, 0.3], "of each curve its own", a, b)
+    check(read("r/plots/band.gp").count(b"filledcurves") == 4, "bands, in the picture and in the film")
+    low = float(re.search(r"set yrange \[(.*):", read("r/plots/logarithmic.gp").decode()).group(1))
+    check(0 < low < 0.01 and "> 0.01 ?" in read("r/plots/logarithmic.gp").decode(), "a band ends at the axis", low)
+    for name in "bars", "band", "logarithmic":
+        picture("r/plots/%s.svg" % name, 3)
+
+
+def test_colours():
+    """Values on both sides of zero have colours from either side, unless one is hardly there; what is said holds."""
+    plots("""fn f(x, y) = x + 0*y
+fn high(x, y) = x + 10 + 0*y
+plot auto = { kind = heat, z = f, xrange = [-2, 1], yrange = [0, 1], n = 4, zlabel = "height", zunit = "m" }
+plot one = { kind = heat, z = high, xrange = [-2, 1], yrange = [0, 1], n = 4 }
+plot hardly = { kind = heat, z = f, xrange = [-2, 0.1], yrange = [0, 1], n = 4 }
+plot said = { kind = heat, z = high, xrange = [-2, 1], yrange = [0, 1], n = 4, colours = diverging }
+plot plain = { kind = heat, z = [[-1, 1]], colours = sequential }
+plot grey_ = { kind = scatter, x = r, y = r, colour = q[0], colours = grey } on points
+""")
+    ranges = {n: re.findall(r"set cbrange \[(.*):(.*)\]", read("r/plots/%s.gp" % n).decode()) for n in ("auto", "one", "hardly", "said", "plain", "grey_")}
+    check(ranges == {"auto": [("-2", "2")], "one": [], "hardly": [], "said": [("-11", "11")], "plain": [], "grey_": []}, "centred at zero", ranges)
+    check("'height (m)'" in read("r/plots/auto.gp").decode(), "its name and unit")
+    check("'#101010'" in read("r/plots/grey_.gp").decode() and "#440154" in read("r/plots/plain.gp").decode(), "grey, and from dark to light")
+    for name in ranges:
+        picture("r/plots/%s.svg" % name, 2)
+
+
+def test_words():
+    """Units, captions; legends of many curves stand beside the graph, and the page is as wide as they need."""
+    plots("""plot a = { kind = line, x = [1, 2, 3], y = [1, 4, 9], xlabel = "t", xunit = "s", yunit = "m", caption = "It's a square.", title = "A title" }
+plot many = { kind = line, y = [[k*j for j in 0:20] for k in 0:3] }
+plot elements = { kind = scatter, x = xy[0], y = xy[1] } on pairs
+""", data="""precision f64
+data drawn { yield xy = [uniform(0, 4), uniform(0, 1)] }
+use pairs = drawn(count = 20)
+""")
+    script = read("r/plots/a.gp").decode()
+    check("set xlabel 't (s)'" in script and "(m)'" in script, "labels with units")
+    check([p.get("caption") for p in load("r/manifest.json")["plots"]] == ["It's a square.", None, None], "the caption")
+    many = read("r/plots/many.gp").decode()
+    check("rmargin" in many and "title '[:, 19]'" in many, "a legend beside the graph")
+    elements = read("r/plots/elements.gp").decode()
+    size = [int(x) for x in re.search(r"svg size (\d+),(\d+)", elements).groups()]
+    check("size ratio -1" in elements and size[0] == 720 and size[1] < 350, "a page as high as what lies in it", size)
 
 
 def test_precision_and_nan():

@@ -20,7 +20,7 @@ KINDS = ["run"], ["check"]
 def sections():
     for path in sorted(glob.glob(os.path.join(ROOT, "docs/**/*.md"), recursive=True)):
         text = open(path, encoding="utf-8").read()
-        parts = re.split(r"^##+ (.*)\n", text, flags=re.M)[1:]
+        parts = [os.path.basename(path)[:-3]] + re.split(r"^##+ (.*)\n", text, flags=re.M)      # what stands above the first heading counts as well
         yield from zip(parts[::2], parts[1::2])
 
 

@@ -1,28 +1,32 @@
 #!/usr/bin/env python3
-"""The grammars of editors/ and the Pygments lexer, on the programs of the repository: words as the compiler has them, nothing left without
-a colour, and what each of some words is. Node and Vim are asked where they are."""
+"""test_grammars.py SYNTAX_DUMP HNNC [SITTER]: the grammars of editors/ and the Pygments lexer, on the programs of models/, docs/ and tests/: each says of every word what the compiler's own
+tokens say. Their words are the compiler's; the tree-sitter parser is the grammar's, reads all programs that the compiler reads, and its queries find what they should. Vim, Oniguruma, Pygments and
+tree-sitter are asked where they are installed."""
+import collections
 import glob
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import types
+import tempfile
+import zipfile
+from xml.etree import ElementTree
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
-FILES = sorted(glob.glob(ROOT + "/models/**/*.hnn", recursive=True))
-TEXT = """\
-precision f64
-symplectic flow turn(q: real[n]) {          # data
-  let data = grad(q, q) and true
-  evolve(q, p) under H for 1 steps 2 method leapfrog
-}
-train fit on seen { steps = 10 }
-"""
-WANT = {"flow": "keyword", "turn": "function", "real": "type", "let": "keyword", "grad": "builtin", "true": "constant", "under": "keyword", "leapfrog": "constant", "train": "keyword",
-        "# data": "comment", "10": "number"}
+import corpus
+import engines
+from corpus import ROOT
+
+sys.path.insert(0, ROOT + "/tools")
+import grammars                                              # noqa: E402
+
+DUMP, HNNC, SITTER = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None
+LIBRARY = set(grammars.builtins()) | set(grammars.methods()) | set(grammars.CONSTANTS)
+SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))           # of a build that takes longer for everything
+LONG = ("tests/golden/check/", "tests/fuzz/", "models/phi4", "models/moons_autoregressive") + (("models/", ) if SLOWER > 1 else ())     # programs that take long to evaluate, for what they say of words
+TRAPS = "tests/golden/parse/soft_keywords.hnn"               # keywords as names, in every place: an expression over one line cannot know
+GUESSES = 0.01                                               # of names: those of the language that a program has as its own, and functions that are passed and not called
 failed = 0
 
 
@@ -32,119 +36,143 @@ def check(ok, what):
     print("%s %s" % ("ok  " if ok else "FAIL", what))
 
 
-def textmate(text, rows):
-    """Matches as an editor makes them: in each line, at each place, the first rule of those that match earliest."""
-    for line in text.split("\n"):
-        at = 0
-        while at < len(line):
-            found = [(m.start(), k) for k, (r, _) in enumerate(rows) for m in [r.search(line, at)] if m and m.end() > m.start()]
-            if not found:
-                break
-            start, k = min(found)
-            m, row = rows[k][0].search(line, at), rows[k][1]
-            if line[at:start].strip():
-                yield line[at:start].strip(), None
-            if "name" in row:
-                yield m[0], row["name"]
-            for number, of in row.get("captures", {}).items():
-                yield m[int(number)], of["name"]
-            at = m.end()
-        if line[at:].strip():
-            yield line[at:].strip(), None
+def disagreements(programs, truth, found):
+    """What differs, and how many words differ in nothing but whether a name is the language's: (text, place) pairs, and a number."""
+    wrong, guessed = [], 0
+    for (name, text, _), words, of in zip(programs, truth, found):
+        said = {}
+        for begin, end, kind in of:
+            said.setdefault(begin, (end, kind))
+        for begin, end, kind in words:
+            got = said.get(begin, (end, "name"))             # a name may have no colour
+            if got == (end, kind):
+                continue
+            if {kind, got[1]} == {"name", "library"}:
+                guessed += 1
+            else:
+                wrong.append("%s, line %d: `%s` is %s, and is said to be %s" % (name, text.count("\n", 0, begin) + 1, text[begin:end][:30], kind, got[1]))
+    return wrong, guessed
 
 
-def test_textmate():
-    grammar = json.load(open(ROOT + "/editors/vscode/syntaxes/hnn.tmLanguage.json"))
-    rows = [(re.compile(p["match"]), p) for p in grammar["patterns"]]
-    bare = [(os.path.basename(f), word) for f in FILES for word, name in textmate(open(f).read(), rows) if name is None]
-    check(not bare, "TextMate: everything has a name %s" % bare[:3])
-    seen = dict(textmate(TEXT, rows))
-    scope = {"keyword": "keyword", "function": "entity.name.function", "type": "storage.type", "builtin": "support.function", "constant": ("constant", "support.constant"), "comment": "comment",
-             "number": "constant.numeric"}
-    wrong = {w: seen.get(w) for w, c in WANT.items() if not (seen.get(w) or "").startswith(scope[c])}
-    check(not wrong, "TextMate: words %s" % wrong)
-    package = json.load(open(ROOT + "/editors/vscode/package.json"))
-    named = [package["main"]] + [x[k] for x in package["contributes"]["languages"] + package["contributes"]["grammars"] for k in ("configuration", "path") if k in x]
-    check(all(os.path.exists(os.path.join(ROOT, "editors/vscode", p)) for p in named), "VS Code: what the package names is there")
-    json.load(open(ROOT + "/editors/vscode/language-configuration.json"))
+def test_classes(programs):
+    programs = [p for p in programs if not p[0].startswith(LONG)]
+    truth = [[(b, e, "name" if kind == "library" and text[b:e] not in LIBRARY else kind) for b, e, kind in words] for (_, text, _), words in zip(programs, corpus.classes(HNNC, programs))]
+    names = collections.Counter(kind for words in truth for _, _, kind in words)
+    check(len(programs) > 700 and min(names[k] for k in set(corpus.CLASSES.values()) | {"library"}) > 100, "the corpus has words of all classes: %s" % dict(names))
+    for grammar, run in ("TextMate", engines.by_textmate()), ("Pygments", engines.by_pygments()), ("Vim", engines.by_vim()), ("tree-sitter", SITTER and engines.by_tree_sitter(SITTER)):
+        if not run:
+            print("skip %s: nothing here runs it" % grammar)
+            continue
+        some = [k for k, p in enumerate(programs) if (grammar != "Vim" or p[0].startswith(("models", "tests/golden/parse")) or k % 4 == 0 and p[0].startswith("docs")) and (grammar not in ("TextMate", "Vim") or p[0] != TRAPS)]
+        few, words = [programs[k] for k in some], [truth[k] for k in some]
+        found = run(few, words) if grammar == "Vim" else run(few)
+        wrong, guessed = disagreements(few, words, found)
+        count = sum(map(len, words))
+        check(not wrong, "%s: %d words of %d programs; %d are other ones than the compiler's%s" % (grammar, count, len(few), len(wrong), "".join("\n       " + x for x in wrong[:10])))
+        check(guessed < GUESSES*count, "%s: of %d names it is not known whether they are the language's" % (grammar, guessed))
 
 
-def test_pygments():
-    try:
-        from pygments.token import Token, is_token_subtype
-    except ImportError:
-        return
-    folder = ROOT + "/python/hnnc/"
-    package = types.ModuleType("hnnc")
-    package.__path__ = [folder]             # without the compiled module
-    sys.modules["hnnc"] = package
-    spec = importlib.util.spec_from_file_location("hnnc.pygments", folder + "pygments.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    lexer = module.HnnLexer()
-    bad = [(os.path.basename(f), text) for f in FILES for kind, text in lexer.get_tokens(open(f).read()) if is_token_subtype(kind, Token.Error)]
-    check(not bad, "Pygments: no errors %s" % bad[:3])
-    same = [f for f in FILES if "".join(t for _, t in lexer.get_tokens(open(f).read())).strip() != open(f).read().strip()]
-    check(not same, "Pygments: the text comes back")
-    seen = {text: kind for kind, text in lexer.get_tokens(TEXT)}
-    kinds = {"keyword": Token.Keyword, "function": Token.Name.Function, "type": Token.Keyword.Type, "builtin": Token.Name.Builtin, "comment": Token.Comment, "number": Token.Literal.Number}
-    wrong = {w: seen.get(w) for w, c in WANT.items() if c != "constant" and not is_token_subtype(seen.get(w, Token), kinds[c])}
-    check(not wrong, "Pygments: words %s" % wrong)
+def test_pygments_text():
+    lexer = engines.pygments_lexer()
+    if lexer:
+        texts = [text for _, text in corpus.programs()]
+        check(all("".join(t for _, _, t in lexer.get_tokens_unprocessed(x)) == x for x in texts), "Pygments: the text comes back, of %d programs, wrong ones too" % len(texts))
 
 
-def test_tree_sitter():
-    if shutil.which("node"):
-        p = subprocess.run(["node", "check.js"] + FILES, cwd=ROOT + "/editors/tree-sitter-hnn", stdout=subprocess.PIPE, text=True)
-        check(p.returncode == 0, "tree-sitter: the rules take whole files: %s" % p.stdout.strip()[-300:])
-        with open(os.path.join(ROOT, "editors/vscode/extension.js")) as f:
-            check(subprocess.run(["node", "--check", "-"], input=f.read(), text=True).returncode == 0, "VS Code: the extension is JavaScript")
-
-
-VIM = """\
-set nocompatible
-execute 'set runtimepath^=' . $EDITORS
-syntax on
-source $EDITORS/syntax/hnn.vim
-let out = []
-for l in range(1, line('$'))
-  let c = 1
-  while c <= len(getline(l))
-    let id = synIDattr(synIDtrans(synID(l, c, 1)), 'name')
-    let word = matchstr(getline(l), '\\%' . c . 'c\\k\\+')
-    if word !=# ''
-      call add(out, word . ' ' . id)
-    endif
-    let c += max([len(word), 1])
-  endwhile
-endfor
-call writefile(out, $OUT)
-qall!
-"""
-
-
-def test_vim():
-    vim = shutil.which("vim")
-    if not vim or "+syntax" not in subprocess.run([vim, "--version"], stdout=subprocess.PIPE, text=True).stdout:
-        return
-    import tempfile
+def test_vscode():
+    """The packed extension: what its parts name is in it, and it shows what `hnnc lsp` says."""
     with tempfile.TemporaryDirectory() as d:
-        for name, text in [("t.hnn", TEXT), ("s.vim", VIM)]:
-            with open(os.path.join(d, name), "w") as f:
-                f.write(text)
-        env = dict(os.environ, EDITORS=os.path.abspath(ROOT + "/editors/vim"), OUT=d + "/out")
-        subprocess.run([vim, "-u", "NONE", "-N", "-es", "-S", d + "/s.vim", d + "/t.hnn"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
-        seen = dict(line.split(" ", 1) for line in open(d + "/out").read().splitlines())
-    groups = {"keyword": ("Statement", "Keyword"), "type": ("Type",), "builtin": ("Function", "Identifier"), "constant": ("Constant", "Boolean"), "number": ("Constant", "Number")}
-    wrong = {w: seen.get(w) for w, c in WANT.items() if c in groups and w.isidentifier() and seen.get(w) not in groups[c]}
-    check(not wrong, "Vim: words %s" % wrong)
+        pack = [sys.executable, ROOT + "/tools/vsix"]
+        p = subprocess.run(pack + [d + "/a.vsix"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.run(pack + [d + "/b.vsix"], stdout=subprocess.DEVNULL)
+        check(p.returncode == 0 and open(d + "/a.vsix", "rb").read() == open(d + "/b.vsix", "rb").read(), "VS Code: packs, and the same bytes twice: %s" % p.stdout.strip())
+        with zipfile.ZipFile(d + "/a.vsix") as z:
+            names, read = set(z.namelist()), lambda name: z.read(name).decode()
+            types = {e.get("Extension") for e in ElementTree.fromstring(read("[Content_Types].xml"))}
+            check(all(os.path.splitext(n)[1] in types for n in names - {"[Content_Types].xml"}), "VS Code: every file has a type")
+            package, manifest = json.loads(read("extension/package.json")), ElementTree.fromstring(read("extension.vsixmanifest"))
+            schema = "{http://schemas.microsoft.com/developer/vsx-schema/2011}"
+            identity = manifest.find(schema + "Metadata/" + schema + "Identity").attrib
+            check([identity[k] for k in ("Id", "Version", "Publisher")] == [package[k] for k in ("name", "version", "publisher")], "VS Code: the manifest is the package's")
+            contributed = package["contributes"]["languages"] + package["contributes"]["grammars"]
+            named = ["extension/" + os.path.normpath(x) for x in [package["main"]] + [c[k] for c in contributed for k in ("configuration", "path") if k in c]]
+            named += [a.get("Path") for a in manifest.find(schema + "Assets")] + [manifest.find(schema + "Metadata/" + schema + "License").text]
+            check(set(named) <= names, "VS Code: what the package names is in it: %s" % sorted(set(named) - names))
+            json.loads(read("extension/language-configuration.json"))
+            z.extractall(d + "/x")
+        if shutil.which("node"):
+            p = subprocess.run(["node", ROOT + "/tests/editors/vscode_test.js", d + "/x/extension", HNNC], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100)
+            check(p.returncode == 0, "VS Code: the extension shows what the server says %s" % p.stdout.strip()[-1500:])
+
+
+def sitter(*args, code=0):
+    p = subprocess.run([SITTER, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if p.returncode != code:
+        check(False, "tree-sitter: %s: exit code %d: %s" % (args, p.returncode, p.stdout[-1500:] + p.stderr[-500:]))
+    return p.stdout
+
+
+def test_tree_sitter_trees(programs):
+    """All that the compiler reads; the tests of the grammar itself."""
+    names = {p: n for n, _, p in programs}
+    p = subprocess.run([SITTER] + list(names), stdout=subprocess.PIPE, text=True)
+    wrong = [names[line.split(":")[0]] + ":" + line.split(":", 1)[1] for line in p.stdout.splitlines()]
+    check(p.returncode == 0 and not wrong, "tree-sitter: reads %d programs%s" % (len(names), "".join("\n       " + x for x in wrong[:10])))
+    with tempfile.TemporaryDirectory() as d:
+        for path in sorted(glob.glob(ROOT + "/editors/tree-sitter-hnn/test/corpus/*.txt")):
+            for title, more, text, tree in re.findall(r"^=+\n([^\n]*)\n((?::\w+\n)*)=+\n(.*?)^-+\n(.*?)(?=^===|\Z)", open(path, encoding="utf-8").read(), re.M | re.S):
+                with open(d + "/t.hnn", "w", encoding="utf-8") as f:
+                    f.write(text)
+                if ":error" in more:
+                    check(subprocess.run([SITTER, d + "/t.hnn"], stdout=subprocess.DEVNULL).returncode == 1, "tree-sitter: %s" % title)
+                    continue
+                made = re.sub(r"\w+: ", "", sitter("--tree", d + "/t.hnn"))
+                check(made.split() == re.sub(r"\s*\)", ")", " ".join(tree.split())).split() and len(tree) > 20, "tree-sitter: %s" % title)
+
+
+PROGRAM = """\
+const n = 2
+fn outer(x: real[n]) {
+  let y = x
+  fn inner(z) { return z + y }
+  return inner(y)
+}
+plot p = {
+  x = 1
+}
+"""
+WANT = {
+    "locals": {"local.definition": ["n", "outer", "x", "y", "inner", "z"], "local.reference": ["n", "x", "z", "y", "inner", "y"]},
+    "tags": {"name": ["n", "outer", "inner", "inner", "p"]},
+    "folds": {"fold": ["(x: real[n])", "{ return z + y }", "(z)", "(y)"]},
+    "indents": {"indent.begin": ["{\n  x = 1\n}"], "indent.branch": [")", "}"]},
+}
+
+
+def test_tree_sitter_queries():
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/t.hnn", "w") as f:
+            f.write(PROGRAM)
+        for query, want in WANT.items():
+            seen = collections.defaultdict(list)
+            for line in sitter("--query", ROOT + "/editors/tree-sitter-hnn/queries/%s.scm" % query, d + "/t.hnn").splitlines()[1:]:
+                begin, end, name = line.split(" ")
+                seen[name].append(PROGRAM[int(begin):int(end)])
+            wrong = {k: seen[k] for k, v in want.items() if (seen[k] != v if query in ("locals", "tags") else not set(v) <= set(seen[k]))}
+            check(not wrong, "tree-sitter: %s %s" % (query, wrong))
 
 
 def main():
     p = subprocess.run([sys.executable, ROOT + "/tools/grammars.py", "--check"], stdout=subprocess.PIPE, text=True)
     check(p.returncode == 0, "words are the compiler's: %s" % p.stdout.strip())
-    for name, f in list(globals().items()):
-        if name.startswith("test_"):
-            f()
+    with tempfile.TemporaryDirectory() as d:
+        programs = corpus.accepted(DUMP, d)
+        test_classes(programs)
+        if SITTER:
+            test_tree_sitter_trees(programs)
+            test_tree_sitter_queries()
+    test_pygments_text()
+    test_vscode()
     print("%d failed" % failed)
     return failed > 0
 

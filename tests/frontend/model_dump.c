@@ -70,7 +70,8 @@ static void print_plot(const Plot *p, const Source *src) {
          p->data ? p->data->name : "-", p->label[0], p->label[1], (long long)p->samples, (long long)p->n, (long long)p->contours,
          (long long)p->bins, p->legend ? " legend" : "");
   for (uint32_t i = 0; i < p->ncurve; i++)
-    printf(" (%d, %d) \"%s\"", p->curve[i].x, p->curve[i].y, p->curve[i].label ? p->curve[i].label : "");
+    printf(p->curve[i].error < 0 ? " (%d, %d) \"%s\"" : " (%d, %d) \"%s\" error %d", p->curve[i].x, p->curve[i].y,
+           p->curve[i].label ? p->curve[i].label : "", p->curve[i].error);
   for (uint32_t i = 0; i < p->ngrid; i++) printf(" \"%s\"", p->grid_label[i]);
   printf("\n");
   if (p->fn) ir_print(stdout, p->fn, src);

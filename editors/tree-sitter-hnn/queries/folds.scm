@@ -1,1 +1,1 @@
-(block) @fold
+[(block) (options) (arguments) (parameters) (list) (comprehension)] @fold

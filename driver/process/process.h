@@ -1,6 +1,6 @@
 /* What this process shows around its work: how it ends, what it writes to, what it waits for. */
-#ifndef HNNC_DRIVER_SESSION_PROCESS_H
-#define HNNC_DRIVER_SESSION_PROCESS_H
+#ifndef HNNC_DRIVER_PROCESS_PROCESS_H
+#define HNNC_DRIVER_PROCESS_PROCESS_H
 
 #include "ir/base/base.h"
 
@@ -32,6 +32,12 @@ FILE *out_open(OutFile *o, const char *path); /* NULL and errno: nothing to end 
 void out_stdout(void);
 int out_stdout_error(void);          /* an errno; ENOSPC if nothing is known */
 bool out_end(OutFile *o, bool keep); /* false and errno: it is not there */
+
+/* ---- own.c ---- */
+
+#define OWN_PROGRAM "/proc/self/exe"
+/* The path of the program that runs; false, and "", if it is not known or longer than that. */
+bool own_program(char *path, size_t size);
 
 /* ---- waiting.c ---- */
 

@@ -1,6 +1,6 @@
 /* Files that a command writes at its user's wish: whole under their name, or not there. What is written goes into NAME.new,
  * which takes the place of NAME at the end. What is no regular file (/dev/null, a pipe) is written to directly. */
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

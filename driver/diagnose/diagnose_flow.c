@@ -1,6 +1,6 @@
 /* `hnnc diagnose`, of flows: at a few points, that the inverse undoes the flow, and how far its Jacobian J is
  * from keeping the symplectic form, max |J'OJ - O|, where the flow has two states of one shape. */
-#include "driver/commands/diagnose_priv.h"
+#include "driver/diagnose/diagnose_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* A command that a signal ends: at once, at whatever it is, and without leaving half of a file. The handler removes what is
  * listed here and ends a child; only what POSIX allows in handlers is called. */
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 
 #include <errno.h>
 #include <signal.h>

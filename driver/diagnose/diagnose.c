@@ -6,8 +6,8 @@
  * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
  * extrapolated once (Richardson, error O(h^4)) at random elements of the block, with shorter steps where they do not
  * agree; the error is relative to the largest derivative seen in the block. */
-#include "driver/commands/diagnose_priv.h"
-#include "driver/commands/commands_priv.h"
+#include "driver/diagnose/diagnose_priv.h"
+#include "driver/manual/manual.h"
 #include "driver/session/data.h"
 
 #include <jansson.h>

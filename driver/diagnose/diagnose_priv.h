@@ -1,6 +1,6 @@
 /* Between diagnose.c and diagnose_flow.c. */
-#ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
-#define HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
+#ifndef HNNC_DRIVER_DIAGNOSE_DIAGNOSE_PRIV_H
+#define HNNC_DRIVER_DIAGNOSE_DIAGNOSE_PRIV_H
 
 #include "driver/run/points.h"
 

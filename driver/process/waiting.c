@@ -2,7 +2,7 @@
  * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on.
  * The clock stands still while nobody is to wait: a training between two parts of the compiler's work does not count. It begins
  * anew where the program is waited for. */
-#include "driver/session/process.h"
+#include "driver/process/process.h"
 #include "passes/passes.h"
 
 #include <pthread.h>

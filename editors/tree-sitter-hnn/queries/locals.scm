@@ -1,0 +1,23 @@
+[(source_file) (definition) (local_definition) (block) (for) (comprehension) (prove)] @local.scope
+
+(parameter name: (identifier) @local.definition)
+(let name: (identifier) @local.definition)
+(var name: (identifier) @local.definition)
+(param name: (identifier) @local.definition)
+(running name: (identifier) @local.definition)
+(for name: (identifier) @local.definition)
+(comprehension name: (identifier) @local.definition)
+(const name: (identifier) @local.definition)
+(use name: (identifier) @local.definition)
+(local_use name: (identifier) @local.definition)
+(data name: (identifier) @local.definition)
+(report name: (identifier) @local.definition)
+(definition name: (identifier) @local.definition (#set! definition.scope "parent"))
+(local_definition name: (identifier) @local.definition (#set! definition.scope "parent"))
+
+(name (identifier) @local.reference)
+(summand on: (identifier) @local.reference)
+(data on: (identifier) @local.reference)
+(report on: (identifier) @local.reference)
+(plot on: (identifier) @local.reference)
+(save on: (identifier) @local.reference)
