@@ -67,9 +67,16 @@ HnnKernelInfo cg_info(Cg *cg, const char *symbol);
 bool cg_cached(const Cg *cg); /* the last cg_compile was served by the cache */
 
 /* Text and files, of what was added so far and not yet compiled: */
-typedef struct CgNote { /* what is called before a line that is about an instruction */
-  void (*line)(void *ctx, FILE *out, const Inst *i);
+typedef struct CgScratch { /* bytes of scratch from `off` on, from loop nest t0 to t1 */
+  int64_t off, bytes;
+  uint32_t t0, t1;
+} CgScratch;
+/* What is called while loop nests are printed. */
+typedef struct CgNote {
+  void (*line)(void *ctx, FILE *out, const Inst *i); /* before a line that is about an instruction */
   void *ctx;
+  void (*nest)(void *ctx, FILE *out, uint32_t turn);                          /* or NULL: before the first line of a loop nest */
+  void (*place)(void *ctx, FILE *out, const Inst *i, const CgScratch *place); /* or NULL: of each value in scratch, at the head */
 } CgNote;
 void cg_print_kernels(Cg *cg, FILE *out, const Source *src, const CgNote *note); /* the fused loop nests; note may be NULL */
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);

@@ -55,7 +55,8 @@ typedef struct PVal {
   uint8_t sum;     /* SumKind: others accumulate into it (plan_sums.c) */
   uint32_t into;   /* accumulates into that value, has no memory of its own */
   int64_t acc;     /* SUM_LANES: scratch of the accumulators that the others share */
-  int64_t off;     /* HOME_SCRATCH: bytes */
+  int64_t off;     /* HOME_SCRATCH: bytes from its beginning */
+  int64_t bytes;   /* HOME_SCRATCH, if it has a place of its own: how many it takes */
   uint32_t inside; /* HOME_SCRATCH: the value in whose memory it lies, or 0 (plan_parts.c) */
   int64_t inside_at;
   uint32_t t0, t1; /* first and last group that touches it */

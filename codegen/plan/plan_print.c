@@ -45,6 +45,14 @@ static void print_value(const Printer *to, const Plan *p, Val v, int indent) {
 
 static void print_plan(const Printer *to, const Plan *p, int indent);
 
+static void note_places(const Printer *to, const Plan *p) {
+  for (uint32_t v = 1; to->note && to->note->place && v < p->f->inst.n; v++) {
+    const PVal *q = &p->val[v];
+    const CgScratch place = {q->off, q->bytes, q->t0, q->t1};
+    if (p->live[v] && q->home == HOME_SCRATCH && q->bytes) to->note->place(to->note->ctx, to->out, &p->f->inst.at[v], &place);
+  }
+}
+
 static void print_cuts(FILE *out, const Plan *p, uint32_t k, const PlanCuts *cuts) {
   PlanSweep s;
   bool sweeps = plan_sweep(p, k, &s);
@@ -63,6 +71,7 @@ static void print_group(const Printer *to, const Plan *p, uint32_t k, int indent
   PlanCuts cuts = {0};
   bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
   if (rooted && !g->root.n && !(g->gemv && p->val[g->main.id].cls == PC_SSA)) return;
+  if (to->note && to->note->nest) to->note->nest(to->note->ctx, out, g->t0);
   fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
   if (plan_turned(g)) fprintf(out, ", turns are lanes");
   if (g->rank) {
@@ -84,6 +93,7 @@ static void print_group(const Printer *to, const Plan *p, uint32_t k, int indent
 }
 
 static void print_plan(const Printer *to, const Plan *p, int indent) {
+  note_places(to, p);
   for (int s = 0; s < SEC_count; s++) {
     bool any = false;
     for (uint32_t k = 1; k < p->group.n; k++) {

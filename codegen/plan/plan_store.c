@@ -385,7 +385,8 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     if (!p->live[v] || q->alias || !q->stored || q->home != HOME_SCRATCH || q->inside) continue;
     if (!p->up && q->section == SEC_ONCE && p->lane && q->t1 > section_end(p, SEC_ONCE)) q->t1 = section_end(p, SEC_LAST);
     if (!p->up && q->bsum) q->t0 = 0, q->t1 = end;
-    item(x, p, value_bytes(p, p->f->inst.at[v].type), &q->off, q->t0, q->t1);
+    q->bytes = value_bytes(p, p->f->inst.at[v].type);
+    item(x, p, q->bytes, &q->off, q->t0, q->t1);
   }
 }
 

@@ -1,5 +1,5 @@
-/* Pages that stand alone: a text of the build with its style, its program and the data in the places of @STYLE@, @PROGRAM@, @DATA@.
- * Data are JSON, packed, in a <script> that is not run. */
+/* Pages that stand alone: NAME.html with what it names between two @: texts of the build by their path in this room (styles, programs), TITLE,
+ * DATA. Data are JSON, packed, in a <script> that is not run. */
 #include "driver/pages/pages.h"
 
 #include <stdlib.h>
@@ -45,20 +45,17 @@ static void write_title(FILE *out, const char *title) {
   }
 }
 
-static void write_named(FILE *out, const char *name, const char *end) {
+static void write_place(FILE *out, const char *what, size_t n, const char *title, const char *data) {
   char key[64];
   size_t len;
-  snprintf(key, sizeof key, "%s.%s", name, end);
-  const char *text = pages_text(key, &len);
-  if (!text) base_fault("there is no text `%s`", key);
-  fwrite(text, 1, len, out);
-}
-
-static void write_place(FILE *out, const char *what, size_t n, const char *name, const char *title, const char *data) {
-  if (n == 5 && !memcmp(what, "STYLE", n)) write_named(out, "common", "css"), write_named(out, name, "css");
-  else if (n == 7 && !memcmp(what, "PROGRAM", n)) write_named(out, "common", "js"), write_named(out, name, "js");
-  else if (n == 5 && !memcmp(what, "TITLE", n)) write_title(out, title);
-  else if (n == 4 && !memcmp(what, "DATA", n)) write_packed(out, data);
+  snprintf(key, sizeof key, "%.*s", (int)n, what);
+  if (!strcmp(key, "TITLE")) write_title(out, title);
+  else if (!strcmp(key, "DATA")) write_packed(out, data);
+  else {
+    const char *text = pages_text(key, &len);
+    if (!text) base_fault("there is no text `%s`", key);
+    fwrite(text, 1, len, out);
+  }
 }
 
 bool pages_write(FILE *out, const char *name, const char *title, const json_t *data) {
@@ -72,7 +69,7 @@ bool pages_write(FILE *out, const char *name, const char *title, const json_t *d
     const size_t n = strcspn(at, "@"), word = at[n] ? strcspn(at + n + 1, "@") : 0;
     fwrite(at, 1, n, out);
     if (!at[n]) break;
-    write_place(out, at + n + 1, word, name, title, json);
+    write_place(out, at + n + 1, word, title, json);
     at += n + word + 2;
   }
   free(json);

@@ -73,6 +73,7 @@ def consistent(d):
                 f, q = numbers.get(n, (None, 0))
                 check(f and f["text"][q].split()[0] == t.split()[2], "a line is about its instruction", t)
             check(lines or not p["flops"], "there are such lines")
+            apart(k, numbers)
             a = p["code"]["asm"]
             check(len(a["text"]) == len(a["number"]) and all(not n or n in numbers for n in a["number"]), "lines of assembly")
             check(not lines or sum(map(bool, a["number"])) > 0, "some are of instructions", p["name"])
@@ -92,6 +93,21 @@ def differing(p):
 
 def skipped(p):
     return [v[2] for w in flows(p) for v in w["flow"] if v and v[1] is None]
+
+
+def apart(k, numbers):
+    """Values that are in scratch at one time lie beside one another, and inside it."""
+    heads = [(n, int(m.group(1))) for n, t in enumerate(k["text"]) for m in [re.search(r"kernel \S+: .*scratch (\d+) bytes", t)] if m]
+    turns = [t for _, t in k["nests"]]
+    check(all(0 < line < len(k["text"]) for line, _ in k["nests"]) and all(t > 0 for t in turns), "loop nests have lines")
+    for begin, size in heads:
+        end = min([n for n, _ in heads if n > begin], default=len(k["text"]))
+        here = [q[1:] for q in k["places"] if begin < q[0] <= end]
+        for n, off, bytes, t0, t1 in here:
+            check((not n or n in numbers) and off >= 0 and bytes > 0 and off + bytes <= size and t0 <= t1, "a value lies in scratch", n, off, bytes, size)
+        for j, a in enumerate(here):
+            for c in here[:j]:
+                check(a[3] > c[4] or c[3] > a[4] or a[1] >= c[1] + c[2] or c[1] >= a[1] + a[2], "no two in one place", a, c)
 
 
 def piece(d, kind, name):
@@ -268,6 +284,22 @@ def test_assembly():
     code = lambda lines: [t for t in lines if re.match(r"\t[a-z]", t)]
     page = code(piece(explored("one.hnn"), "fn", "f")["code"]["asm"]["text"])
     check(page and page == code(hnnc("compile", "one.hnn", "--emit=asm").out.split("\n")), "the same instructions")
+
+
+def test_scratch():
+    """The text of the loop nests and the places say the same."""
+    write("wide.hnn", """precision f64
+import "std/nets"
+use f = mlp([40, 40], 1)
+loss fit(x: real[8], y: real) = (f(x)[0] - y)^2
+""")
+    d = explored("wide.hnn")
+    consistent(d)
+    p = piece(d, "gradient", "fit")
+    k = p["code"]["kernels"]
+    stores = {(n, int(t.split("scratch+")[1])) for t, n in zip(k["text"], k["number"]) if "store" in t and "scratch+" in t}
+    places = {(q[1], q[2]) for q in k["places"]}
+    check(len(stores) > 2 and stores <= places, "each store has its place", stores - places)
 
 
 def test_models():
