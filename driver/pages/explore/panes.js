@@ -81,7 +81,7 @@ function key(e) {
 
 function help() {
   const table = rows => h('table', null, rows.map(([k, t]) => h('tr', null, h('td.mono', null, k), h('td', null, t))));
-  const colours = h('table', null, TINT_TOLD.links.map(([c, t]) => h('tr', null, h('td', null, h('i.swatch.' + c)), h('td', null, t))), ...Object.keys(TINTS).slice(1).map(k => h('tr', null, h('td', null, TINTS[k]), h('td', null, TINT_TOLD[k]))));
+  const colours = h('table', null, TINT_TOLD.links.map(([c, , t]) => h('tr', null, h('td', null, h('i.swatch.' + c)), h('td', null, t))), ...Object.keys(TINTS).slice(1).map(k => h('tr', null, h('td', null, TINTS[k]), h('td', null, TINT_TOLD[k]))));
   const d = h('dialog', {onclose: () => d.remove(), onclick: e => e.target === d && d.close(), 'aria-label': 'keys and notation'}, h('button.close', {onclick: () => d.close(), 'aria-label': 'close', autofocus: true}, '×'), h('div.help', null, h('div', null, h('h3', null, 'Keys'), table(KEYS)), h('div', null, h('h3', null, 'Notation'), table(NOTATION)), h('div', null, h('h3', null, 'Colours'), colours)));
   document.body.append(d);
   d.showModal();

@@ -123,7 +123,7 @@ function tintOf(n) {
 }
 
 const TINT_TOLD = {
-  links: [['sel', 'selected, and what it became'], ['drv', 'derived of it: adjoints, tangents'], ['pri', 'what it is derived of']],
+  links: [['sel', 'selected', 'what is selected, and what it became'], ['drv', 'derived of it', 'what was derived of it: adjoints, tangents'], ['pri', 'its primal', 'what it is derived of']],
   lines: 'One colour for each line of the file on the left, the same one in every pane.',
   magnitude: 'Root mean square over elements and samples: blue below 1, orange above, stronger by powers of ten. Red: not finite.',
   flow: 'Size of the derivative of the result by this value: pale is 10⁻⁶ of the largest. Red: differs from differences.',
@@ -131,7 +131,7 @@ const TINT_TOLD = {
 
 function paintLegend() {
   const t = TINT_TOLD[S.tint], has = S.tint !== 'flow' || S.piece.flowOf.size;
-  $('legend').title = Array.isArray(t) ? t.map(([c, text]) => `${{sel: 'yellow', drv: 'blue', pri: 'green'}[c]}: ${text}`).join('\n') : t;
+  $('legend').title = Array.isArray(t) ? t.map(([c, , text]) => `${{sel: 'yellow', drv: 'blue', pri: 'green'}[c]}: ${text}`).join('\n') : t;
   $('legend').replaceChildren(...Array.isArray(t) ? t.flatMap(([c, text]) => [h('i.' + c), text]) : [has ? t : 'This function is no scalar, or it was too much work: no gradient flow was computed.']);
 }
 
