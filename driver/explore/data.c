@@ -62,9 +62,9 @@ static json_t *places(const Explore *x) {
   return out;
 }
 
-bool explore_spend(Explore *x, double work) {
-  if (!(work <= x->work / 4)) return false; /* something is left for the others */
-  x->work -= work;
+bool explore_spend(double *left, double work) {
+  if (!(work <= *left / 4)) return false; /* something is left for the others */
+  *left -= work;
   return true;
 }
 
@@ -170,7 +170,7 @@ static bool data_made(Explore *x) {
 }
 
 json_t *explore_data(Session *s, const Tree *tree, bool code) {
-  Explore x = {.s = s, .tree = tree, .mem = arena_create(), .work = EXPLORE_WORK};
+  Explore x = {.s = s, .tree = tree, .mem = arena_create(), .work = EXPLORE_WORK, .compare = EXPLORE_WORK};
   json_t *out = NULL;
   if (explore_pieces(&x) && data_made(&x)) {
     json_t *pieces = json_array();

@@ -17,7 +17,7 @@ typedef struct Piece {
   const char *text; /* of what code is made of */
 } Piece;
 
-enum { EXPLORE_WORK = 2000000000 }; /* a few seconds */
+enum { EXPLORE_WORK = 1000000000 }; /* a few seconds */
 
 typedef struct Explore {
   Session *s;
@@ -26,7 +26,7 @@ typedef struct Explore {
   VEC(Piece) piece;
   VEC(Span) place; /* each once; the page counts them */
   Index place_of;
-  double work; /* operations on numbers that are left for values and differences: pieces in front have them first */
+  double work, compare; /* operations on numbers that are left for values, and for differences: pieces in front have them first */
 } Explore;
 
 /* pieces.c: those of the model, each traced through all passes; false after messages. */
@@ -38,7 +38,7 @@ json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted); /* wante
 json_t *explore_made(Explore *x, const Piece *p);                       /* by which nodes of the tree its instructions were made */
 bool *explore_wanted(const Piece *p);                                   /* what its code comes from; the caller frees */
 uint32_t explore_place(Explore *x, Span at);
-bool explore_spend(Explore *x, double work); /* false: that is too much for what is left */
+bool explore_spend(double *left, double work); /* false: that is too much for what is left */
 
 /* values.c: numbers at p->samples samples of every function that runs (no derivatives, no trajectories of fixed steps), by its index in the
  * trace; turns: of those that ran more than once. */

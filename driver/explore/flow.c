@@ -221,11 +221,11 @@ static json_t *entries(const Explore *x, const Local *l) {
 /* ---- a function ------------------------------------------------------------------------------------------------------------ */
 
 static void check(Explore *x, Local *l) {
-  const double most = x->work / 6;
+  const double most = x->compare / 3;
   l->work = most;
   local_begin(l);
   local_check(l);
-  x->work -= most - l->work;
+  x->compare -= most - l->work;
 }
 
 /* Of f at `in`, whose values are given: an entry for each instruction, or NULL. */
@@ -236,7 +236,7 @@ static json_t *flow_of(Explore *x, const Fn *f, const Tensor *in, Tensor *value,
   Fn *g = with_cotangents(f), *h = g ? pass_derive(NULL, g, unheard) : NULL;
   Tensor *cot = h ? base_zeroed(h->out.n, sizeof *cot) : NULL;
   json_t *out = NULL;
-  if (h && explore_spend(x, ir_eval_cost(h) * samples) && ir_eval(h, samples, in, cot, &l.env, err, sizeof err)) {
+  if (h && explore_spend(&x->compare, ir_eval_cost(h) * samples) && ir_eval(h, samples, in, cot, &l.env, err, sizeof err)) {
     l.cot = base_zeroed(f->inst.n, sizeof *l.cot);
     for (uint32_t id = 1, k = 0; id < f->inst.n; id++)
       if (has_cotangent(&f->inst.at[id])) l.cot[id] = &cot[k++];
@@ -303,7 +303,7 @@ static const TraceStage *first_that_runs(const Piece *p, const bool *wanted) {
 
 json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted) {
   const TraceStage *st = p->job.gradient ? NULL : first_that_runs(p, wanted);
-  if (!st || !explore_spend(x, ir_eval_cost(st->fn) * p->samples)) return json_null();
+  if (!st || !explore_spend(&x->compare, ir_eval_cost(st->fn) * p->samples)) return json_null();
   Flow w = {.x = x, .samples = p->samples};
   Tensor *in = explore_inputs(x, p, st->fn);
   json_t *out = json_null(), *bodies = json_array();

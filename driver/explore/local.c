@@ -255,7 +255,7 @@ static uint32_t readers(Local *l, const uint32_t *v, uint32_t n) {
 
 static double cost_of(Local *l, uint32_t n) {
   double sum = 0;
-  for (uint32_t k = 0; k < n; k++) sum += unit_of(l, l->reader[k])->cost * (unit_of(l, l->reader[k])->polynomial ? 2 : 6) + 200;
+  for (uint32_t k = 0; k < n; k++) sum += unit_of(l, l->reader[k])->cost * (unit_of(l, l->reader[k])->polynomial ? 2 : 6);
   return sum;
 }
 

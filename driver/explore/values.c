@@ -164,7 +164,7 @@ void explore_values(Explore *x, const Piece *p, const bool *wanted, json_t **val
     const TraceStage *st = &p->trace->stage.at[s];
     if (!wanted[s] || !explore_runs(st->fn) || !explore_whole(p, st->fn)) continue;
     const double work = ir_eval_cost(st->fn) * p->samples;
-    if (explore_spend(x, work))
+    if (explore_spend(&x->work, work))
       evaluate(x, p, st, fmax(work, ir_holds(st->fn, 0, OP_ode) ? ODE_WORK : 0) * 4 + 1e4, *values, *turns);
   }
 }
