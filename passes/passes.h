@@ -38,9 +38,10 @@ typedef struct TraceFrom {
   uint32_t from; /* the instruction of an earlier stage that it is a copy of, is what became of, or is derived from; 0: none */
   bool derived;  /* an adjoint or a tangent of it, see Inst.role */
 } TraceFrom;
-typedef struct TracePattern { /* of a Jacobian that was expanded by its structure */
+typedef struct TracePattern { /* of a Jacobian that was expanded */
   Span at;
-  const char *way; /* "columns by colours" */
+  const char *way; /* "columns by colours", or why not so */
+  bool known;      /* the pattern */
   Pattern pattern;
   uint32_t ncolour, *colour; /* by column, or by row where rows are coloured */
   bool rows;

@@ -62,9 +62,9 @@ static json_t *places(const Explore *x) {
   return out;
 }
 
-bool explore_spend(Explore *x, double work) {
-  if (!(work <= x->work / 4)) return false; /* something is left for the others */
-  x->work -= work;
+bool explore_spend(double *left, double work) {
+  if (!(work <= *left / 4)) return false; /* something is left for the others */
+  *left -= work;
   return true;
 }
 
@@ -75,7 +75,7 @@ enum { PIXELS = 1 << 14 }; /* nonzeros that are drawn */
 static json_t *pattern(Explore *x, const TracePattern *t) {
   json_t *rows = json_array(), *colour = json_array();
   const Pattern *p = &t->pattern;
-  for (uint32_t i = 0; i < p->rows && pattern_count(p) <= PIXELS; i++) {
+  for (uint32_t i = 0; i < p->rows && t->known && pattern_count(p) <= PIXELS && p->rows <= PIXELS; i++) {
     json_t *row = json_array();
     for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) json_array_append_new(row, json_integer(p->col[k]));
     json_array_append_new(rows, row);
@@ -83,8 +83,8 @@ static json_t *pattern(Explore *x, const TracePattern *t) {
   for (uint32_t k = 0; t->ncolour && k < (t->rows ? p->rows : p->cols); k++)
     json_array_append_new(colour, json_integer(t->colour[k] == UINT32_MAX ? -1 : (json_int_t)t->colour[k]));
   return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o}", "place", (int)explore_place(x, t->at), "way", t->way, "rows",
-                   (int)p->rows, "cols", (int)p->cols, "nonzeros", (int)pattern_count(p), "colours", (int)t->ncolour, "byRows",
-                   t->rows, "at", rows, "colour", colour);
+                   (int)p->rows, "cols", (int)p->cols, "nonzeros", t->known ? (int)pattern_count(p) : -1, "colours",
+                   (int)t->ncolour, "byRows", t->rows, "at", rows, "colour", colour);
 }
 
 static json_t *patterns(Explore *x, const PassTrace *t) {
@@ -103,7 +103,42 @@ static json_t *inputs(const Piece *p) {
   return out;
 }
 
-static json_t *piece(Explore *x, const Piece *p, bool code) {
+/* What its parts say, but for their names. */
+static const char *parts_text(Explore *x, const Piece *p) {
+  const char *all = "";
+  for (uint32_t k = 0; k < p->low.split.n; k++) {
+    char *text = p->low.split.part[k].fn ? ir_text(p->low.split.part[k].fn) : NULL;
+    all = arena_printf(x->mem, "%s%s\n", all, text ? text + strcspn(text, "(") : "");
+    base_free(text);
+  }
+  return all;
+}
+
+static bool same_numbers(const Fn *f, const PassTrace *t, const Fn *g, const PassTrace *u) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id], *j = &g->inst.at[id];
+    if (pass_trace_number(t, i) != pass_trace_number(u, j)) return false;
+    if (i->sub && !same_numbers(ir_body(f, i), t, ir_body(g, j), u)) return false;
+  }
+  return true;
+}
+
+/* An earlier piece of which the same code is made, but for names, as the page counts them; -1: none. */
+static int twin(Explore *x, Piece *p) {
+  int n = 0;
+  p->text = parts_text(x, p);
+  for (const Piece *q = x->piece.at; q < p; n += q++->trace != NULL) {
+    bool same = q->trace && !strcmp(p->text, q->text);
+    for (uint32_t k = 0; same && k < p->low.split.n; k++) {
+      const Fn *f = p->low.split.part[k].fn, *g = q->low.split.part[k].fn;
+      same = !f || same_numbers(f, p->trace, g, q->trace);
+    }
+    if (same) return n;
+  }
+  return -1;
+}
+
+static json_t *piece(Explore *x, Piece *p, bool code) {
   bool *wanted = explore_wanted(p);
   const Flops flops = pass_flops(p->low.fn);
   json_t *out =
@@ -112,11 +147,16 @@ static json_t *piece(Explore *x, const Piece *p, bool code) {
   json_object_set_new(out, "inputs", inputs(p));
   json_object_set_new(out, "stages", explore_stages(x, p, wanted));
   json_object_set_new(out, "made", explore_made(x, p));
-  json_object_set_new(out, "values", explore_values(x, p, wanted));
+  json_t *values, *turns;
+  const int like = twin(x, p);
+  explore_samples(x, p);
+  explore_values(x, p, wanted, &values, &turns);
+  json_object_set_new(out, "values", values);
+  json_object_set_new(out, "turns", turns);
   json_object_set_new(out, "flow", explore_flow(x, p, wanted));
   json_object_set_new(out, "operators", explore_operators(x, p));
   json_object_set_new(out, "patterns", patterns(x, p->trace));
-  json_object_set_new(out, "code", code ? explore_code(x, p) : json_null());
+  json_object_set_new(out, "code", !code ? json_null() : like < 0 ? explore_code(x, p) : json_integer(like));
   base_free(wanted);
   return out;
 }
@@ -130,7 +170,7 @@ static bool data_made(Explore *x) {
 }
 
 json_t *explore_data(Session *s, const Tree *tree, bool code) {
-  Explore x = {.s = s, .tree = tree, .mem = arena_create(), .work = EXPLORE_WORK};
+  Explore x = {.s = s, .tree = tree, .mem = arena_create(), .work = EXPLORE_WORK, .compare = EXPLORE_WORK};
   json_t *out = NULL;
   if (explore_pieces(&x) && data_made(&x)) {
     json_t *pieces = json_array();

@@ -13,9 +13,11 @@ typedef struct Piece {
   PassJob job;
   Lowered low;
   PassTrace *trace;
+  int samples;      /* at which numbers are taken: POINTS at most */
+  const char *text; /* of what code is made of */
 } Piece;
 
-enum { EXPLORE_WORK = 2000000000 }; /* a few seconds */
+enum { EXPLORE_WORK = 1000000000 }; /* a few seconds */
 
 typedef struct Explore {
   Session *s;
@@ -24,7 +26,7 @@ typedef struct Explore {
   VEC(Piece) piece;
   VEC(Span) place; /* each once; the page counts them */
   Index place_of;
-  double work; /* operations on numbers that are left for values and differences: pieces in front have them first */
+  double work, compare; /* operations on numbers that are left for values, and for differences: pieces in front have them first */
 } Explore;
 
 /* pieces.c: those of the model, each traced through all passes; false after messages. */
@@ -36,15 +38,19 @@ json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted); /* wante
 json_t *explore_made(Explore *x, const Piece *p);                       /* by which nodes of the tree its instructions were made */
 bool *explore_wanted(const Piece *p);                                   /* what its code comes from; the caller frees */
 uint32_t explore_place(Explore *x, Span at);
-bool explore_spend(Explore *x, double work); /* false: that is too much for what is left */
+bool explore_spend(double *left, double work); /* false: that is too much for what is left */
 
-/* values.c: numbers at POINTS samples of every function without derivatives and trajectories, by its index in the trace. */
-json_t *explore_values(Explore *x, const Piece *p, const bool *wanted);
+/* values.c: numbers at p->samples samples of every function that runs (no derivatives, no trajectories of fixed steps), by its index in the
+ * trace; turns: of those that ran more than once. */
+void explore_values(Explore *x, const Piece *p, const bool *wanted, json_t **values, json_t **turns);
+void explore_samples(Explore *x, Piece *p);
 Tensor *explore_inputs(Explore *x, const Piece *p, const Fn *f); /* the caller frees them by ir_tensors_free and itself */
 bool explore_whole(const Piece *p, const Fn *f);                 /* it has the inputs of the piece: no body, no part */
+bool explore_runs(const Fn *f);
 json_t *explore_number(double v);
+enum { ODE_WORK = 2000000 }; /* of an adaptive trajectory, whose steps nobody knows beforehand */
 
-/* differences.c: derivatives beside differences; explore_flow: of a scalar by every value that it is made of; explore_operators: what each
+/* flow.c: derivatives of what a piece computes by every value that it is made of; operators.c: what each
  * `grad`, `jac` and `divergence` of the first stage gives. */
 json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted);
 json_t *explore_operators(Explore *x, const Piece *p);

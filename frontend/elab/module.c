@@ -86,6 +86,15 @@ const char *module_of_library(const char *name) {
   return NULL;
 }
 
+bool module_is_library(const SourceFile *f) {
+  size_t len;
+  for (int k = 0; k < LIBRARIES; k++) {
+    const char *text = std_text(libraries[k], &len);
+    if (text && len == f->len && !memcmp(text, f->text, len)) return true;
+  }
+  return false;
+}
+
 static const char *libraries_text(Elab *E) {
   const char *s = "";
   for (int k = 0; k < LIBRARIES; k++)

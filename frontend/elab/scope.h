@@ -71,6 +71,7 @@ void elab_unknown(Elab *E, const char *name, Span at); /* the error, with a sugg
 
 /* module.c: the file with what it imports */
 const char *module_of_library(const char *name); /* "std/nets": which defines it; NULL: none */
+bool module_is_library(const SourceFile *f);     /* its text is that of a module of the library */
 Module *module_load(Elab *E, const char *path, uint32_t file);
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);

@@ -39,11 +39,16 @@ static Elem element(const ElemTensor *t, int64_t e, int64_t s, int64_t B) {
 }
 
 static bool eval_ew(Node *n) {
-  int64_t B = n->run->B, w = eval_width(n->out, B), count = type_count(n->i->type);
+  const int64_t B = n->run->B, w = eval_width(n->out, B), count = type_count(n->i->type);
   const ElemTensor *x = n->arg[0], *y = n->i->nargs > 1 ? n->arg[1] : n->arg[0];
-  Op op = (Op)n->i->op;
-  for (int64_t e = 0; e < count; e++)
-    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_apply(n->run, op, element(x, e, s, B), element(y, e, s, B));
+  const int64_t lx = x->type.lane, ly = y->type.lane; /* from sample to sample, and from element to element: */
+  const int64_t ex = x->type.rank ? eval_width(x, B) : 0, ey = y->type.rank ? eval_width(y, B) : 0;
+  const Op op = (Op)n->i->op;
+  for (int64_t e = 0; e < count; e++) {
+    const Elem *a = x->v + e * ex, *b = y->v + e * ey;
+    Elem *out = n->out->v + e * w;
+    for (int64_t s = 0; s < w; s++) out[s] = elem_apply(n->run, op, a[s * lx], b[s * ly]);
+  }
   return true;
 }
 

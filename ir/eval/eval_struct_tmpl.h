@@ -273,28 +273,17 @@ static DotLoop dot_loop(const Node *n, Type a, Type b) {
   return d;
 }
 
-static void dot_add(Node *n, const int64_t at[3]) {
-  int64_t B = n->run->B;
-  const Elem *x = n->arg[0]->v, *y = n->arg[1]->v;
-  bool lx = n->arg[0]->type.lane, ly = n->arg[1]->type.lane, lo = n->out->type.lane;
-  x += at[0] * (lx ? B : 1);
-  y += at[1] * (ly ? B : 1);
-  Elem *out = n->out->v + at[2] * (lo ? B : 1);
-  int64_t turns = lx || ly ? B : 1;
-  for (int64_t s = 0; s < turns; s++) out[lo ? s : 0] = elem_add_mul(n->run, out[lo ? s : 0], x[lx ? s : 0], y[ly ? s : 0]);
-}
-
-/* All of the last label. Without lanes, in a loop of its own: most of an evaluation may be this. */
+/* All of the last label, in two loops: most of an evaluation may be this. */
 static void dot_run(Node *n, const DotLoop *d, const int64_t at[3]) {
+  const int64_t B = n->run->B;
   const int l = d->nlabels ? d->label[d->nlabels - 1] : 0;
-  const int64_t turns = d->nlabels ? d->size[l] : 1, sx = d->stride[0][l], sy = d->stride[1][l], so = d->stride[2][l];
-  if (n->arg[0]->type.lane || n->arg[1]->type.lane || n->out->type.lane) {
-    for (int64_t t = 0; t < turns; t++) dot_add(n, (int64_t[]){at[0] + t * sx, at[1] + t * sy, at[2] + t * so});
-    return;
+  const int64_t lx = n->arg[0]->type.lane, ly = n->arg[1]->type.lane, lo = n->out->type.lane, samples = lx || ly ? B : 1;
+  const int64_t turns = d->nlabels ? d->size[l] : 1, wx = lx ? B : 1, wy = ly ? B : 1, wo = lo ? B : 1;
+  for (int64_t t = 0; t < turns; t++) {
+    const Elem *x = n->arg[0]->v + (at[0] + t * d->stride[0][l]) * wx, *y = n->arg[1]->v + (at[1] + t * d->stride[1][l]) * wy;
+    Elem *out = n->out->v + (at[2] + t * d->stride[2][l]) * wo;
+    for (int64_t s = 0; s < samples; s++) out[s * lo] = elem_add_mul(n->run, out[s * lo], x[s * lx], y[s * ly]);
   }
-  const Elem *x = n->arg[0]->v + at[0], *y = n->arg[1]->v + at[1];
-  Elem *out = n->out->v + at[2];
-  for (int64_t t = 0; t < turns; t++) out[t * so] = elem_add_mul(n->run, out[t * so], x[t * sx], y[t * sy]);
 }
 
 /* All of the labels; false: none is left. */

@@ -21,6 +21,8 @@ void pass_trace_stage(PassTrace *t, const char *pass, Fn *out);
 Span pass_trace_derived(Span at);
 void pass_trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p, uint32_t ncolour, const uint32_t *colour,
                         bool rows);
+/* Of a Jacobian whose pattern is not known. */
+void pass_trace_unknown(PassTrace *t, Span at, const char *way, uint32_t rows, uint32_t cols);
 
 /* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
 enum { PASS_MOST = 1000000 };

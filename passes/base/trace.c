@@ -105,8 +105,15 @@ void pass_trace_pattern(PassTrace *t, Span at, const char *way, const Pattern *p
   const uint32_t n = rows ? p->rows : p->cols, count = pattern_count(p);
   *out = (TracePattern){
     .at = pass_trace_at(t, at), .way = way, .ncolour = ncolour, .rows = rows, .colour = ARENA_ARRAY(t->mem, uint32_t, n + 1)};
+  out->known = true;
   if (colour) memcpy(out->colour, colour, n * sizeof *colour);
   pattern_init(&out->pattern, p->rows, p->cols, count);
   memcpy(out->pattern.start, p->start, (p->rows + 1) * sizeof *p->start);
   if (count) memcpy(out->pattern.col, p->col, count * sizeof *p->col);
+}
+
+void pass_trace_unknown(PassTrace *t, Span at, const char *way, uint32_t rows, uint32_t cols) {
+  TracePattern *out = vec_push(&t->pattern);
+  *out = (TracePattern){.at = pass_trace_at(t, at), .way = way};
+  pattern_init(&out->pattern, rows, cols, 0);
 }

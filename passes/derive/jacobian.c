@@ -40,8 +40,31 @@ typedef struct Jac {
 static const char *const way_text[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
                                        "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
 
+/* Without colours: why, and the pattern all the same, which passes have no use for. */
+static void note_plain(PassTrace *trace, const Jac *j, Span at) {
+  const uint64_t written = ir_written();
+  const bool few = j->n <= UNROLL && !j->pattern.start;
+  Pattern found = j->pattern;
+  const bool known = found.start || sparsity_find(j->b->f, j->e, j->x, SPARSITY_QUICK, &found);
+  const int64_t rows = type_count(j->te), cols = type_count(j->tx);
+  const bool full = known && pattern_count(&found) == rows * cols;
+  const char *way = j->trace && few ? "a divergence of few columns: each has a sweep of its own"
+                    : few           ? "few columns or rows: each has a sweep of its own"
+                    : !known        ? "the pattern has too many elements, or takes too long to find"
+                    : full          ? "it is full: each column or row has a sweep of its own"
+                                    : "colours would save no sweep: some row and some column are full, or nearly";
+  if (known) pass_trace_pattern(trace, at, way, &found, 0, NULL, false);
+  else pass_trace_unknown(trace, at, way, (uint32_t)rows, (uint32_t)cols);
+  if (known && !j->pattern.start) pattern_finish(&found);
+  ir_write(written - ir_written());
+}
+
 static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
-  if (j->way == BY_UNITS || !run) return;
+  if (!run) return;
+  if (j->way == BY_UNITS) {
+    if (run->trace) note_plain(run->trace, j, at);
+    return;
+  }
   pass_trace_pattern(run->trace, at, way_text[j->way], &j->pattern, j->colours.n, j->colours.of, j->way == BY_ROWS);
   *vec_push(&run->swept) = (PassSwept){.at = at,
                                        .way = j->way,

@@ -55,10 +55,17 @@ def consistent(d):
             check(0 <= node < len(d["tree"]) and a in numbers and b - 1 in numbers and a < b, "what an expression made is there")
         for index, values in p["values"].items():
             check(len(values) == len(functions[int(index)]["text"]), "a value for each instruction")
-        if p["flow"]:
-            check(len(p["flow"]["flow"]) == len(functions[p["flow"]["fn"]]["text"]), "a derivative for each instruction")
+        for index, t in p["turns"].items():
+            n = len(functions[int(index)]["text"])
+            check(len(t["first"]) == len(t["size"]) == n and t["count"] > 1, "turns of each instruction")
+            check(all(s is None or 0 <= t["count"] - t["stride"]*len(s) + t["stride"] - 1 < t["stride"] for s in t["size"]), "sizes of every so many turns")
+        for w in flows(p):
+            check(len(w["flow"]) == len(functions[w["fn"]]["text"]), "a derivative for each instruction")
+            check(all(v is None or v[1] is not None or v[2] for v in w["flow"]), "what was not compared has a reason")
         check(all(n in numbers for n, _ in p["operators"]), "operators are there")
-        if p["code"]:
+        if isinstance(p["code"], int):
+            check(0 <= p["code"] < len(d["pieces"]) and isinstance(d["pieces"][p["code"]]["code"], dict), "the piece with the same code")
+        elif p["code"]:
             k = p["code"]["kernels"]
             check(len(k["text"]) == len(k["number"]) and all(not n or n in numbers for n in k["number"]), "lines of loop nests")
             lines = [(t, n) for t, n in zip(k["text"], k["number"]) if re.match(r"\s+%\d+ = ", t)]
@@ -70,6 +77,22 @@ def consistent(d):
             a = p["code"]["asm"]
             check(len(a["text"]) == len(a["number"]) and all(not n or n in numbers for n in a["number"]), "lines of assembly")
             check(not lines or sum(map(bool, a["number"])) > 0, "some are of instructions", p["name"])
+
+
+def flows(p):
+    """Of a piece and of its bodies."""
+    return [p["flow"], *p["flow"]["bodies"]] if p["flow"] else []
+
+
+def differing(p):
+    """[function, instruction, text, remark] of the derivatives that differ from differences."""
+    text = {f["index"]: f["text"] for s in p["stages"] for f in s["fns"]}
+    return [(w["fn"], k + 1, text[w["fn"]][k], v[2] if len(v) > 2 else "")
+            for w in flows(p) for k, v in enumerate(w["flow"]) if v and v[1] is not None and not v[1] <= 1e-5]
+
+
+def skipped(p):
+    return [v[2] for w in flows(p) for v in w["flow"] if v and v[1] is None]
 
 
 def apart(k, numbers):
@@ -99,8 +122,7 @@ def test_field():
     check(call in p["made"][::3], "the call made something")
     check(len(p["operators"]) == 2 and all(e < 1e-6 for _, e in p["operators"]), "its gradients agree with differences", p["operators"])
     for p in d["pieces"]:
-        if p["flow"]:
-            check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "all derivatives agree", p["name"])
+        check(not differing(p) and not skipped(p), "all derivatives agree", p["name"], differing(p), skipped(p))
 
 
 def text_of(d, place):
@@ -109,20 +131,116 @@ def text_of(d, place):
 
 
 def test_wrong_derivative():
-    """All above the wrong rule differ from differences, and none below: the rule itself stands between."""
+    """The value whose rule is wrong differs, what is above it says so, and nothing else differs."""
     d = explored(os.path.join(PAGES, "wrong_derivative.hnn"))
     consistent(d)
     p = piece(d, "loss", "fit")
     f = next(f for s in p["stages"] for f in s["fns"] if f["index"] == p["flow"]["fn"])
-    wrong = {k + 1 for k, v in enumerate(p["flow"]["flow"]) if v and v[1] and v[1] > 1e-5}
-    readers = {w: [k + 1 for k, t in enumerate(f["text"]) if "%%%d" % w in re.findall(r"%\d+", t)] for w in wrong}
-    last = [w for w in wrong if not set(readers[w]) & wrong]
-    check(len(wrong) == 3 and len(last) == 1, "three are wrong, one of them last", wrong)
-    check(text_of(d, d["places"].index(d["places"][f["place"][last[0] - 1]])) == "W @ q", "what the wrong rule is by", f["text"][last[0] - 1])
+    wrong = differing(p)
+    check(len(wrong) == 1 and "`stop_gradient`" in wrong[0][3] and "wrong_derivative.hnn:6" in wrong[0][3], "one is wrong", wrong)
+    check(skipped(p) == ["it goes through %%%d, which differs" % wrong[0][1]]*2, "two go through it", skipped(p))
+    check(text_of(d, d["places"].index(d["places"][f["place"][wrong[0][1] - 1]])) == "W @ q", "what the wrong rule is by", wrong)
+    by_hand = piece(d, "fn", "softplus_by_hand")
+    check(len(differing(by_hand)) == 1, "in the function itself, of several numbers")
     good = read(os.path.join(PAGES, "wrong_derivative.hnn")).decode().replace("tanh(still) ", "sigmoid(still) ")
     write("good.hnn", good)
-    p = piece(explored("good.hnn"), "loss", "fit")
-    check(all(v is None or v[1] is None or v[1] < 1e-6 for v in p["flow"]["flow"]), "mended, none is")
+    d = explored("good.hnn")
+    check(not any(differing(p) or skipped(p) for p in d["pieces"]), "mended, none is")
+
+
+BY_HAND = """precision f64
+fn by_hand(x: real[3]) {
+  let still = stop_gradient(x)
+  let slope = %s(still)
+  return softplus(still) + slope*(x - still)
+}
+const W = [[0.7, -0.4, 0.2], [0.1, 0.9, -0.8], [-0.6, 0.3, 0.5]]
+"""
+# where it stands, what else there is, and whether second derivatives are taken, which are wrong however right the first one is
+PLACES = [
+    ("field", """hamiltonian H(q: real[3], p: real[3]) = dot(p, p)/2 + sum(by_hand(W @ q))
+loss fit(q: real[3], p: real[3], dp: real[3]) = sum((field(H)(q, p)[1] - dp)^2)""", True),
+    ("flow", """flow T(x: real[3], y: real[3]) {
+  y += by_hand(W @ x)
+  x += tanh(y)
+}
+loss fit(x: real[3], y: real[3]) {
+  let (a, b) = T(x, y)
+  return sum(a^2) + sum(b^2)
+}""", False),
+    ("log-determinant", """flow T(x: real[3], y: real[3]) {
+  y *= exp(tanh(by_hand(W @ x)))
+  x *= exp(tanh(y))
+}
+loss fit(x: real[3], y: real[3]) = logdet(T)(x, y)^2""", False),
+    ("pairs", """const w = [0.3, -0.7, 1.1]
+loss fit(x: real[6, 3]) = sum([sum([dot(w, by_hand(x[i] - x[j])) for j in 0:6]) for i in 0:6])""", False),
+    ("loop", """fn step(x) = by_hand(W @ x) - x/2
+loss fit(x: real[3]) = sum(iterate(step, x, steps = 20)[-1]^2)""", False),
+    ("rates", """fn rate(x: real[3]) = by_hand(W @ x) - x
+loss fit(x: real[3]) = sum(integrate(rate, x, times = linspace(0, 1, 5), method = dopri5(rtol = 1e-9))[4]^2)""", False),
+    ("steps", """fn rate(x: real[3]) = by_hand(W @ x) - x
+loss fit(x: real[3]) = sum(integrate(rate, x, dt = 0.1, steps = 10, method = rk4)[10]^2)""", False),
+    ("second derivatives", """fn energy(x: real[3]) = sum(by_hand(W @ x))
+loss fit(x: real[3]) = sum(hessian(energy)(x)^2)""", True),
+]
+
+
+def test_wrong_everywhere():
+    """A rule by hand is found wherever it stands if it is wrong, in the body of a loop too, and no right one is accused."""
+    for what, text, twice in PLACES:
+        for rule in ("tanh", "sigmoid"):
+            write("by_hand.hnn", BY_HAND % rule + text + "\n")
+            d = explored("by_hand.hnn")
+            p, f = piece(d, "loss", "fit"), piece(d, "fn", "by_hand")
+            found = differing(p) + [e for e in p["operators"] if not e[1] <= 1e-5]
+            check(bool(found) == (rule == "tanh" or twice), what, rule, found)
+            check(bool(differing(f)) == (rule == "tanh"), "in the function itself", what, rule)
+            if what in ("loop", "rates", "pairs") and rule == "tanh":
+                check(any(w[0] != p["flow"]["fn"] for w in differing(p)), "in the body", what, differing(p))
+
+
+def test_nothing_is_accused():
+    """Kinks, values at rounding level, poles nearby, shifts that cancel, implicit solutions, adaptive steps, factorisations."""
+    write("innocent.hnn", """precision f64
+const W = [[0.7, -0.4, 0.2], [0.1, 0.9, -0.8], [-0.6, 0.3, 0.5]]
+fn kinks(x: real[3]) = max(abs(x - x)) + sum(relu(0*x)) + max(abs(x)) + sum(abs(1e-17*x)) + min(x, x)[0]
+fn round_off(x: real[3]) = norm((1 + x) - 1 - x) + sum(((x + 1e8) - 1e8 - x)^2)
+fn poles(x: real[3]) = sum(log(1e-9*exp(x))) + 1/(1e-6 + x[0]^2) + sum(sqrt(1e-12*x^2))
+fn shifts(x: real[3]) = logsumexp(1e3*x) + sum(softmax(x)^2) + sum(x - stop_gradient(x))^2
+fn matrices(x: real[3]) = logabsdet(W + diag(x^2 + 1)) + dot(x, solve(W + diag(x^2 + 3), x)) + sum(eigh(W @ W.T + diag(x))[0])
+hamiltonian H(q: real[3], p: real[3]) = dot(p, p)/2 + sum(1 - cos(q)) + q[0]^2*q[1]^2
+fn implicit(q: real[3], p: real[3]) = trajectory(H, q, p, dt = 0.1, steps = 4, method = implicit_midpoint)[0][-1]
+fn adaptive(q: real[3], p: real[3]) = trajectory(H, q, p, times = [0, 1, 2], method = dop853(rtol = 1e-8))[0][-1]
+fn ties(x: real[3]) = sum(sort(concat(x, x))[:3]) + [x[i] for i in 0:3][floor(2)]
+""")
+    d = explored("innocent.hnn")
+    consistent(d)
+    for p in d["pieces"]:
+        check(not differing(p) and all(e <= 1e-5 for _, e in p["operators"]), "nothing differs", p["name"], differing(p), p["operators"])
+
+
+def test_turns():
+    """Bodies show the first and the last turn, the turn that is not finite first, and sizes over all."""
+    write("turns.hnn", """precision f64
+fn grow(x: real) = 3*x
+fn last(x: real) = iterate(grow, x, steps = 40)[-1]
+fn sink(x: real) = sqrt(x - 1)
+fn sunk(x: real) = iterate(sink, 3 + 0*x, steps = 10)[-1]
+""")
+    d = explored("turns.hnn")
+    consistent(d)
+    for name, bad in (("last", -1), ("sunk", 2)):
+        p = piece(d, "fn", name)
+        turns = list(p["turns"].values())
+        check(turns and turns[0]["count"] in (10, 40) and turns[0]["badTurn"] == bad, name, turns)
+        check((turns[0]["bad"] is not None) == (bad >= 0), "that turn is shown")
+    p = piece(d, "fn", "last")
+    index, t = list(p["turns"].items())[0]
+    text = next(f["text"] for s in p["stages"] for f in s["fns"] if f["index"] == int(index))
+    k = next(k for k, x in enumerate(text) if x.startswith("mul"))
+    check(abs(p["values"][index][k][4][0]/t["first"][k][0][0]/3**39 - 1) < 1e-4, "39 turns between the first and the last")
+    check(all(abs(b/a/3**t["stride"] - 1) < 0.02 for a, b in zip(t["size"][k], t["size"][k][1:])), "sizes grow by turns", t["size"][k])
 
 
 def test_not_finite():
@@ -147,6 +265,16 @@ prove (q: real[1], p: real[1]) poisson(H, H)(q, p) == 0
     check(len(q) == 1 and q[0]["nonzeros"] == 16 and q[0]["colours"] < 8 and len(q[0]["colour"]) == 8, "the pattern and its colours", q)
     for i, row in enumerate(q[0]["at"]):
         check(row == sorted({i, (i + 1) % 8}) and len({q[0]["colour"][j] for j in row}) == 2, "columns of a row have other colours")
+    write("plain.hnn", """precision f64
+fn small(x: real[3]) = [x[0]^2, x[1]*x[2], x[2]]
+fn full(x: real[6]) = [sum(x^2)*x[i] for i in 0:6]
+fn a(x: real[3]) = jacobian(small)(x)
+fn b(x: real[6]) = jacobian(full)(x)
+""")
+    plain = explored("plain.hnn")
+    for name, nonzeros, why in (("a", 4, "few columns"), ("b", 36, "full")):
+        q = piece(plain, "fn", name)["patterns"]
+        check(len(q) == 1 and q[0]["nonzeros"] == nonzeros and not q[0]["colours"] and why in q[0]["way"], "why it is not coloured", q)
     check([p["answer"] for p in d["proofs"]] == ["proved"], "the proof is there", d["proofs"])
 
 

@@ -1,9 +1,14 @@
 /* The page of a model. Data (driver/explore/data.c):
  *   files   [{name, text}], numbered from 1             places  [[file, begin, end]], bytes; 0 is nowhere
  *   tree    [[kind, name, type, place, parent]]         ops     [[name, class, traits, rule by x, rule by y]]
- *   pieces  [{kind, name, stages, made, values, flow, operators, patterns, code}], functions on their way to code
+ *   pieces  [{kind, name, stages, made, values, turns, flow, operators, patterns, code}], functions on their way to code
+ *   values  by index of a function, of each instruction [size, least, most, 0 | 1 not finite | 2 not finite of finite operands, [elements of sample 0], ...];
+ *           of a body that is run in turns the elements are of the last turn
+ *   turns   by index of such a body {count, stride, badTurn, first, bad, size}: elements in the first turn and in the first that is not finite
+ *           (badTurn, -1: none), and sizes of turns 0, stride, 2 stride, ...
+ *   flow    {fn, flow: [[size of the derivative, error beside differences or null, why null, or a remark], ...], bodies: [{fn, turn, flow}]}
  *   stage   {pass, same, fns: [{name, index, first, in, out, text, place, from, role, of, flop, body}]}, the first being what was written
- *   code    {kernels: {text, number, nests, places}, asm: {text, number}}; number: of the instruction that a line is of
+ *   code    {kernels: {text, number, nests, places}, asm: {text, number}}, or the number of a piece that has the same; number: of the instruction that a line is of
  *           nests: [line, turn] of each loop nest; places: [line behind its kernel's head, number, offset, bytes, first turn, last turn] in scratch
  * Instruction id of a function has the number first + id - 1 in its piece. from: the number that it is a copy of or was made of; negative: that it
  * is an adjoint or tangent of. made: triples, node of the tree, first number, number behind the last, of the first stage. */
@@ -41,6 +46,7 @@ function read(data) {
   PLACE = D.places.map(([file, a, b]) => file ? {file, begin: D.files[file - 1].char(a), end: D.files[file - 1].char(b)} : null);
   NODE = D.tree.map(([kind, name, type, place, parent], k) => ({k, kind, name, type, place: PLACE[place], parent}));
   OPS = new Map(D.ops.map(o => [o[0], o]));
+  for (const p of D.pieces) if (typeof p.code === 'number') p.code = D.pieces[p.code].code;
 }
 
 function lineOf(place) {
@@ -82,7 +88,7 @@ function prepare(p) {
     p.nodeMade.get(p.made[k]).push([p.made[k + 1], p.made[k + 2]]);
   }
   p.flowOf = new Map();
-  if (p.flow) p.flow.flow.forEach((v, k) => v && p.flowOf.set(p.fn.get(p.flow.fn).first + k, v));
+  if (p.flow) for (const w of [...p.flow.bodies, p.flow]) w.flow.forEach((v, k) => v && p.flowOf.set(p.fn.get(w.fn).first + k, v));
   p.operatorError = new Map(p.operators);
   p.codeLines = new Map();
   if (p.code) p.code.kernels.number.forEach((n, k) => n && (p.codeLines.has(n) ? p.codeLines.get(n).push(k) : p.codeLines.set(n, [k])));

@@ -13,12 +13,43 @@ function valueBlock(n) {
     if (v[3]) row('not finite', '', h('td.bad', null, v[3] === 2 ? 'here first: its operands are finite' : 'its operands are not either'));
     for (let s = 4; s < v.length; s++) row(v.length > 5 ? 'sample ' + (s - 4) : 'shared', 'The first elements.', h('td.mono' + (s - 4 === S.sample && v.length > 5 ? '.sel' : ''), null, v[s].map(x => number(x, 6)).join('  ')));
   }
+  rows.push(...turnRows(n));
   if (flow) {
     row('gradient flow', 'How large the derivative of the result by this value is.', h('td', null, '|', fraction('∂ result', '∂ this'), `| = ${number(flow[0])}`));
-    row('differences', 'This value is moved while the function runs, and the change of the result compared.', h('td', null, flow[1] === null ? h('span.soft', null, 'not compared: no time left, or a kink') : verdict(flow[1])));
+    row('differences', 'This value is moved, what reads it is run again, and the change compared with the derivatives by what reads it.', h('td', null, flow[1] === null ? h('span.soft', null, 'not compared: ' + flow[2]) : [verdict(flow[1]), flow[2] ? ': ' + flow[2] : '']));
   }
   if (oe !== undefined) row('operator', 'The operator that was written, beside differences of what it is taken of.', h('td', null, verdict(oe)));
   return rows.length ? block('Numbers', h('table', null, rows)) : null;
+}
+
+/* Of what is in a body: the sample on top in other turns, and sizes over the turns. */
+function turnRows(n) {
+  const p = S.piece, f = p.of[n], t = f && p.turns[f.index], rows = [];
+  if (!t) return rows;
+  const row = (name, of) => {
+    const one = of && of[n - f.first], e = one && one[Math.min(S.sample, one.length - 1)];
+    if (e) rows.push(h('tr', null, h('th', null, name), h('td.mono', null, e.map(x => number(x, 6)).join('  '))));
+  };
+  row('turn 0', t.first);
+  if (t.badTurn >= 0) row(`turn ${t.badTurn}, not finite first`, t.bad);
+  rows.push(h('tr', null, h('th', null, 'above'), h('td.soft', null, `the last of ${t.count} turns`)));
+  const size = t.size[n - f.first];
+  if (size) rows.push(h('tr', null, h('th', null, 'size over turns'), h('td', null, sizes(size, t.stride))));
+  return rows;
+}
+
+/* Bars by magnitude, of which the largest is whole. */
+function sizes(size, stride) {
+  const W = 7, H = 30, log = size.map(v => v > 0 && isFinite(v) ? Math.log10(v) : null), some = log.filter(v => v !== null);
+  const most = Math.max(...some), least = Math.min(...some, most - 1), out = svg('svg', {width: size.length * W, height: H});
+  log.forEach((v, k) => {
+    const high = v === null ? 2 : 3 + (H - 3) * (v - least) / (most - least), bar = svg('rect', {x: k * W, y: H - high, width: W - 1, height: high, class: typeof size[k] === 'number' ? 'turn' : 'turn bad'});
+    const title = svg('title', {});
+    title.textContent = `turn ${k * stride}: ${number(size[k], 3)}`;
+    bar.append(title);
+    out.append(bar);
+  });
+  return out;
 }
 
 /* The chart of the kernel that most of what is selected lies in. */
@@ -140,29 +171,43 @@ function details() {
   $('details').scrollTop = 0;
 }
 
-/* What differs from differences, and what is not a number: above the panes. Of values above a wrong rule the last ones are named. */
-function findings() {
-  const p = S.piece, out = [], wrong = new Set([...p.flowOf].filter(([, v]) => wrongFlow(v)).map(([n]) => n));
-  for (const [n, e] of p.operators) if (!(e <= EPS)) out.push(h('span.bad', null, '✗ ', link(n, briefly(n)), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
-  if (wrong.size) {
-    const f = p.fn.get(p.flow.fn), readers = new Map();
-    f.text.forEach((t, k) => argsOf(t).forEach(a => (readers.get(f.first + a - 1) || readers.set(f.first + a - 1, []).get(f.first + a - 1)).push(f.first + k)));
-    const last = [...wrong].filter(n => !(readers.get(n) || []).some(r => wrong.has(r)));
-    out.push(h('span.bad', null, `✗ ${wrong.size} derivatives of ${p.kind} ${p.name} differ from differences. The wrong rule is one by `, last.slice(0, 5).map(n => [link(n, briefly(n)), ` (${whereText(placeOf(inst(p, n)))}) `])));
-  }
-  for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
-    if (one && one[3] === 2 && out.length < 6 && p.fn.has(+index)) { const n = p.fn.get(+index).first + k; out.push(h('span.bad', null, '✗ not finite first at ', link(n, briefly(n)), '  ')); }
+const differs = p => [...p.flowOf].filter(([, v]) => wrongFlow(v)).map(([n]) => n);
+const sizeOf = p => p.stages[0].fns[0].text.length;
+
+/* What differs from differences in the functions that are not shown. */
+function elsewhere(p) {
+  const out = [];
+  D.pieces.forEach((q, k) => {
+    const n = q === p ? 0 : (q.flow ? [q.flow, ...q.flow.bodies].reduce((s, w) => s + w.flow.filter(wrongFlow).length, 0) : 0) + q.operators.filter(([, e]) => !(e <= EPS)).length;
+    if (n) out.push([sizeOf(q), h('span.bad', null, ' ✗ ', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), `: ${n === 1 ? '1 differs' : n + ' differ'}  `)]);
   });
-  if (!out.length && (p.flowOf.size || p.operators.length)) {
-    const seen = [...p.flowOf.values()].filter(v => v[1] !== null), n = seen.length + p.operators.length, told = 'Each value is moved a little while the function runs, and the change of the result compared with its derivative.';
-    if (n) out.push(h('span', {title: told}, h('span.good', null, `✓ ${n === 1 ? '1 derivative agrees' : `${n} derivatives agree`} with differences`), h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
-    else out.push(h('span.soft', {title: told}, `derivatives were not compared with differences here`));
-  }
-  for (const [k, q] of D.pieces.entries()) {
-    if (q === p) continue;
-    const n = (q.flow ? q.flow.flow.filter(wrongFlow).length : 0) + q.operators.filter(([, e]) => !(e <= EPS)).length;
-    if (n) out.push(h('span.bad', null, ' ✗ ', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`), `: ${n === 1 ? '1 differs' : n + ' differ'}  `));
-  }
+  return out.sort(([a], [b]) => a - b);
+}
+
+/* Why derivatives were not compared, and of how many that is so. */
+function notCompared(all) {
+  const why = new Map();
+  for (const v of all) if (v[1] === null) { const t = v[2].replace(/%\d+/, 'a value'); why.set(t, (why.get(t) || 0) + 1); }
+  const list = [...why].sort((a, b) => b[1] - a[1]), n = list.reduce((s, [, k]) => s + k, 0);
+  return n ? h('span.soft', {title: list.map(([t, k]) => `${k}: ${t}`).join('\n')}, `  ${n} not compared: ${list[0][0]}${list.length > 1 ? ', …' : ''}  `) : null;
+}
+
+/* What differs from differences, and what is not a number: above the panes; the smallest function that differs comes first. */
+function findings() {
+  const p = S.piece, out = [], mine = [], wrong = differs(p), all = [...p.flowOf.values()], others = elsewhere(p);
+  if (wrong.length) mine.push(h('span.bad', null, `✗ ${wrong.length === 1 ? 'a derivative' : wrong.length + ' derivatives'} of ${p.kind} ${p.name} ${wrong.length === 1 ? 'differs' : 'differ'} from differences. The wrong rule is one by `,
+    wrong.slice(0, 5).map(n => [link(n, briefly(n)), ` (${whereText(placeOf(inst(p, n)))}${p.flowOf.get(n)[2] ? ': ' + p.flowOf.get(n)[2] : ''}) `])));
+  for (const [n, e] of p.operators) if (!(e <= EPS)) mine.push(h('span.bad', null, '✗ ', link(n, briefly(n)), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
+  const before = n => !mine.length || n < sizeOf(p);
+  out.push(...others.filter(([n]) => before(n)).map(([, e]) => e), ...mine, ...others.filter(([n]) => !before(n)).map(([, e]) => e));
+  let bad = 0;
+  for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
+    if (one && one[3] === 2 && bad < 4 && p.fn.has(+index)) { bad++; const n = p.fn.get(+index).first + k; out.push(h('span.bad', null, '✗ not finite first at ', link(n, briefly(n)), '  ')); }
+  });
+  const seen = all.filter(v => v[1] !== null), n = seen.length + p.operators.length, told = 'Each value is moved a little, what reads it is run again, and the change compared with the derivatives.';
+  if (!mine.length && n) out.push(h('span', {title: told}, h('span.good', null, `✓ ${n === 1 ? '1 derivative agrees' : `${n} derivatives agree`} with differences`), h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
+  else if (!mine.length && !all.length) out.push(h('span.soft', {title: told}, `derivatives were not compared with differences here`));
+  out.push(notCompared(all) || '');
   const refuted = D.proofs.filter(q => q.answer === 'refuted').length, proved = D.proofs.filter(q => q.answer === 'proved').length;
   if (D.proofs.length) out.push(h('button.to', {onclick: () => showView('proofs')}, refuted ? h('span.bad', null, `✗ ${refuted} refuted`) : `${proved} of ${D.proofs.length} claims proved`));
   $('found').replaceChildren(...out);

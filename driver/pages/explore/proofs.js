@@ -8,7 +8,7 @@ class SparsityView {
   constructor(pane) {
     const p = S.piece.patterns;
     pane.body.replaceChildren(...p.map(t => this.card(t, pane)));
-    if (!p.length) pane.body.replaceChildren(h('p.card.soft', null, 'No Jacobian of this function has structure that saves sweeps: each is small, or dense, or a gradient of one number.'));
+    if (!p.length) pane.body.replaceChildren(h('p.card.soft', null, 'No Jacobian was taken in this function.'));
   }
   card(t, pane) {
     const side = Math.max(120, Math.min(420, (pane.body.clientWidth || 400) - 60)), scale = Math.max(1, Math.min(16, Math.floor(side / Math.max(t.rows, t.cols)))), c = h('canvas', {width: t.cols * scale, height: t.rows * scale, role: 'img', 'aria-label': `pattern of a Jacobian, ${t.rows} by ${t.cols}`}), g = c.getContext('2d'), at = PLACE[t.place];
@@ -27,8 +27,8 @@ class SparsityView {
     const shared = new Map();
     t.colour.forEach(q => shared.set(q, (shared.get(q) || 0) + 1));
     return h('div.card', null, h('b', null, `Jacobian, ${t.rows} × ${t.cols}`), ' at ', placeLink(at),
-      h('p', null, `${t.nonzeros} of ${full} entries (${(100 * t.nonzeros / full).toPrecision(3)} %) can differ from zero. `, t.colours ? `${t.colours} ${t.byRows ? 'backward' : 'forward'} sweeps give all of them, in place of ${sweeps}: ${lines} of one colour have no entry in the same ${t.byRows ? 'column' : 'row'}, so one sweep finds them all.` : '', h('span.soft', null, ` Method: ${t.way}.`)),
-      t.at.length ? h('div.matrix', null, h('span.soft', null, `${t.cols} arguments →`), h('div', null, c), said) : h('i', null, 'Too many entries to draw.'),
+      h('p', null, t.nonzeros < 0 ? '' : `${t.nonzeros} of ${full} entries (${(100 * t.nonzeros / full).toPrecision(3)} %) can differ from zero. `, t.colours ? `${t.colours} ${t.byRows ? 'backward' : 'forward'} sweeps give all of them, in place of ${sweeps}: ${lines} of one colour have no entry in the same ${t.byRows ? 'column' : 'row'}, so one sweep finds them all.` : '', h('span.soft', null, t.colours || /^the blocks/.test(t.way) ? ` Method: ${t.way}.` : ` No colours: ${t.way}.`)),
+      t.at.length ? h('div.matrix', null, h('span.soft', null, `${t.cols} arguments →`), h('div', null, c), said) : t.nonzeros < 0 ? null : h('i', null, 'Too many entries to draw.'),
       t.colours ? h('div.swatches', null, [...shared].filter(([q]) => q >= 0).slice(0, 24).map(([q, n]) => h('span', null, h('i', {style: `background: ${colourOf(q)}`}), `sweep ${q}: ${n} ${n === 1 ? lines.slice(0, -1) : lines}`))) : null);
   }
   update() {}
