@@ -299,6 +299,8 @@ Value global_value(Elab *E, Global *g, Span use) {
   g->state = G_BUSY;
   Context c;
   context_alone(E, &c, g->module);
+  /* It is kept for all: whoever asks first, in a trial or a claim, leaves no mark on it, and its errors are said. */
+  c.failed = c.unmet = NULL, c.exact = false;
   Body *b = context_body(&c, g->name);
   b->top = true, b->constant = g->item->kind == IT_CONST;
   switch (g->item->kind) {
