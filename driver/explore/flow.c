@@ -228,11 +228,19 @@ static void check(Explore *x, Local *l) {
   x->compare -= most - l->work;
 }
 
+static bool counted(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args) {
+  Local *l = ctx;
+  (void)f, (void)v, (void)args;
+  l->made += (double)local_elements(l, value->type);
+  return l->made <= l->most;
+}
+
 /* Of f at `in`, whose values are given: an entry for each instruction, or NULL. */
 static json_t *flow_of(Explore *x, const Fn *f, const Tensor *in, Tensor *value, int samples) {
   char err[256];
   Diag *unheard = diag_create(x->s->src);
   Local l = {.f = f, .samples = samples, .env = points_environment(), .value = value};
+  l.env.watch = counted, l.env.ctx = &l, l.most = x->compare;
   Fn *g = with_cotangents(f), *h = g ? pass_derive(NULL, g, unheard) : NULL;
   Tensor *cot = h ? base_zeroed(h->out.n, sizeof *cot) : NULL;
   json_t *out = NULL;
