@@ -46,6 +46,18 @@ async def main():
     whole = lsp.Range(lsp.Position(0, 0), lsp.Position(9999, 0))
     print("shapes:", [h.label for h in await client.text_document_inlay_hint_async(lsp.InlayHintParams(doc, whole))][:4])
     print("symbols:", len(await client.text_document_document_symbol_async(lsp.DocumentSymbolParams(doc))))
+    print("folds:", len(await client.text_document_folding_range_async(lsp.FoldingRangeParams(doc))))
+    picked, deep = (await client.text_document_selection_range_async(lsp.SelectionRangeParams(doc, [place("norm(q)", 2)])))[0], 0
+    while picked:
+        picked, deep = picked.parent, deep + 1
+    print("selections around a word:", deep)
+    print("places of a name:", len(await client.text_document_document_highlight_async(lsp.DocumentHighlightParams(text_document=doc, position=place("tau = 128")))))
+    print("links:", [link.target.rsplit("/", 1)[1] for link in await client.text_document_document_link_async(lsp.DocumentLinkParams(doc))])
+    print("above the training:", [lens.command.title for lens in await client.text_document_code_lens_async(lsp.CodeLensParams(doc))])
+    item = (await client.text_document_prepare_call_hierarchy_async(lsp.CallHierarchyPrepareParams(text_document=doc, position=place("hamiltonian", 12))))[0]
+    calls = await client.call_hierarchy_incoming_calls_async(lsp.CallHierarchyIncomingCallsParams(item))
+    print("who calls %s:" % item.name, sorted({c.from_.name for c in calls})[:4])
+    print("symbols of the folder:", len(await client.workspace_symbol_async(lsp.WorkspaceSymbolParams("kepler"))))
     layout = await client.text_document_formatting_async(lsp.DocumentFormattingParams(doc, lsp.FormattingOptions(2, True)))
     assert not layout, layout
     where = place("norm(q)\n")

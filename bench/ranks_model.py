@@ -6,7 +6,7 @@
     bench/ranks_model.py --params 41001 --batch 1125 --ranks 4 --latency 5e-3 --rate 1e9      # one case: rounds, bytes, times
 
 A step is compute + exchange + update. Compute is that of the rank with the most chunks (runtime/steppers/fn.c says how many there are,
-fn_ranks.c who has which); the exchange is that of fn_ranks.c, runtime/ranks/sum.c and ranks.c: its rounds, each a latency, and the bytes that a
+fn_ranks.c who has which); the exchange is that of fn_exchange.c, runtime/ranks/sum.c and ranks.c: its rounds, each a latency, and the bytes that a
 rank sends. The constants are read from these files. Over TCP a message that the MPI announces first takes three latencies.
 """
 import argparse
@@ -31,9 +31,9 @@ def constant(file, name):
     return eval(value, {})
 
 
-FN, ACROSS, RANKS, MPI = ("runtime/steppers/fn.c", "runtime/steppers/fn_ranks.c", "runtime/ranks/ranks.c", "runtime/mpi/mpi.c")
+FN, ACROSS, EXCHANGE, RANKS, MPI = ("runtime/steppers/fn.c", "runtime/steppers/fn_ranks.c", "runtime/steppers/fn_exchange.c", "runtime/ranks/ranks.c", "runtime/mpi/mpi.c")
 MAX_CHUNKS, CHUNK_FLOP, CHUNK_FLOP_PER_SUM = (constant(FN, k) for k in ("MAX_CHUNKS", "CHUNK_FLOP", "CHUNK_FLOP_PER_SUM"))
-LEAST_FLOP, SWAP_BYTES = (constant(ACROSS, k) for k in ("LEAST_FLOP", "SWAP_BYTES"))
+LEAST_FLOP, SWAP_BYTES = constant(ACROSS, "LEAST_FLOP"), constant(EXCHANGE, "SWAP_BYTES")
 FEW_BYTES = constant(RANKS, "FEW_BYTES")
 PIECES_BYTES = constant(MPI, "PIECES_BYTES")
 

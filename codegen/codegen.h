@@ -100,6 +100,7 @@ typedef struct CgWrapper {
 
 /* Features of the machine, for the manifest and the tile choices. */
 CgName cg_host_cpu(void);
+CgName cg_llvm(void);                /* "19.1.7" */
 CgName cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name); /* one that --cpu takes */
 #ifdef __x86_64__

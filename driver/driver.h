@@ -3,9 +3,8 @@
 #ifndef HNNC_DRIVER_DRIVER_H
 #define HNNC_DRIVER_DRIVER_H
 
+#include "driver/version.h" /* HNNC_VERSION, of meson.build */
 #include "ir/base/base.h"
-
-#define HNNC_VERSION "0.1.0"
 
 enum Exit { EXIT_FILE = 1, EXIT_USAGE = 2, EXIT_NUMBERS = 3, EXIT_IO = 4, EXIT_FAULT = 70 };
 

@@ -78,7 +78,11 @@ Type type_real(bool lane, int rank, const uint32_t *dim);
 Type type_scalar(bool lane);
 bool type_eq(Type a, Type b);
 bool type_same_dims(Type a, Type b);
-int64_t type_count(Type t);                                      /* elements of one sample */
+int64_t type_count(Type t); /* elements of one sample */
+typedef struct TypeAxis {
+  int64_t outer, size, inner; /* elements [outer][size][inner], around one axis */
+} TypeAxis;
+TypeAxis type_axis(Type t, int64_t axis);
 const char *type_text(Type t, bool f64, char *buf, size_t size); /* "f64[B,3]", "f32", "bool[2]" */
 const char *type_user(Type t, char *buf, size_t size);           /* as the language writes it: "real[2, 3]" */
 
@@ -492,6 +496,7 @@ typedef struct EvalEnv {
  * ir_tensors_free). grad, jac, divergence, logjac and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
 double ir_eval_cost(const Fn *f); /* operations on numbers that it takes for a sample, about */
+double ir_inst_cost(const Fn *f, const Inst *i);
 void ir_tensors_free(Tensor *t, uint32_t n);
 double ir_eval_scalar(Op op, double a, double b); /* one elementwise op, from the table */
 

@@ -391,6 +391,8 @@ static inline void rt_set_real(void *v, int64_t i, bool f64, double x) {
 
 /* A whole file in memory, with a NUL after it. */
 char *rt_file_read(const char *path, size_t *size, RtError *err);
+/* Atomic: all of it is on disk under the final name, or the old file is untouched. */
+bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);
 
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by

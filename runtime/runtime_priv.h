@@ -53,9 +53,7 @@ typedef struct RtSum {
 } RtSum;
 void rt_ranks_sum(RtRanks *r, const RtSum *s, RtTold *told);
 
-/* file.c. Atomic: all of it is on disk under the final name, or the old file is untouched. */
-bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);
-/* The same without waiting for the disk; rt_file_settle does that, for a file that may be missing. */
+/* file.c. As rt_file_write, without waiting for the disk; rt_file_settle does that, for a file that may be missing. */
 bool rt_file_put(const char *path, const void *data, size_t size, RtError *err);
 bool rt_file_settle(const char *path, RtError *err);
 bool rt_link_replace(const char *target, const char *path, RtError *err); /* symlink, atomically */

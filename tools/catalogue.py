@@ -13,8 +13,10 @@ DOC = os.path.join(ROOT, "docs/catalogue.md")
 STD = os.path.join(ROOT, "models/std")
 HEAD = """# Catalogue of layers
 
-Written by `tools/catalogue.py` from `models/std`: each definition as a program calls it, with its comment, and what `hnnc check` answers of its
-claims, for shape variables and integers of 3 and all real parameters. The files are short and worth reading.
+The library `models/std` has layers, flows, samplers and statistics, which you use by `import "std/nets"` and so on. [Choosing](choosing.md) helps to pick one. Each entry shows how to call a
+definition, what it does, and which of its claims `hnnc check` proved (for sizes and integers of 3, and all real parameters). The files are short and worth reading.
+
+`tools/catalogue.py` writes this page from the comments in `models/std`.
 """
 ITEM = re.compile(r"(?:(symplectic|volume) )?(flow|net|fn|hamiltonian) (\w+)")
 

@@ -51,6 +51,11 @@ PICTURES = {
     "port_hamiltonian": ("port_hamiltonian", "energies"),
     "spiral_ode": ("spiral_ode", "spiral"),
     "duffing": ("duffing", "record"),
+    "figure_swing": ("docs/examples/figures", "swing"),
+    "figure_portrait": ("docs/examples/figures", "portrait"),
+    "figure_band": ("docs/examples/figures", "measured"),
+    "figure_map": ("docs/examples/figures", "map"),
+    "figure_film": ("docs/examples/figures", "swing.gif"),
 }
 
 
@@ -61,7 +66,7 @@ def program(name):
 def run(hnnc, name):
     """The run directory of a program."""
     out = os.path.join(RUNS, os.path.basename(name))
-    if not os.path.exists(os.path.join(out, "reports.json")):
+    if not os.path.exists(os.path.join(out, "manifest.json")):
         print("running", name, flush=True)
         subprocess.run([hnnc, "run", program(name), "--out", out, "-q"], check=True, stdout=subprocess.DEVNULL)
     return out
@@ -107,7 +112,9 @@ def main():
     os.makedirs(OUT, exist_ok=True)
     for picture in sys.argv[2:] or PICTURES:
         name, plot = PICTURES[picture]
-        write(picture, os.path.join(run(os.path.abspath(sys.argv[1]), name), "plots", plot + ".svg"))
+        plots = os.path.join(run(os.path.abspath(sys.argv[1]), name), "plots")
+        if plot.endswith(".gif"): shutil.copyfile(os.path.join(plots, plot), os.path.join(OUT, picture + ".gif"))
+        else: write(picture, os.path.join(plots, plot + ".svg"))
 
 
 main()

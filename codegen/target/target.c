@@ -63,11 +63,17 @@ CgName cg_host_cpu(void) {
   return name;
 }
 
-CgName cg_version(void) {
+CgName cg_llvm(void) {
   CgName name;
   unsigned a, b, c;
   LLVMGetVersion(&a, &b, &c);
-  snprintf(name.text, sizeof name.text, "llvm %u.%u.%u hnnc %s", a, b, c, CG_GENERATION);
+  snprintf(name.text, sizeof name.text, "%u.%u.%u", a, b, c);
+  return name;
+}
+
+CgName cg_version(void) {
+  CgName name;
+  snprintf(name.text, sizeof name.text, "llvm %.20s hnnc %.34s", cg_llvm().text, CG_GENERATION);
   return name;
 }
 

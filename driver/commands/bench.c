@@ -3,7 +3,7 @@
  * it waits for nobody, so the least time that a rank spends there is the exchange itself, and what others spend more is waiting. */
 #include "driver/commands/commands_priv.h"
 #include "driver/process/process.h"
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 #include "driver/session/data.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* `hnnc compile FILE`: the native model (a library and its header), or what --emit names. */
 #include "driver/export/export.h"
-#include "driver/run/units.h"
+#include "driver/functions/units.h"
 #include "frontend/syntax/ast.h"
 #include "driver/commands/commands_priv.h"
 #include "driver/run/recorded.h"

@@ -19,7 +19,7 @@ static int take_reports(Session *s, const RtRun *run, ReportResult *results) {
   if (run) recorded_reports(run, s->model, (int)s->model->naction, results);
   for (uint32_t k = 0; k < w->nuse; k++)
     if (!results[report_number(s->model, w->use[k].report)].made)
-      return session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s has not made the report `%s`",
+      return session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s does not have the report `%s`",
                           run ? rt_run_dir(run) : s->model->path, w->use[k].report->name);
   return 0;
 }

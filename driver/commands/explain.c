@@ -15,7 +15,7 @@ static int list(void) {
       if ((int)diag_code_level((DiagCode)c) == level)
         printf("  %-22s %s\n", diag_code_name((DiagCode)c), diag_code_title((DiagCode)c));
   }
-  printf("\n`hnnc explain NAME` says more.\n");
+  printf("\n`hnnc explain NAME` explains one of them.\n");
   return 0;
 }
 
@@ -45,8 +45,8 @@ static void print_head(const char *fence, int n, bool commands) {
   const bool fails = !strncmp(fence, "```hnn fails", 12);
   const int skip = fails ? 12 : 6;
   if (!strncmp(fence, "```csv ", 7)) printf("A file beside it:\n");
-  else if (!commands) printf(fails ? "This gives it:\n" : "Mended:\n");
-  else printf("%s, by `hnnc check FILE%.*s`:\n", fails ? "This gives it" : "Mended", n > skip ? n - skip : 0, fence + skip);
+  else if (!commands) printf(fails ? "This causes it:\n" : "Corrected:\n");
+  else printf("%s, by `hnnc check FILE%.*s`:\n", fails ? "This causes it" : "Corrected", n > skip ? n - skip : 0, fence + skip);
 }
 
 /* Programs are set in by four blanks; their fences say what they show. */

@@ -73,8 +73,8 @@ static int refuse(const char *why) {
 
 /* What ranks cannot do together; NULL: they can. */
 static const char *unshared(const Options *o) {
-  if (several(o)) return "a sweep under a launcher of MPI: start it by itself, or set HNNC_MPI=none";
-  return shared(o) && o->file && !strcmp(o->file, "-") ? "the standard input is the first rank's alone: name a file" : NULL;
+  if (several(o)) return "a sweep cannot run under an MPI launcher: start it by itself, or set HNNC_MPI=none";
+  return shared(o) && o->file && !strcmp(o->file, "-") ? "only the first rank has standard input: name a file" : NULL;
 }
 
 static int run(Options *o) {

@@ -31,7 +31,7 @@ static void at_exit(int status, void *unused) {
   (void)unused;
   if (status != EXIT_USAGE || usage.parsed || !usage.json) return;
   if (!usage.said) {
-    snprintf(usage.text, sizeof usage.text, "an option is not known, or lacks its value: `hnnc %s --help` lists them",
+    snprintf(usage.text, sizeof usage.text, "an unknown option, or an option without its value: `hnnc %s --help` lists the options",
              usage.command);
     usage.code = CODE_unknown_option;
   }
@@ -102,10 +102,11 @@ static void take_argument(Options *o, struct argp_state *state, const char *arg)
   else if (eval && !o->function) o->function = arg;
   else if (eval && !o->data) o->data = arg;
   else if (eval)
-    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: RUN, FUNCTION and DATA, an expression in quotes", arg);
+    usage_error(state, CODE_unknown_option,
+                "unexpected argument `%s`: expected RUN, FUNCTION and DATA; put an expression in quotes", arg);
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
   else if (!strcmp(o->command, "compile")) *vec_push(&o->more) = arg; /* check_functions: functions of an ONNX file */
-  else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value", arg);
+  else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: expected one FILE, then name=value", arg);
 }
 
 static void take_cache_action(const Options *o, struct argp_state *state) {
@@ -121,13 +122,13 @@ static void check_runs(const Options *o, struct argp_state *state) {
   if (o->compare && !o->more.n)
     usage_error(state, CODE_missing_argument, "--compare needs two runs or more: `hnnc runs --compare RUN RUN`");
   if (!o->compare && o->more.n)
-    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one DIR, or --compare RUN RUN ...", o->more.at[0]);
+    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: expected one DIR, or --compare RUN RUN ...", o->more.at[0]);
 }
 
 static void check_functions(const Options *o, struct argp_state *state) {
   if (!o->more.n || (o->emit && !strcmp(o->emit, "onnx"))) return;
-  usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value; functions are for --emit=onnx",
-              o->more.at[0]);
+  usage_error(state, CODE_unknown_option,
+              "unexpected argument `%s`: expected one FILE, then name=value; functions are only for --emit=onnx", o->more.at[0]);
 }
 
 /* What the command takes first, unless it can do without. */
@@ -161,7 +162,7 @@ static void must_matter(int key, const Options *o, struct argp_state *state) {
   if (row < 0) return;
   char list[128], letter[2] = {(char)key, 0};
   const char *name = manual_option[row].says.name;
-  usage_error(state, CODE_unknown_option, "%s%s does nothing for `hnnc %s`: it belongs to %s", name ? "--" : "-",
+  usage_error(state, CODE_unknown_option, "%s%s has no effect on `hnnc %s`: it is an option of %s", name ? "--" : "-",
               name ? name : letter, o->command, commas(manual_option[row].commands, list));
 }
 
@@ -172,7 +173,7 @@ static void take_no_warn(Options *o, struct argp_state *state, char *list) {
     if ((next = strchr(name, ','))) *next++ = 0;
     if (!strcmp(name, "all")) memset(o->no_warn, true, sizeof o->no_warn);
     else if (diag_code_find(name, &code) && diag_code_level(code) == DIAG_WARNING) o->no_warn[code] = true;
-    else usage_error(state, CODE_unknown_option, "--no-warn knows no warning `%s`: `hnnc explain` lists them", name);
+    else usage_error(state, CODE_unknown_option, "--no-warn: there is no warning `%s`: `hnnc explain` lists them", name);
   }
 }
 
@@ -264,13 +265,13 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
       usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);
     if (o->override_.n && !strcmp(o->command, "resume"))
-      usage_error(state, CODE_unknown_option, "a run is resumed as it was started, without `%s`: for other options start a new run",
-                  o->override_.at[0]);
+      usage_error(state, CODE_unknown_option,
+                  "a run is resumed with its own options, without `%s`: for other options, start a new run", o->override_.at[0]);
     break;
   case KEY_STEPS:
   case KEY_LR: {
     const bool steps = key == KEY_STEPS;
-    usage_error(state, CODE_unknown_option, "--%s is no option: what the file says of a training is overridden by `train.%s%s%s`",
+    usage_error(state, CODE_unknown_option, "--%s is not an option: to override a training, write `train.%s%s%s`",
                 steps ? "steps" : "lr", steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
     break;
   }
@@ -306,9 +307,9 @@ static const char *help_text(int command, char *buf, size_t size) {
     const char *takes = manual_command[i].takes;
     snprintf(head, sizeof head, "%s %.*s", manual_command[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "),
              takes);
-    n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, manual_command[i].does);
+    n += (size_t)snprintf(buf + n, size - n, "%s  %-17s%s\n", i ? "" : "Commands:\n", head, manual_command[i].does);
   }
-  snprintf(buf + n, size - n, "%sFILE `-` is the standard input. Exit codes: %s", command < 0 ? "\n" : "", manual_exit_codes);
+  snprintf(buf + n, size - n, "%sFILE `-` is standard input. Exit codes: %s", command < 0 ? "\n" : "", manual_exit_codes);
   return buf;
 }
 
@@ -321,7 +322,7 @@ int options_parse(Options *o, int argc, char **argv) {
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
   on_exit(at_exit, NULL);
   argp_err_exit_status = EXIT_USAGE;
-  argp_program_version = "hnnc " HNNC_VERSION;
+  argp_program_version_hook = manual_version;
   if (argc < 2) {
     fprintf(stderr, "usage: hnnc COMMAND FILE [name=value ...] [options]; `hnnc --help` lists them\n");
     return usage.parsed = true, EXIT_USAGE;

@@ -30,16 +30,15 @@ static int take_reports(Runner *r) {
     if (m->action[i].kind == DO_REPORT && r->result[report_number(m, m->action[i].report)].made)
       r->not_finite |= !report_finite(m->action[i].report, &r->result[report_number(m, m->action[i].report)]);
   reports_hash(m, r->result, missing ? 0 : r->at.action, hash);
-  int code = missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                                    "`%s` does not have the report `%s`, which was made before the checkpoint: "
-                                    "start a new run",
-                                    path, missing)
-             : strcmp(hash, r->at.reports)
-                 ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                                "`%s` has changed since it was written, and "
-                                "reports made before the checkpoint are taken from it: put it back, or start a new run",
-                                path)
-                 : 0;
+  int code = missing                       ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                                          "`%s` does not have the report `%s`, which was made before the checkpoint: "
+                                                                                "start a new run",
+                                                          path, missing)
+             : strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                                          "`%s` has changed since it was written, and reports made before the "
+                                                          "checkpoint are read from it: restore it, or start a new run",
+                                                          path)
+                                           : 0;
   free(path);
   return code;
 }
@@ -54,12 +53,10 @@ static int changed_model(const Runner *r) {
   free(sources);
   if (!kept)
     return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                        "`%s/model.hnn` is not what the run was started with: put it back, or start "
-                        "a new run",
-                        dir);
+                        "`%s/model.hnn` has changed since the run started: restore it, or start a new run", dir);
   return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
-                      "`%s/model.hnn`, or a file that it imports, is not what the run was started "
-                      "with (`%s/sources/` has what it imported then): put it back, or start a new run",
+                      "`%s/model.hnn`, or a file that it imports, has changed since the run started (`%s/sources/` has the "
+                      "original imports): restore it, or start a new run",
                       dir, dir);
 }
 
@@ -79,9 +76,7 @@ static int same_as_started(Runner *r) {
   if (code) return code;
   if (strcmp(text_of(r, "model_hash"), r->hash)) return changed_model(r);
   if (strcmp(text_of(r, "cpu"), cpu))
-    fprintf(stderr,
-            "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
-            "stopped\n",
+    fprintf(stderr, "warning: `%s` was started on %s, this is %s: the last digits will differ from those of an uninterrupted run\n",
             dir, text_of(r, "cpu"), cpu);
   return 0;
 }
@@ -104,7 +99,7 @@ static int go_on(Runner *r, const Options *o) {
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` belongs to another model", rt_run_dir(r->run));
   if ((code = weights_take(s, r->from, rt_run_dir(r->run))) || (code = take_reports(r))) return code;
   if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
@@ -116,7 +111,7 @@ int command_resume(const Options *o) {
   Recorded recorded;
   if (sweep_is(o->file)) return sweep_resume(o);
   if (o->slurm || o->again || o->task >= 0)
-    return refuse("`%s` is no sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
+    return refuse("`%s` is not a sweep, and %s is for sweeps", o->file, o->slurm ? "--slurm" : o->again ? "--again" : "--task");
   RtRun *run = !o->ranks || !o->ranks->rank ? rt_run_reopen(o->file, &err) : NULL;
   if (o->ranks) run = record_follow(o->ranks, run, o->file, &err);
   if (!run) return refuse("%s", err.text);

@@ -192,8 +192,8 @@ int terminal_run(Runner *r) {
   terminal_open(r->run);
   int code = runner_run(r);
   if (code != RUN_STOPPED) return code;
-  if (has_checkpoint(r)) fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
-  else fprintf(stderr, "stopped before the first checkpoint; `hnnc resume %s` begins again\n", rt_run_dir(r->run));
+  if (has_checkpoint(r)) fprintf(stderr, "stopped; `hnnc resume %s` continues from the last checkpoint\n", rt_run_dir(r->run));
+  else fprintf(stderr, "stopped before the first checkpoint; `hnnc resume %s` starts again\n", rt_run_dir(r->run));
   return 130;
 }
 

@@ -31,7 +31,7 @@ static void show(const Options *o, const char *dir, json_t *runs) {
   } else if (o->compare) runs_compare(stdout, runs);
   else runs_print(stdout, dir, runs);
   if (!o->json && json_array_size(to_come))
-    printf("%zu more are not begun: %s%s\n", json_array_size(to_come), json_string_value(json_array_get(to_come, 0)),
+    printf("%zu more have not started: %s%s\n", json_array_size(to_come), json_string_value(json_array_get(to_come, 0)),
            json_array_size(to_come) > 1 ? ", ..." : "");
   json_decref(to_come);
 }

@@ -153,7 +153,7 @@ static int all(Sweep *w) {
   }
   while (any_at_work(w)) wait_for_one(w, NULL);
   if (!ok) return refuse(CODE_output, EXIT_IO, "cannot start a process");
-  if (w->stops) return fprintf(stderr, "stopped; `hnnc resume %s` goes on\n", w->dir), 130;
+  if (w->stops) return fprintf(stderr, "stopped; `hnnc resume %s` continues\n", w->dir), 130;
   return w->code;
 }
 
@@ -169,7 +169,7 @@ static int go_here(const Options *o, const char *dir, json_t *spec) {
   const int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   RtError err;
   if (lock < 0 || (flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
-    snprintf(err.text, sizeof err.text, "another process is at work in the sweep %.200s: wait for it", dir);
+    snprintf(err.text, sizeof err.text, "another process is using the sweep %.200s: wait for it", dir);
     if (lock >= 0) close(lock);
     return refuse(CODE_output, EXIT_IO, err.text);
   }
@@ -220,10 +220,10 @@ static int go_there(const Options *o, const char *dir, const char *name, json_t 
   const bool ok = !wanted || slurm_submit(&job, &err);
   if (ok && !o->quiet) {
     fprintf(stderr, "%s: %u of %u runs submitted", dir, wanted, n);
-    if (waiting) fprintf(stderr, ", %u were waiting or under way", waiting);
+    if (waiting) fprintf(stderr, ", %u were waiting or running", waiting);
     if (over) fprintf(stderr, ", %u over", over);
     fputc('\n', stderr);
-    fprintf(stderr, "`hnnc runs %s` shows how they are, `hnnc resume %s --slurm` submits what was stopped\n", dir, dir);
+    fprintf(stderr, "`hnnc runs %s` shows their state, `hnnc resume %s --slurm` submits stopped runs again\n", dir, dir);
   }
   base_free(run);
   return ok ? 0 : refuse(CODE_output, EXIT_IO, err.text);
@@ -231,7 +231,7 @@ static int go_there(const Options *o, const char *dir, const char *name, json_t 
 
 static int go(const Options *o, const char *dir, const char *name, json_t *spec) {
   if (o->slurm && slurm_there()) return go_there(o, dir, name, spec);
-  if (o->slurm && !o->quiet) fprintf(stderr, "there is no `sbatch` here: the runs are processes of this machine\n");
+  if (o->slurm && !o->quiet) fprintf(stderr, "there is no `sbatch` here: the runs are processes on this machine\n");
   return go_here(o, dir, spec);
 }
 
@@ -291,7 +291,7 @@ int sweep_run(const Options *o) {
   RtError err = {{0}};
   char hash[20] = "", name[256];
   if (!strcmp(o->file, "-"))
-    return refuse(CODE_file, EXIT_USAGE, "a sweep reads its file more than once: it cannot be the standard input");
+    return refuse(CODE_file, EXIT_USAGE, "a sweep reads its file more than once: it cannot be standard input");
   json_t *spec = sweep_make(o, hash, &err);
   if (!spec) return refuse(CODE_override, EXIT_USAGE, err.text);
   int code = look(o, spec, hash, name, sizeof name);
@@ -320,10 +320,9 @@ int sweep_resume(const Options *o) {
   const char *model = json_string_value(json_object_get(spec, "model")),
              *sources = json_string_value(json_object_get(spec, "sources"));
   int code = look(o, spec, hash, name, sizeof name);
-  if (!code && strcmp(hash, sources)) {
+  if (!code && sources && strcmp(hash, sources)) {
     snprintf(err.text, sizeof err.text,
-             "`%.200s`, or a file that it imports, is not what the sweep was started with: put it back, or start a new sweep",
-             model);
+             "`%.200s`, or a file that it imports, has changed since the sweep started: restore it, or start a new sweep", model);
     code = refuse(CODE_resume, EXIT_IO, err.text);
   }
   if (!code) code = o->task >= 0 ? do_task(o, o->file, spec) : go(o, o->file, name, spec);

@@ -2,7 +2,7 @@
 #ifndef HNNC_DRIVER_DIAGNOSE_DIAGNOSE_PRIV_H
 #define HNNC_DRIVER_DIAGNOSE_DIAGNOSE_PRIV_H
 
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 
 typedef void DiagnoseRow(void *ctx, const char *what, const char *block, double worst, int64_t n);
 /* Round trips, and the symplectic defect of flows that claim it or not; 0 or the exit code. */

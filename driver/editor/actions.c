@@ -62,28 +62,28 @@ static bool way(const Doc *d, Span at, const char *text, size_t n, int k, Edit *
   if (k == 2) e->end = e->begin;
   if (k == 3) e->begin = e->end;
   if (k == 4) e->begin = e->end = line_begin(d, 0);
-  const bool import = n > 7 && !strncmp(text, "import ", 7);
-  return import == (k == 4);
+  const bool on_top = (n > 7 && !strncmp(text, "import ", 7)) || (n > 9 && !strncmp(text, "language ", 9));
+  return on_top == (k == 4);
 }
 
-static json_t *action(const Doc *d, const DiagNote *help, const Edit *e) {
+static json_t *action(const Doc *d, const DiagNote *help, const Edit *e, bool first) {
   json_t *edit = json_pack("{s:o, s:s}", "range", text_range(d->text, d->len, e->begin, e->end), "newText", e->with);
-  return json_pack("{s:s, s:s, s:b, s:{s:{s:[o]}}}", "title", help->text, "kind", "quickfix", "isPreferred", 1, "edit", "changes",
-                   d->uri, edit);
+  return json_pack("{s:s, s:s, s:b, s:{s:{s:[o]}}}", "title", help->text, "kind", "quickfix", "isPreferred", first, "edit",
+                   "changes", d->uri, edit);
 }
 
-static bool propose(Server *s, Doc *d, const Analysis *a, const DiagMsg *m, const DiagNote *help, json_t *list) {
+/* Of one help line, the first mend that there is. */
+static void propose(Server *s, Doc *d, const Analysis *a, const DiagMsg *m, const DiagNote *help, json_t *list) {
   const char *text;
   size_t n = 0;
   for (int q = 0; q < 3 && quoted(help->text, q, &text, &n); q++)
     for (int k = 0; k < WAYS; k++) {
       Edit e;
       const bool fits = way(d, m->at, text, n, k, &e), mended = fits && mends(s, d, a, &e);
-      if (mended) json_array_append_new(list, action(d, help, &e));
+      if (mended) json_array_append_new(list, action(d, help, &e, help == m->helps));
       base_free(e.with);
-      if (mended) return true;
+      if (mended) return;
     }
-  return false;
 }
 
 json_t *ask_actions(Server *s, Doc *d, const json_t *params) {
@@ -100,7 +100,7 @@ json_t *ask_actions(Server *s, Doc *d, const json_t *params) {
   for (uint32_t k = 0; k < n && done < MOST; k++) {
     if (m[k]->at.file != 1 || m[k]->at.begin > to || m[k]->at.end < from || !m[k]->helps) continue;
     done++;
-    for (const DiagNote *h = m[k]->helps; h && !propose(s, d, a, m[k], h, list); h = h->next) {}
+    for (const DiagNote *h = m[k]->helps; h; h = h->next) propose(s, d, a, m[k], h, list);
   }
   base_free(m);
   return list;

@@ -43,7 +43,7 @@ static bool overtaken(const json_t *message, void *ctx) {
   if (!method) return false;
   if (!strcmp(method, "$/cancelRequest") && json_equal(json_object_get(params, "id"), s->asking))
     return s->given_up = REQUEST_CANCELLED, true;
-  if (strcmp(method, "textDocument/didChange") != 0 || !uri || strcmp(uri, s->at->uri) != 0) return false;
+  if (strcmp(method, "textDocument/didChange") != 0 || !uri || !s->at || strcmp(uri, s->at->uri) != 0) return false;
   return s->given_up = CONTENT_MODIFIED, true;
 }
 
@@ -57,10 +57,19 @@ static void at_item(void *ctx) {
   base_fault("stopped");
 }
 
+static bool same_file(const char *real, const char *path) {
+  char *other = realpath(path, NULL);
+  const bool same = !strcmp(real, other ? other : path);
+  free(other);
+  return same;
+}
+
 /* Imports that are open are read as they are there. */
 static const char *open_text(void *ctx, const char *path, size_t *len) {
   Making *m = ctx;
   *vec_push(&m->a->asked) = arena_strdup(m->a->mem, path);
+  for (const Overlay *o = m->s->overlay; o; o = o->next)
+    if (same_file(o->path, path)) return *len = o->len, o->text;
   for (const Doc *d = m->s->docs; d; d = d->next)
     if (!strcmp(d->path, path)) return *len = d->len, d->text;
   return NULL;

@@ -103,7 +103,7 @@ static json_t *parsed(void) {
   if (json_is_object(m)) return m;
   const bool other = m != NULL;
   json_decref(m);
-  return json_pack("{s:s, s:b}", "fault", other ? "a message is an object" : "this is no JSON", "other", other);
+  return json_pack("{s:s, s:b}", "fault", other ? "a message must be an object" : "this is not JSON", "other", other);
 }
 
 static json_t *dequeued(void) {

@@ -15,29 +15,43 @@ typedef json_t *Handler(Server *s, Doc *d, const json_t *params);
 static const struct {
   const char *method;
   Handler *ask;
+  bool anywhere; /* it is about no open document */
 } asked_row[] = {
-  {"textDocument/hover", ask_hover},
-  {"textDocument/signatureHelp", ask_signature},
-  {"textDocument/completion", ask_completion},
-  {"textDocument/definition", ask_definition},
-  {"textDocument/references", ask_references},
-  {"textDocument/prepareRename", ask_prepare_rename},
-  {"textDocument/rename", ask_rename},
-  {"textDocument/documentSymbol", ask_symbols},
-  {"textDocument/semanticTokens/full", ask_tokens},
-  {"textDocument/inlayHint", ask_hints},
-  {"textDocument/codeAction", ask_actions},
-  {"textDocument/formatting", ask_format},
+  {"textDocument/hover", ask_hover, false},
+  {"textDocument/signatureHelp", ask_signature, false},
+  {"textDocument/completion", ask_completion, false},
+  {"textDocument/definition", ask_definition, false},
+  {"textDocument/references", ask_references, false},
+  {"textDocument/prepareRename", ask_prepare_rename, false},
+  {"textDocument/rename", ask_rename, false},
+  {"textDocument/documentSymbol", ask_symbols, false},
+  {"textDocument/semanticTokens/full", ask_tokens, false},
+  {"textDocument/inlayHint", ask_hints, false},
+  {"textDocument/codeAction", ask_actions, false},
+  {"textDocument/formatting", ask_format, false},
+  {"textDocument/foldingRange", ask_folds, false},
+  {"textDocument/selectionRange", ask_selections, false},
+  {"textDocument/documentHighlight", ask_highlights, false},
+  {"textDocument/documentLink", ask_links, false},
+  {"textDocument/codeLens", ask_lenses, false},
+  {"textDocument/prepareCallHierarchy", ask_calls, false},
+  {"callHierarchy/incomingCalls", ask_incoming, true},
+  {"callHierarchy/outgoingCalls", ask_outgoing, true},
+  {"workspace/symbol", ask_workspace_symbols, true},
 };
 
 static json_t *capabilities(void) {
-  return json_pack(
-      "{s:{s:s, s:{s:b, s:i}, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:{s:[s, s]}, s:{s:[s, s]}, s:{s:o, s:b}}, s:{s:s, s:s}}",
-      "capabilities", "positionEncoding", "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "hoverProvider", 1,
-      "definitionProvider", 1, "referencesProvider", 1, "documentSymbolProvider", 1, "documentFormattingProvider", 1,
-      "inlayHintProvider", 1, "codeActionProvider", 1, "renameProvider", "prepareProvider", 1, "completionProvider",
-      "triggerCharacters", "(", ",", "signatureHelpProvider", "triggerCharacters", "(", ",", "semanticTokensProvider", "legend",
-      tokens_legend(), "full", 1, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
+  static const char *const able[] = {
+    "hoverProvider",          "definitionProvider",    "referencesProvider",         "documentSymbolProvider",
+    "inlayHintProvider",      "codeActionProvider",    "documentFormattingProvider", "foldingRangeProvider",
+    "selectionRangeProvider", "callHierarchyProvider", "documentHighlightProvider",  "workspaceSymbolProvider"};
+  json_t *c =
+      json_pack("{s:s, s:{s:b, s:i}, s:{s:b}, s:{s:[s, s, s]}, s:{s:[s, s]}, s:{s:o, s:b}, s:{}, s:{}}", "positionEncoding",
+                "utf-16", "textDocumentSync", "openClose", 1, "change", 2, "renameProvider", "prepareProvider", 1,
+                "completionProvider", "triggerCharacters", "(", ",", "{", "signatureHelpProvider", "triggerCharacters", "(", ",",
+                "semanticTokensProvider", "legend", tokens_legend(), "full", 1, "documentLinkProvider", "codeLensProvider");
+  for (size_t k = 0; k < sizeof able / sizeof *able; k++) json_object_set_new(c, able[k], json_true());
+  return json_pack("{s:o, s:{s:s, s:s}}", "capabilities", c, "serverInfo", "name", "hnnc", "version", HNNC_VERSION);
 }
 
 /* ---- documents --------------------------------------------------------------------------------------------- */
@@ -99,6 +113,17 @@ static bool any(const Server *s, bool unsure) {
 
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
+static void take_root(Server *s, const json_t *uri) {
+  if (json_is_string(uri) && !strncmp(json_string_value(uri), "file://", 7))
+    *vec_push(&s->roots) = doc_path(json_string_value(uri));
+}
+
+static void take_roots(Server *s, const json_t *params) {
+  const json_t *folders = json_object_get(params, "workspaceFolders");
+  for (size_t k = 0; k < json_array_size(folders); k++) take_root(s, json_object_get(json_array_get(folders, k), "uri"));
+  if (!s->roots.n) take_root(s, json_object_get(params, "rootUri"));
+}
+
 typedef struct Answering {
   Server *s;
   Doc *d;
@@ -130,7 +155,7 @@ static void answer(Server *s, Doc *d, size_t row, const json_t *id, const json_t
 static void request(Server *s, const json_t *id, const char *method, const json_t *params) {
   if (!strcmp(method, "initialize")) {
     if (s->ready) rpc_fail(id, INVALID_REQUEST, "the server was initialized");
-    else rpc_reply(id, capabilities());
+    else take_roots(s, params), rpc_reply(id, capabilities());
     s->ready = true;
     return;
   }
@@ -149,8 +174,8 @@ static void request(Server *s, const json_t *id, const char *method, const json_
   }
   for (size_t k = 0; k < sizeof asked_row / sizeof *asked_row; k++) {
     if (strcmp(asked_row[k].method, method) != 0) continue;
-    Doc *d = doc_of(s, params);
-    if (!d) {
+    Doc *d = asked_row[k].anywhere ? NULL : doc_of(s, params);
+    if (!d && !asked_row[k].anywhere) {
       rpc_fail(id, INVALID_PARAMS, "this document is not open");
       return;
     }
@@ -173,7 +198,7 @@ static void handle(Server *s, const json_t *m) {
   const char *method = json_string_value(named), *fault = json_string_value(json_object_get(m, "fault"));
   if (fault && !named) rpc_fail(NULL, json_is_true(json_object_get(m, "other")) ? INVALID_REQUEST : PARSE_ERROR, "%s", fault);
   else if (!method && !json_object_get(m, "result") && !json_object_get(m, "error"))
-    rpc_fail(id, INVALID_REQUEST, "this is no message");
+    rpc_fail(id, INVALID_REQUEST, "this is not a message");
   else if (method && id) request(s, id, method, params);
   else if (method) notification(s, method, params);
 }
@@ -190,6 +215,8 @@ int command_lsp(const Options *o) {
     else if (!over && !analyse_one(&s, !dirty)) malloc_trim(0), s.spent = false;
   }
   while (s.docs) doc_close(&s, s.docs);
+  for (uint32_t k = 0; k < s.roots.n; k++) base_free(s.roots.at[k]);
+  vec_free(&s.roots);
   rpc_end();
   return s.asked_down ? 0 : 1;
 }

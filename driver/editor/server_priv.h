@@ -36,9 +36,18 @@ typedef struct Doc {
   uint64_t used;       /* when `a` was last needed, by Server.clock */
 } Doc;
 
+/* A text that stands for a file while a change of several is tried. */
+typedef struct Overlay {
+  const struct Overlay *next;
+  const char *path, *text;
+  size_t len;
+} Overlay;
+
 typedef struct Server {
   Doc *docs;
-  bool ready; /* `initialize` has come */
+  const Overlay *overlay;
+  VEC(char *) roots; /* folders of the workspace */
+  bool ready;        /* `initialize` has come */
   bool asked_down, leaving;
   bool patient;         /* claims may take their time: nobody is typing */
   bool hurried;         /* an analysis may be stopped when something comes */
@@ -118,7 +127,17 @@ json_t *ask_tokens(Server *s, Doc *d, const json_t *params);
 json_t *ask_hints(Server *s, Doc *d, const json_t *params);
 json_t *ask_actions(Server *s, Doc *d, const json_t *params);
 json_t *ask_format(Server *s, Doc *d, const json_t *params);
+json_t *ask_workspace_symbols(Server *s, Doc *none, const json_t *params);
+json_t *ask_calls(Server *s, Doc *d, const json_t *params);
+json_t *ask_incoming(Server *s, Doc *none, const json_t *params);
+json_t *ask_outgoing(Server *s, Doc *none, const json_t *params);
+json_t *ask_folds(Server *s, Doc *d, const json_t *params);
+json_t *ask_selections(Server *s, Doc *d, const json_t *params);
+json_t *ask_highlights(Server *s, Doc *d, const json_t *params);
+json_t *ask_links(Server *s, Doc *d, const json_t *params);
+json_t *ask_lenses(Server *s, Doc *d, const json_t *params);
 json_t *tokens_legend(void);
+char *library_uri(const FileNames *f); /* places.c: of a layer, which is written out to be shown; NULL: it cannot be */
 
 /* describe.c: what is known of a name, as text in mem. */
 typedef struct Described {

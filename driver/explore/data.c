@@ -1,6 +1,6 @@
 /* Everything the page shows of a model, as JSON. */
 #include "driver/explore/explore_priv.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 #include "driver/session/data.h"
 
 #include <stdlib.h>

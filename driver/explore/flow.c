@@ -2,7 +2,7 @@
  * whether it is one (local.h). Of several numbers it is a sum with weights. Loops and maps are values of the function as a whole; their bodies
  * are looked at by themselves, at the values of one turn. */
 #include "driver/explore/local.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 #include "frontend/elab/scope.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Each `grad`, `jac` and `divergence` that was written, its result beside differences of what it is taken of, by the reference evaluator in
  * f64. */
 #include "driver/explore/local.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 
 #include <math.h>
 #include <stdlib.h>

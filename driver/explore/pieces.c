@@ -1,6 +1,6 @@
 /* The functions of a model, each taken through all passes with its trace. */
 #include "driver/explore/explore_priv.h"
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 
 #include <string.h>
 

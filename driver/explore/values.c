@@ -2,7 +2,7 @@
  * samples. Of each instruction it is kept how large it is, and the first elements of each sample; of a body that is run in turns
  * (loops, maps, rates of trajectories) as its last turn has it, the sizes over all turns, and how it was in other turns (turns.c). */
 #include "driver/explore/values.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 #include "driver/session/data.h"
 
 #include <math.h>

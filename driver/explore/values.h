@@ -3,7 +3,7 @@
 #define HNNC_DRIVER_EXPLORE_VALUES_H
 
 #include "driver/explore/explore_priv.h"
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 
 enum { SHOWN = 3 }; /* elements of each sample */
 

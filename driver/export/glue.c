@@ -2,7 +2,7 @@
 #include "driver/export/glue_priv.h"
 
 #include "driver/export/cname_priv.h"
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 
 #include <ctype.h>
 #include <dlfcn.h>

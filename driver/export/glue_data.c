@@ -1,7 +1,7 @@
 /* The engine's tables of a library (runtime/library/lib.h), as its data: structs, and where their pointers lead. */
 #include "driver/export/glue_data_priv.h"
 
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 #include "driver/session/engine.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 #define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
-#include "driver/run/functions.h"
+#include "driver/functions/functions.h"
 
 /* GLUE_LOSS: the mean of a loss. GLUE_PRODUCT: of a function with its Jacobian. */
 typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION, GLUE_LOSS, GLUE_PRODUCT } GlueKind;

@@ -2,7 +2,7 @@
  * common; without names each function as a file of its own. */
 #include "codegen/onnx/onnx.h"
 #include "driver/export/export.h"
-#include "driver/run/functions.h"
+#include "driver/functions/functions.h"
 #include "driver/run/runner.h"
 #include "driver/process/process.h"
 #include "driver/session/proofs.h"
@@ -104,8 +104,8 @@ static Val input(Joined *j, const Part *part, uint32_t k) {
     if (type_eq(x->type, y->type)) return j->in.at[i];
     char a[64], b[64];
     diag_add(j->parts->s->diag, CODE_onnx, (Span){0},
-             "the argument `%s` is %s in `%s` and %s in functions before it: what is in one file has one argument of a name",
-             x->name, type_user(x->type, a, sizeof a), part->name, type_user(y->type, b, sizeof b));
+             "the argument `%s` is %s in `%s` and %s in functions before it: functions in one file share their arguments", x->name,
+             type_user(x->type, a, sizeof a), part->name, type_user(y->type, b, sizeof b));
     return VAL_NONE;
   }
   const uint32_t index = x->kind == IN_FIELD ? f->in.n : x->index;
@@ -211,7 +211,7 @@ static int write_parts(Parts *p, uint32_t n, const Part *const *part, const char
   Fn *f = lower(p, n, part, s->model->name, &why, &at);
   char place[512];
   if (why && left) return *left = arena_printf(s->model->mem, "%s (%s)", why, source_where(s->src, at, place, sizeof place)), 0;
-  if (why) return session_fail(s, EXIT_FILE, CODE_onnx, at, "%s cannot be put in ONNX: %s", functions, why);
+  if (why) return session_fail(s, EXIT_FILE, CODE_onnx, at, "%s cannot be exported to ONNX: %s", functions, why);
   const int code = f ? write_model(p, f, functions, path) : (session_render(s), EXIT_FILE);
   ir_fn_destroy(f);
   return code;
@@ -255,8 +255,8 @@ static int every(Parts *p, const char *base) {
   uint32_t made = 0;
   if (s->opt->out && ends(s->opt->out, ".onnx") && p->list.n > 1)
     return session_fail(s, EXIT_FILE, CODE_onnx, (Span){0},
-                        "-o names one file: say which functions are in it, as in `--emit=onnx %s`; "
-                        "without, each is a file of its own, in the folder that -o names",
+                        "-o names one file: list its functions, as in `--emit=onnx %s`; without a list, -o names a directory, with "
+                        "a file for each function",
                         p->list.at[0].name);
   int code = 0;
   for (uint32_t k = 0; !code && k < p->list.n; k++) {
@@ -269,7 +269,7 @@ static int every(Parts *p, const char *base) {
   for (uint32_t k = 0; !code && !s->opt->quiet && k < s->model->nleft_out; k++)
     printf("  left out: %s `%s`: %s\n", s->model->left_out[k].kind, s->model->left_out[k].name, s->model->left_out[k].why);
   if (code || made) return code;
-  return session_fail(s, EXIT_FILE, CODE_onnx, (Span){0}, "no function of `%s` can be put in ONNX", s->model->path);
+  return session_fail(s, EXIT_FILE, CODE_onnx, (Span){0}, "no function of `%s` can be exported to ONNX", s->model->path);
 }
 
 int export_onnx(Session *s) {

@@ -3,7 +3,7 @@
 #define HNNC_DRIVER_LIBRARY_CALLS_PRIV_H
 
 #include "driver/library/model.h"
-#include "driver/run/functions.h"
+#include "driver/functions/functions.h"
 #include "driver/session/native.h"
 #include "runtime/library/lib.h"
 

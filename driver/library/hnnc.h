@@ -306,6 +306,9 @@ HNNC_API size_t hnnc_expects(hnnc_model *m, const hnnc_expect **out);
  * no memory. It is in out, with a zero behind it, if that is less than size; out may be NULL. */
 HNNC_API size_t hnnc_runs(const char *dir, char *out, size_t size);
 
+/* Writes the page of runs, as `hnnc report DIR ... -o PATH`, whole or not at all. False: it is not written, and why is in `why`, which may be NULL. */
+HNNC_API bool hnnc_runs_page(const char *const *dirs, size_t n, const char *path, char *why, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

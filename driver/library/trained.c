@@ -1,6 +1,7 @@
-/* Models of runs, weights in files, and lists of runs. */
+/* Models of runs, weights in files, lists of runs and a page of them. */
 #include "driver/library/model.h"
-#include "driver/runs/runs.h"
+#include "driver/pages/pages.h"
+#include "driver/report/report.h"
 #include "driver/session/weights.h"
 
 #include <stdlib.h>
@@ -76,4 +77,50 @@ size_t hnnc_runs(const char *dir, char *out, size_t size) {
   if (out && n && n < size) memcpy(out, l.text, n + 1);
   free(l.text);
   return n;
+}
+
+/* ---- a page of runs ----------------------------------------------------------------------------------------- */
+
+typedef struct Page {
+  const char *const *dir;
+  size_t n;
+  const char *path;
+  RtError why;
+  bool written;
+} Page;
+
+static char *page_text(const Page *p, const json_t *data, size_t *size) {
+  char *text = NULL;
+  FILE *out = open_memstream(&text, size);
+  const bool good = out && pages_write(out, "report", p->n ? p->dir[0] : "", data);
+  if (out && fclose(out) == 0 && good) return text;
+  free(text);
+  return NULL;
+}
+
+static void write_page(void *ctx) {
+  Page *p = ctx;
+  size_t size = 0;
+  json_t *data = report_data(p->dir, (uint32_t)p->n, &p->why);
+  char *text = data ? page_text(p, data, &size) : NULL;
+  if (data && !text) snprintf(p->why.text, sizeof p->why.text, "out of memory");
+  json_decref(data);
+  p->written = text && rt_file_write(p->path, text, size, &p->why);
+  free(text);
+}
+
+bool hnnc_runs_page(const char *const *dirs, size_t n, const char *path, char *why, size_t size) {
+  Page p = {.dir = dirs, .n = n, .path = path};
+  bool given = dirs && n && path && n <= 1000;
+  for (size_t k = 0; given && k < n; k++) given = dirs[k] != NULL;
+  BaseHeap *heap = given ? base_heap_create(0) : NULL;
+  if (!given) snprintf(p.why.text, sizeof p.why.text, "a report needs folders and a path");
+  if (heap) {
+    BaseHeap *was = base_heap_enter(heap);
+    if (!base_try(write_page, &p, p.why.text, sizeof p.why.text)) p.written = false;
+    base_heap_enter(was);
+    base_heap_destroy(heap);
+  }
+  if (why && size) snprintf(why, size, "%s", p.written ? "" : p.why.text);
+  return p.written;
 }

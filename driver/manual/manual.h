@@ -55,6 +55,7 @@ extern const ManualOption manual_option[];
 extern const ManualCommand manual_command[];
 extern const int manual_options, manual_commands;
 extern const char manual_exit_codes[];
+void manual_version(FILE *out, struct argp_state *state);
 bool manual_is_for(const ManualOption *o, const char *command);
 
 /* command_check and so on: 0 or the exit code. */

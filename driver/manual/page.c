@@ -92,7 +92,7 @@ static void all(const Page *p) {
   head(p, "EXIT CODES");
   if (!p->roff) fputs("  ", p->out);
   text(p, manual_exit_codes);
-  if (!p->roff) fputs("\n`hnnc help COMMAND` says more of one.\n", p->out);
+  if (!p->roff) fputs("\n`hnnc help COMMAND` prints the manual of a command.\n", p->out);
 }
 
 int command_help(const Options *o) {

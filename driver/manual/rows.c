@@ -5,48 +5,50 @@
 
 const ManualOption manual_option[] = {
   {{"out", 'o', "PATH", 0,
-    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays (.npz, .npy, text); explore, "
-    "report: the page",
+    "run: use PATH as the run directory; compile: write the library to PATH; eval: write the arrays (.npz, .npy, text); explore, "
+    "report: write the page",
     1},
    " run compile eval explore report "},
-  {{"vjp", KEY_VJP, "F", 0, "compile: with F_vjp, cotangents of the arguments and parameters of F from those of its results", 2},
+  {{"vjp", KEY_VJP, "F", 0, "compile: add F_vjp, from cotangents of the results of F to those of its arguments and parameters", 2},
    " compile "},
-  {{"jvp", KEY_JVP, "F", 0, "compile: with F_jvp, tangents of the results of F from those of its arguments", 2}, " compile "},
-  {{"hvp", KEY_HVP, "F", 0, "compile: with F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
-  {{"grad", KEY_GRAD, "F", 0, "compile: with F_grad, a scalar F and its gradient by each argument", 2}, " compile "},
-  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run, or of FILE.safetensors", 1},
+  {{"jvp", KEY_JVP, "F", 0, "compile: add F_jvp, from tangents of the arguments of F to those of its results", 2}, " compile "},
+  {{"hvp", KEY_HVP, "F", 0, "compile: add F_hvp, the Hessian of a scalar F times a tangent", 2}, " compile "},
+  {{"grad", KEY_GRAD, "F", 0, "compile: add F_grad, the value of a scalar F and its gradient by each argument", 2}, " compile "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters in a run directory or a .safetensors file", 1},
    " run compile eval explore "},
-  {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
+  {{"threads", KEY_THREADS, "N", 0, "number of threads (default: all cores); does not change results", 1},
    " run resume compile eval bench diagnose check explore "},
-  {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written); eval: of draws", 1},
+  {{"seed", KEY_SEED, "S", 0, "vary all seeds of the file together (default 0: as written); eval: seed of the draws", 1},
    " run compile eval bench diagnose check explore "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval explore report "},
-  {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"ranks", KEY_RANKS, "N", 0, "bench: on N ranks, started by mpirun: computing, exchange and waiting", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore, report: JSON", 2},
+  {{"quiet", 'q', NULL, 0, "show no progress, only results and errors", 1}, " run resume compile eval explore report "},
+  {{"batch", KEY_BATCH, "N", 0, "bench: samples per step", 2}, " bench "},
+  {{"ranks", KEY_RANKS, "N", 0, "bench: use N ranks, started by mpirun, and show the time for computing, exchange and waiting", 2},
+   " bench "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs, explore, report: print JSON", 2},
    " check bench diagnose runs explore report "},
-  {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
-  {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
-  {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
-  {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
-  {{"slurm", KEY_SLURM, "OPTIONS", OPTION_ARG_OPTIONAL, "run, resume: the runs as a job array of Slurm; OPTIONS of sbatch", 2},
+  {{"compare", KEY_COMPARE, NULL, 0, "runs: show what differs between two or more runs", 2}, " runs "},
+  {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: one run per value of this override; several of them make a grid", 2}, " run "},
+  {{"seeds", KEY_SEEDS, "A:B", 0, "run: one run per seed A, ..., B - 1", 2}, " run "},
+  {{"jobs", KEY_JOBS, "N", 0, "run, resume: number of runs of a sweep at a time (default 1)", 2}, " run resume "},
+  {{"slurm", KEY_SLURM, "OPTIONS", OPTION_ARG_OPTIONAL, "run, resume: submit the runs as a Slurm job array, with OPTIONS of sbatch",
+    2},
    " run resume "},
-  {{"again", KEY_AGAIN, NULL, 0, "resume: the runs of a sweep that failed, too", 2}, " resume "},
-  {{"task", KEY_TASK, "K", 0, "resume: run K of a sweep alone, as a task of a job array", 2}, " resume "},
-  {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; names of files in another layout, and exit code 1", 2}, " fmt "},
-  {{"port", KEY_PORT, "N", 0, "view: the port of the loopback (default: any that is free)", 2}, " view "},
-  {{"man", KEY_MAN, NULL, 0, "help: as the source of a manual page", 2}, " help "},
-  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
+  {{"again", KEY_AGAIN, NULL, 0, "resume: repeat the failed runs of a sweep, too", 2}, " resume "},
+  {{"task", KEY_TASK, "K", 0, "resume: only run K of a sweep, as a task of a job array", 2}, " resume "},
+  {{"check", KEY_CHECK, NULL, 0, "fmt: write nothing; name the files that would change, with exit code 1", 2}, " fmt "},
+  {{"port", KEY_PORT, "N", 0, "view: port on the loopback interface (default: any free port)", 2}, " view "},
+  {{"man", KEY_MAN, NULL, 0, "help: print the source of a manual page", 2}, " help "},
+  {{"no-warn", KEY_NO_WARN, "LIST", 0, "switch off the warnings with these names, or all", 2},
    " check compile run resume bench diagnose explore "},
-  {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose explore "},
+  {{"werror", KEY_WERROR, NULL, 0, "treat warnings as errors", 2}, " check compile run bench diagnose explore "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
   {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
   {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
   {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header, onnx", 3}, " compile "},
   {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
    " check compile run resume eval bench diagnose explore opt cache "},
-  {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
-  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
+  {{"passes", KEY_PASSES, "LIST", 0, "opt: the passes to run", 3}, " opt "},
+  {{"time-passes", KEY_TIME, NULL, 0, "print where the compile time goes", 3},
    " check compile run resume eval bench diagnose explore opt cache "},
   {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
    " check compile run resume eval bench diagnose explore opt cache "},
@@ -54,7 +56,7 @@ const ManualOption manual_option[] = {
    " check compile run resume eval bench diagnose explore opt cache "},
   {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
    " check compile run resume eval bench diagnose explore opt cache "},
-  {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
+  {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not use the cache of compiled code", 4},
    " check compile run resume eval bench diagnose explore opt cache "},
 };
 const int manual_options = sizeof manual_option / sizeof *manual_option;
@@ -66,9 +68,9 @@ const ManualCommand manual_command[] = {
 };
 const int manual_commands = sizeof manual_command / sizeof *manual_command;
 
-const char manual_exit_codes[] =
-    "0; 1 errors in the file; 2 usage; 3 a failed expect, a refuted prove or numbers that are not finite; 4 files or device; 70 a "
-    "fault of the compiler.";
+const char manual_exit_codes[] = "0 success; 1 errors in the file; 2 wrong usage; 3 a failed expect, a refuted prove, or numbers "
+                                 "that are not finite; 4 an error "
+                                 "of a file or device; 70 a bug in the compiler.";
 
 bool manual_is_for(const ManualOption *o, const char *command) {
   char word[32];

@@ -37,6 +37,9 @@ function large(n) {
 
 function themed(button) {
   const set = dark => document.documentElement.classList.toggle('dark', dark);
+  let before = false; // paper is white
+  addEventListener('beforeprint', () => { before = document.documentElement.classList.contains('dark'); set(false); });
+  addEventListener('afterprint', () => set(before));
   set(matchMedia('(prefers-color-scheme: dark)').matches);
   button.addEventListener('click', () => set(!document.documentElement.classList.contains('dark')));
 }

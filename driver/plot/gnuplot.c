@@ -75,7 +75,7 @@ static bool wait_for(pid_t pid, double deadline, int *status) {
 
 /* gnuplot shows the line of the script, a caret and the error: the last line that says something. */
 static const char *complaint(char *text) {
-  char *last = "it gave no reason";
+  char *last = "it printed no reason";
   for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
     while (*line == ' ' || *line == '^' || *line == '\t') line++;
     if (*line) last = line;
@@ -100,7 +100,7 @@ bool gnuplot_run(const char *folder, const char *script, char *why, size_t size)
   const bool ended = wait_for(pid, deadline, &status);
   stop_child(0);
   if (!ended) return snprintf(why, size, "gnuplot took more than %g seconds", seconds), false;
-  if (WIFSIGNALED(status)) return snprintf(why, size, "gnuplot was ended by signal %d", WTERMSIG(status)), false;
+  if (WIFSIGNALED(status)) return snprintf(why, size, "gnuplot was stopped by signal %d", WTERMSIG(status)), false;
   if (WEXITSTATUS(status)) return snprintf(why, size, "gnuplot failed: %.400s", complaint(text)), false;
   return true;
 }

@@ -262,9 +262,9 @@ static void look_for_something(const PlotNumbers *d, PlotResult *out) {
   out->nothing = out->not_finite || !lines;
   const char *why = !out->nothing            ? ""
                     : !out->not_finite       ? "no level line goes through its range"
-                    : d->points + d->lattice ? "no point of its curves, or of one of its functions, is finite"
-                    : p->log[0] || p->log[1] ? "no point of it is finite and above 0 on its logarithmic axes"
-                                             : "no point of it is finite";
+                    : d->points + d->lattice ? "its curves, or one of its functions, have no finite point"
+                    : p->log[0] || p->log[1] ? "it has no point that is finite and above 0 on its logarithmic axes"
+                                             : "it has no finite point";
   snprintf(out->why, sizeof out->why, "%s", why);
 }
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLOUR_BOX = 132 }; /* pixels to the right of the graph */
+enum { COLOUR_BOX = 138 }; /* pixels to the right of the graph */
 
 /* Wider than so many times its height a graph is a strip; around points in the plane there is this share of their width. */
 static const double STRIP = 10, MARGIN = 0.04;
@@ -194,15 +194,19 @@ PlotPage plot_page(const PlotNumbers *d) {
   const Plot *p = d->p;
   const Legend l = legend_of(p);
   const double entry = 7.6 * (double)l.longest + 52, right = coloured(p) ? COLOUR_BOX : 22;
-  PlotPage page = {.width = WIDTH, .height = HEIGHT, .row = (double)l.entries * entry < WIDTH - 60};
+  const double legend = (double)l.entries * entry;
+  PlotPage page = {.width = WIDTH, .height = HEIGHT, .row = legend < WIDTH - LEFT - right};
   page.aside = !page.row && l.entries > 4;
   const double top = (p->title ? 40 : 16) + (!l.entries || page.aside ? 0 : page.row ? 22 : 20 * (double)l.entries);
   if (equal_units(d) && !p->log[0] && !p->log[1]) {
-    const double ratio = covered(d, 0) / covered(d, 1);
-    const double high = fmin((WIDTH - LEFT - right) / ratio, HEIGHT - BOTTOM - top);
-    const double words = fmax(page.row ? (double)l.entries * entry + 60 : 0, 8.5 * (double)characters(p->title) + 60);
-    page.width = fmin(WIDTH, fmax(fmax(high * ratio + LEFT + right, words), NARROW));
+    const double ratio = covered(d, 0) / covered(d, 1), high = fmin((WIDTH - LEFT - right) / ratio, HEIGHT - BOTTOM - top);
+    const double least = fmax(high * ratio, fmax(8.5 * (double)characters(p->title), l.entries ? entry : 0));
+    page.width = fmin(WIDTH, fmax(least + LEFT + right, NARROW));
     page.height = fmax(high + BOTTOM + top, LOW);
+    if (page.row && legend > high * ratio) { /* gnuplot makes a row no wider than the graph */
+      page.row = false;
+      page.height += 20 * ((double)l.entries - 1);
+    }
   }
   if (page.aside) page.width += entry;
   return page;
@@ -224,6 +228,7 @@ static void key(FILE *out, const Plot *p, const PlotPage *page) {
 void plot_axes(FILE *out, const PlotNumbers *d, const PlotPage *page) {
   const Plot *p = d->p;
   key(out, p, page);
+  fputs("set format '%g'\n", out); /* gnuplot's own has 0.09000000 beside 0.1 */
   axis(out, d, 0);
   axis(out, d, 1);
   if (plot_matrix(p)) matrix_axes(out, d);

@@ -72,7 +72,7 @@ bool report_begun(const char *dir) {
 static bool no_json(RtError *err, const char *path, int line, json_error_t *e) {
   char *quoted = strstr(e->text, " near '");
   if (quoted) *quoted = 0;
-  return snprintf(err->text, sizeof err->text, "%.300s:%d: this is no JSON: %s", path, line, e->text), false;
+  return snprintf(err->text, sizeof err->text, "%.300s:%d: this is not JSON: %s", path, line, e->text), false;
 }
 
 json_t *report_json(const RtRun *run, const char *name, bool *none, RtError *err) {
@@ -134,6 +134,7 @@ static json_t *lines(FILE *in, const char *path, size_t most, bool whole, RtErro
   if (good) next_line(in, line, &length);
   if (good && length == LINE) good = fail(err, path, "a line of it has more than 4 MB");
   if (good && length && whole) good = fail(err, path, "its last line is cut off");
+  if (good && length && *line != '{') good = fail(err, path, "its end is no line that is being written");
   if (good && ferror(in)) good = fail(err, path, strerror(EIO));
   base_free(line);
   if (!good) json_decref(out);
@@ -168,13 +169,13 @@ static bool ends_with(const char *text, size_t size, const char *end) {
 
 static json_t *svg_of(const char *text, size_t size, const char *path, RtError *err) {
   if (strncmp(text, "<?xml", 5) && strncmp(text, "<svg", 4))
-    return fail(err, path, "this is no SVG: it begins neither with `<?xml` nor with `<svg`"), NULL;
+    return fail(err, path, "this is not an SVG: it begins neither with `<?xml` nor with `<svg`"), NULL;
   if (!ends_with(text, size, "</svg>")) return fail(err, path, "it is cut off: an SVG ends with `</svg>`"), NULL;
   return is_utf8(text, size, path, err) ? json_stringn(text, size) : NULL;
 }
 
 static json_t *gif_of(const char *bytes, size_t size, const char *path, RtError *err) {
-  if (size < 14 || strncmp(bytes, "GIF8", 4)) return fail(err, path, "this is no GIF: it does not begin with `GIF8`"), NULL;
+  if (size < 14 || strncmp(bytes, "GIF8", 4)) return fail(err, path, "this is not a GIF: it does not begin with `GIF8`"), NULL;
   if (bytes[size - 1] != ';') return fail(err, path, "it is cut off: a GIF ends with `;`"), NULL;
   char *text = pages_base64((const unsigned char *)bytes, size);
   json_t *out = json_string(text);

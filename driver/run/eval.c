@@ -15,7 +15,7 @@
 
 static AskArray array_of(const RtColumn *c) {
   const bool rows = c->rows <= UINT32_MAX;
-  AskArray a = {.name = c->name, .fault = c->fault ? c->fault : !c->number ? "it holds text" : rows ? NULL : "it is too long"};
+  AskArray a = {.name = c->name, .fault = c->fault ? c->fault : !c->number ? "it contains text" : rows ? NULL : "it is too long"};
   if (c->rows != RT_EVERY_ROW) a.dim[a.rank++] = (uint32_t)c->rows;
   for (int d = 0; d < c->rank; d++) a.dim[a.rank++] = c->dim[d];
   return a;
@@ -206,6 +206,6 @@ bool eval_write(const RtArray *a, int n, int nlead, const char *path, RtError *e
   if (ends(path, ".npz")) return rt_npz_write(path, a, n, err);
   if (!ends(path, ".npy")) return write_text(a, n, nlead, path, err);
   if (n == 1) return rt_npy_write(path, a, err);
-  snprintf(err->text, sizeof err->text, "an .npy file has one array, and there are %d results: write an .npz", n);
+  snprintf(err->text, sizeof err->text, "an .npy file has one array, but there are %d results: write an .npz", n);
   return false;
 }

@@ -72,7 +72,7 @@ bool recorded_open(Recorded *r, RtRun *run, const Options *o, RtError *err) {
   r->text = path ? rt_file_read(path, &r->len, &why) : NULL;
   free(path);
   if (!r->text)
-    snprintf(err->text, sizeof err->text, "`%.200s` is not a run that can be taken up: model.hnn is missing", rt_run_dir(run));
+    snprintf(err->text, sizeof err->text, "`%.200s` is not a run that can be resumed: model.hnn is missing", rt_run_dir(run));
   return r->text != NULL;
 }
 
@@ -123,14 +123,13 @@ int recorded_data(Session *s, const RtRun *run, DiagCode kind, const char *or_el
   char data[DATA_HASH];
   const char *path = changed_file(run);
   if (path)
-    return session_fail(s, EXIT_IO, kind, (Span){0},
-                        "`%s`, which `%s` reads, is not what the run was started with: put it back, %s", path, s->model->path,
-                        or_else);
+    return session_fail(s, EXIT_IO, kind, (Span){0}, "`%s`, which `%s` reads, has changed since the run started: restore it, %s",
+                        path, s->model->path, or_else);
   if (s->opt->ask) return 0;
   data_fingerprint(s, NULL, NULL, data);
   if (!strcmp(recorded_text(run, "data_hash"), data)) return 0;
-  return session_fail(s, EXIT_IO, kind, (Span){0},
-                      "the data that `%s` reads are not what the run was started with: put them back, %s", s->model->path, or_else);
+  return session_fail(s, EXIT_IO, kind, (Span){0}, "the data that `%s` reads have changed since the run started: restore them, %s",
+                      s->model->path, or_else);
 }
 
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
@@ -149,7 +148,7 @@ static int same_model(Session *s, const Recorded *r, FILE *said) {
   if (!strcmp(recorded_text(r->run, "model_hash"), hash)) return 0;
   if (!strcmp(recorded_text(r->run, "build"), build))
     return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
-                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
+                        "`%s/model.hnn`, or a file that it imports, has changed since the run started: restore it",
                         rt_run_dir(r->run));
   if (said)
     fprintf(said, "warning: %s was made by another build of hnnc (%s, this is " HNNC_VERSION "), whose library may differ\n",
@@ -161,11 +160,10 @@ int recorded_weights(Session *s, const Recorded *r, const char *from, FILE *said
   const char *status = recorded_text(r->run, "status");
   RtError err = {{0}};
   char *path;
-  int code = recorded_data(s, r->run, CODE_weights,
-                           arena_printf(s->model->mem,
-                                        "run again, or name the file of the model, `%s`, and the run as its "
-                                        "parameters, to compute with what is there now",
-                                        s->model->path));
+  int code = recorded_data(
+      s, r->run, CODE_weights,
+      arena_printf(s->model->mem, "run again, or pass the model file `%s` and the run with --params, to use the current files",
+                   s->model->path));
   if (!code) code = same_model(s, r, said);
   if (code || !trains(s->model)) return code;
   RtCheckpoint *c = rt_weights_read(from, &path, &err);
@@ -184,7 +182,7 @@ static void tell_changed(const Session *s, const char *from, FILE *said) {
   const char *model = run ? recorded_text(run, "model") : NULL;
   const char *path = model && !strcmp(model, s->model->path) ? changed_file(run) : NULL;
   if (path)
-    fprintf(said, "warning: `%s`, which `%s` reads, is not what it was when the parameters of `%s` were made\n", path, model, from);
+    fprintf(said, "warning: `%s`, which `%s` reads, has changed since the parameters of `%s` were made\n", path, model, from);
   rt_run_destroy(run);
 }
 

@@ -93,10 +93,10 @@ static void tell_negative(Session *s, const Report *report, const ReportResult *
   for (uint32_t k = 0; k < report->nasked; k++) asked |= report->asked[k].stat == STAT_ESS;
   while (e < r->elems && !(r->min[e] < 0)) e++;
   if (!asked || e == r->elems) return;
-  DiagMsg *m =
-      diag_add(s->diag, CODE_not_finite, (Span){0}, "`ess(%s)` is NaN: weights are not negative, and the least of `%s` is %g",
-               report->name, report->name, r->min[e]);
-  diag_help(m, "of log-weights it is `ess_log(%s)`, of Markov chains `ess_chains(%s)`", report->name, report->name);
+  DiagMsg *m = diag_add(s->diag, CODE_not_finite, (Span){0},
+                        "`ess(%s)` is NaN: weights must not be negative, but the smallest of `%s` is %g", report->name,
+                        report->name, r->min[e]);
+  diag_help(m, "for log-weights, use `ess_log(%s)`; for Markov chains, `ess_chains(%s)`", report->name, report->name);
   session_render(s);
 }
 

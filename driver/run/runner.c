@@ -149,8 +149,8 @@ static int run_save(Runner *r, const Action *a, bool done) {
   free(path);
   return there ? 0
                : session_fail(r->s, EXIT_IO, CODE_resume, a->at,
-                              "`%s/arrays/%s.npz` is missing, and was written with parameters from before the checkpoint: put it "
-                              "back, or start a new run",
+                              "`%s/arrays/%s.npz` is missing, and was written with parameters from before the checkpoint: restore "
+                              "it, or start a new run",
                               rt_run_dir(r->run), a->save->name);
 }
 

@@ -5,7 +5,7 @@
 
 #include "driver/plot/plot.h"
 #include "driver/run/report.h"
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 #include "runtime/rundir/rundir.h"
 
 /* Where a training stands after so many steps. test, average, lr: NaN where there is none. */

@@ -1,5 +1,5 @@
 /* One `train` of a run: its steps, what is told of them, and how it ends. */
-#include "driver/run/nan_train.h"
+#include "driver/train/nan_train.h"
 #include "driver/run/monitor.h"
 #include "driver/run/runner_priv.h"
 

@@ -169,7 +169,7 @@ static char *submit(const SlurmJob *j, const char *script, uint32_t first, const
   char *id = output_of(words);
   if (id) id[strcspn(id, ";\r\n")] = 0;
   if (id && *id) return id;
-  sweep_fail(err, "sbatch did not take the job array %.300s; what it said stands above", script);
+  sweep_fail(err, "sbatch did not accept the job array %.300s; its message is above", script);
   return free(id), NULL;
 }
 

@@ -3,7 +3,8 @@
  *   {"model": "m.hnn", "sources": hash, "params": "runs/first",
  *    "points": [{"dir": "000-lr=0.01-seed=0", "overrides": ["train.optimizer.lr=0.01"], "seed": 0}, ...]}
  *
- * Values stand in it as they were written: the language reads them, run by run. */
+ * Values stand in it as they were written: the language reads them, run by run. hnnc.sweep of Python writes
+ * the same file, without "sources": it begins before any model is read. */
 #include "driver/runs/runs.h"
 
 #include <ctype.h>
@@ -166,8 +167,8 @@ SweepPoint sweep_point(const json_t *sweep, uint32_t k) {
 
 /* What is edited or damaged is met here. */
 static bool good(const json_t *sweep) {
-  bool ok =
-      json_is_string(json_object_get(sweep, "model")) && json_is_string(json_object_get(sweep, "sources")) && sweep_count(sweep);
+  const json_t *sources = json_object_get(sweep, "sources");
+  bool ok = json_is_string(json_object_get(sweep, "model")) && (!sources || json_is_string(sources)) && sweep_count(sweep);
   size_t i;
   json_t *x;
   for (uint32_t k = 0; ok && k < sweep_count(sweep); k++) {
@@ -183,7 +184,7 @@ json_t *sweep_read(const char *dir, bool *none, RtError *err) {
   struct stat st;
   json_t *sweep = json_load_file(path, 0, NULL);
   *none = stat(path, &st) != 0;
-  if (*none) sweep_fail(err, "%.300s is no sweep: it has no sweep.json", dir);
+  if (*none) sweep_fail(err, "%.300s is not a sweep: it has no sweep.json", dir);
   else if (!good(sweep)) sweep_fail(err, "%.300s is damaged", path), json_decref(sweep), sweep = NULL;
   free(path);
   return sweep;
@@ -250,8 +251,8 @@ char *sweep_begin(const json_t *sweep, const char *name, const char *out, RtErro
   const bool same = there && json_equal(there, sweep);
   json_decref(there);
   if (same) return dir;
-  if (!none) sweep_fail(err, "%.300s has another sweep: `hnnc resume` goes on with that, another --out makes a new one", dir);
-  else if (!is_empty(dir)) sweep_fail(err, "%.300s holds other files: a sweep needs a folder of its own", dir);
+  if (!none) sweep_fail(err, "%.300s has another sweep: continue it with `hnnc resume`, or choose another --out", dir);
+  else if (!is_empty(dir)) sweep_fail(err, "%.300s contains other files: a sweep needs a directory of its own", dir);
   else if (sweep_write(dir, "sweep.json", sweep, err)) return dir;
   return free(dir), NULL;
 }

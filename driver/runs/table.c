@@ -266,7 +266,7 @@ void runs_compare(FILE *out, const json_t *runs) {
     if (two) add(&got, difference(mem, runs, report.at[k]));
   }
   if (set.cell.n > set.columns) print(out, &set, "");
-  else fprintf(out, "nothing that was asked differs\n");
+  else fprintf(out, "no differences\n");
   if (report.n) fputc('\n', out), print(out, &got, "");
   vec_free(&report);
   vec_free(&set.cell);

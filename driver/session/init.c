@@ -124,5 +124,5 @@ static void job(void *ctx, int k, int thread) {
 void init_params(Session *s) {
   Drawing d = {.s = s, .heap = base_heap()};
   rt_pool_run(s->pool, (int)s->model->nparam, job, &d);
-  if (atomic_load(&d.failed)) base_fault("out of memory for the start values of the parameters");
+  if (atomic_load(&d.failed)) base_fault("out of memory for the initial values of the parameters");
 }

@@ -356,8 +356,7 @@ int64_t kept_limit(bool quiet) {
   char *end;
   double mb = text && *text ? strtod(text, &end) : USUAL_LIMIT;
   if (text && *text && (*end || !(mb >= 0) || mb > 1e9)) {
-    if (!quiet)
-      fprintf(stderr, "warning: HNNC_CACHE_MB should be a number of megabytes, found `%s`: %d are taken\n", text, USUAL_LIMIT);
+    if (!quiet) fprintf(stderr, "warning: HNNC_CACHE_MB must be a number of megabytes, found `%s`: using %d\n", text, USUAL_LIMIT);
     mb = USUAL_LIMIT;
   }
   return (int64_t)(mb * MEGA);
@@ -367,7 +366,7 @@ int64_t kept_limit(bool quiet) {
 void kept_refused(const char *path) {
   static atomic_flag said = ATOMIC_FLAG_INIT;
   if (!atomic_flag_test_and_set(&said))
-    fprintf(stderr, "warning: %s in the cache is not a file that only this user can write to: such files are not used\n", path);
+    fprintf(stderr, "warning: %s in the cache can be written by other users: it is not used\n", path);
 }
 
 void kept_tidy(const char *dir, bool quiet) {

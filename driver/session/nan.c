@@ -61,13 +61,12 @@ bool nan_ended(DiagMsg *m, const Origin *o) {
     const Inst *i = ir_inst(o->f, o->v);
     const ode_attr attr = ir_ode_attr(o->f, i);
     diag_label(m, i->at, "the search ended here");
-    diag_help(
-        m,
-        "the cause was not looked for beyond the first %d operations, in which `%s` came to t = %g: with fewer steps (of which "
-        "`max_steps` allows %" PRId64 "), or a shorter time, it is named",
-        ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
+    diag_help(m,
+              "the search for the cause ended after %d operations, where `%s` was at t = %g: with fewer steps (`max_steps` allows "
+              "%" PRId64 "), or a shorter time, it would be found",
+              ORIGIN_MOST, ir_method[attr.method].name, o->time, attr.max_steps);
   } else
-    diag_help(m, "the cause was not looked for beyond the first %d operations: with fewer steps, or a shorter time, it is named",
+    diag_help(m, "the search for the cause ended after %d operations: with fewer steps, or a shorter time, it would be found",
               ORIGIN_MOST);
   return true;
 }
@@ -84,7 +83,7 @@ static void tell(const Session *s, DiagMsg *m, const Origin *o, bool found, bool
   else if (found) diag_help(m, "%s", text);
   if (found) nan_advise(s, m, o);
   else if (!nan_ended(m, o) && !s->model->f64)
-    diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
+    diag_help(m, "in f64 it is finite: an intermediate number left the range of f32, which ends at 3.4e38; write `precision f64`");
 }
 
 void nan_report(Session *s, const Report *report, const Fn *derived, const RtArray *stats, int64_t sample) {

@@ -46,7 +46,8 @@ bool proofs_refuted(const Session *s) {
   for (uint32_t i = 0; i < s->model->nproof; i++) {
     const Proof *p = &s->model->proof[i];
     if (p->answer != ANSWER_REFUTED || !p->stated) continue;
-    diag_add(s->diag, CODE_proof_refuted, p->at, "this does not hold: at %s", p->detail);
+    const char *at = strstr(p->detail, " = ") ? "at " : ""; /* a point, if there are variables */
+    diag_add(s->diag, CODE_proof_refuted, p->at, "this does not hold: %s%s", at, p->detail);
     any = true;
   }
   return any;

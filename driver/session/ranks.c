@@ -86,9 +86,9 @@ static bool missing(const Launcher *l, const char *wanted, RtError *err) {
                     l->size, wanted, why ? ": " : ": give the path of a module, with a /, or `none`", why ? why : ""),
            false;
   snprintf(err->text, sizeof err->text,
-           "%s has started %d ranks, and hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again "
-           "(`./quickstart`, or `meson setup --reconfigure build; ninja -C build`), start hnnc by itself, or set HNNC_MPI=none "
-           "where each process is to run alone",
+           "%s has started %d ranks, but hnnc has no module for its MPI: install the MPI (`apt install %s`) and build hnnc again "
+           "(`./quickstart`, or `meson setup --reconfigure build; ninja -C build`), start hnnc by itself, or set HNNC_MPI=none to "
+           "run each process alone",
            l->name, l->size, mpich ? "libmpich-dev" : "libopenmpi-dev");
   return false;
 }
@@ -101,16 +101,17 @@ static bool connect(const Launcher *l, RtRanks *out, RtError *err) {
   RtMpiOpen *open = NULL;
   void *at = dlsym(lib, RT_MPI_OPEN);
   memcpy(&open, &at, sizeof at);
-  if (!open) return snprintf(err->text, sizeof err->text, "HNNC_MPI=%.200s is no module of hnnc", wanted ? wanted : ""), false;
+  if (!open)
+    return snprintf(err->text, sizeof err->text, "HNNC_MPI=%.200s is not an MPI module of hnnc", wanted ? wanted : ""), false;
   if (!open(out, err)) return false;
   if (out->size == l->size) return true;
   snprintf(err->text, sizeof err->text,
-           "%s has started %d ranks, and the MPI that hnnc has found sees %d: they do not belong together; install the launcher's "
-           "own, or name its module by HNNC_MPI%s",
+           "%s has started %d ranks, but the MPI that hnnc has found sees %d: they do not match; install the launcher's own MPI, "
+           "or name its module in HNNC_MPI%s",
            l->name, l->size, out->size,
            strcmp(l->name, "srun")
                ? ""
-               : "; of srun, `srun --mpi=list` has what it speaks, and --mpi=pmix is for Open MPI, --mpi=pmi2 for MPICH");
+               : "; for srun, `srun --mpi=list` lists its protocols: --mpi=pmix is for Open MPI, --mpi=pmi2 for MPICH");
   return false;
 }
 
@@ -140,7 +141,7 @@ static void on_lost(RtRanks *r, int from, int code, const char *why) {
 }
 
 static void on_stalled(RtRanks *r) {
-  if (!r->rank && own.told) own.told("it was asked to stop, and another rank did not answer");
+  if (!r->rank && own.told) own.told("it was asked to stop, but another rank did not answer");
 }
 
 /* The first lines of what this rank has said of an error. */
@@ -251,8 +252,8 @@ int ranks_alike(Session *s) {
     if (same && !lacks(kind[0].code.needs, kind[k].own.needs, what, sizeof what)) continue;
     code =
         session_fail(s, EXIT_IO, CODE_ranks, (Span){0},
-                     "rank %d (%s) has the processor %s, and the code of the first rank (%s) is for %s: name one that all "
-                     "have, by --cpu=NAME",
+                     "rank %d (%s) has the processor %s, but the code of the first rank (%s) is for %s: name a processor that all "
+                     "ranks support, --cpu=NAME",
                      k, own.place ? own.place[k].host : "", kind[k].own.cpu, own.place ? own.place[0].host : "", kind[0].code.cpu);
   }
   base_free(kind);

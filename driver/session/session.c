@@ -243,7 +243,7 @@ bool session_means_fit(Session *s) {
   for (uint32_t i = 0; i < s->model->naction; i++) {
     const Train *t = s->model->action[i].kind == DO_TRAIN ? s->model->action[i].train : NULL;
     for (uint32_t k = 0; t && k < t->nsum; k++) {
-      Fn *mean = pass_step_mean(&s->passes, t->sum[k].loss, s->diag);
+      Fn *mean = t->sum[k].loss ? pass_step_mean(&s->passes, t->sum[k].loss, s->diag) : NULL;
       fit &= mean != NULL;
       ir_fn_destroy(mean);
     }

@@ -20,11 +20,11 @@ static bool take(Session *s, const Start *x, const RtCheckpoint *c, uint32_t k, 
   const RtTensor *t = rt_checkpoint_tensor(c, name + (*name == '/'));
   const bool same = t && t->rank == (int)one.rank && !memcmp(t->dim, one.dim, sizeof *t->dim * one.rank);
   if (!t) {
-    DiagMsg *m = diag_add(s->diag, CODE_start, x->at, "`%s` has no `%s`, which `%s` starts from", x->file, name, x->instance);
+    DiagMsg *m = diag_add(s->diag, CODE_start, x->at, "`%s` has no `%s`, which `%s` needs to start", x->file, name, x->instance);
     weights_listed(m, c);
-    if (!x->as) diag_help(m, "`from \"%s\" as \"name\"` takes what begins with another name", x->file);
+    if (!x->as) diag_help(m, "`from \"%s\" as \"name\"` reads parameters whose paths begin with another name", x->file);
   } else if (!same)
-    diag_add(s->diag, CODE_start, x->at, "`%s` of `%s` is %s, and `%s` is %s", name, x->file,
+    diag_add(s->diag, CODE_start, x->at, "`%s` of `%s` is %s, but `%s` is %s", name, x->file,
              weights_shape(have, sizeof have, t->rank, t->dim), path, weights_shape(want, sizeof want, (int)one.rank, one.dim));
   const int64_t n = type_count(one);
   RtArray *a = &s->param[k];

@@ -63,7 +63,7 @@ int weights_take(Session *s, const RtCheckpoint *c, const char *from) {
   Misfits x = {.s = s, .from = from};
   for (uint32_t k = 0; k < m->nparam; k++)
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) look_at(&x, c, &m->param[k], turn);
-  if (x.n > SAID) diag_help(x.m, "and so are %d more", x.n - SAID);
+  if (x.n > SAID) diag_help(x.m, "and %d more", x.n - SAID);
   if (x.missing) weights_listed(x.m, c);
   if (x.n) return session_render(s), EXIT_IO;
   for (uint32_t k = 0; k < m->nparam; k++)

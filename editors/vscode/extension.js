@@ -52,13 +52,28 @@ function diagnostic(d) {
   return Object.assign(made, { source: d.source, code: d.code, relatedInformation: related });
 }
 
+function fold(f) {
+  const kinds = { comment: vscode.FoldingRangeKind.Comment, imports: vscode.FoldingRangeKind.Imports };
+  return new vscode.FoldingRange(f.startLine, f.endLine, kinds[f.kind]);
+}
+
+const selection = (s) => new vscode.SelectionRange(range(s.range), s.parent && selection(s.parent));
+const found = (s) => new vscode.SymbolInformation(s.name, s.kind - 1, s.containerName || "", location(s.location));
+
+// An item of the hierarchy of calls goes back to the server as it came.
+const calling = (i) =>
+  Object.assign(new vscode.CallHierarchyItem(i.kind - 1, i.name, i.detail || "", vscode.Uri.parse(i.uri), range(i.range), range(i.selectionRange)), { item: i });
+
 // ---- questions
 const of = (doc) => ({ textDocument: { uri: doc.uri.toString() } });
 const at = (doc, p) => ({ ...of(doc), position: { line: p.line, character: p.character } });
 const span = (r) => ({ start: { line: r.start.line, character: r.start.character }, end: { line: r.end.line, character: r.end.character } });
 
+// What is out of date, or was withdrawn, has no answer: the editor asks again by itself.
+const stale = (e) => { if (e.code !== -32801 && e.code !== -32800) throw e; };
+
 async function ask(method, params, make) {
-  const result = await server.ask("textDocument/" + method, params);
+  const result = await server.ask(method.includes("/") && !method.startsWith("semantic") ? method : "textDocument/" + method, params).catch(stale);
   return result === null || result === undefined ? null : make(result);
 }
 
@@ -82,6 +97,17 @@ function providers(capabilities) {
     l.registerInlayHintsProvider(hnn, { provideInlayHints: (d, r) => ask("inlayHint", { ...of(d), range: span(r) }, (x) => x.map(hint)) }),
     l.registerCodeActionsProvider(hnn, { provideCodeActions: (d, r) => ask("codeAction", { ...of(d), range: span(r), context: { diagnostics: [] } }, (x) => x.map(action)) }),
     l.registerDocumentFormattingEditProvider(hnn, { provideDocumentFormattingEdits: (d) => ask("formatting", { ...of(d), options: {} }, (r) => r.map(edit)) }),
+    l.registerFoldingRangeProvider(hnn, { provideFoldingRanges: (d) => ask("foldingRange", of(d), (r) => r.map(fold)) }),
+    l.registerSelectionRangeProvider(hnn, { provideSelectionRanges: (d, p) => ask("selectionRange", { ...of(d), positions: p.map((x) => at(d, x).position) }, (r) => r.map(selection)) }),
+    l.registerDocumentHighlightProvider(hnn, { provideDocumentHighlights: (d, p) => ask("documentHighlight", at(d, p), (r) => r.map((h) => new vscode.DocumentHighlight(range(h.range), h.kind - 1))) }),
+    l.registerDocumentLinkProvider(hnn, { provideDocumentLinks: (d) => ask("documentLink", of(d), (r) => r.map((x) => new vscode.DocumentLink(range(x.range), vscode.Uri.parse(x.target)))) }),
+    l.registerCodeLensProvider(hnn, { provideCodeLenses: (d) => ask("codeLens", of(d), (r) => r.map((x) => new vscode.CodeLens(range(x.range), x.command))) }),
+    l.registerWorkspaceSymbolProvider({ provideWorkspaceSymbols: (query) => ask("workspace/symbol", { query }, (r) => r.map(found)) }),
+    l.registerCallHierarchyProvider(hnn, {
+      prepareCallHierarchy: (d, p) => ask("prepareCallHierarchy", at(d, p), (r) => r.map(calling)),
+      provideCallHierarchyIncomingCalls: (i) => ask("callHierarchy/incomingCalls", { item: i.item }, (r) => r.map((c) => new vscode.CallHierarchyIncomingCall(calling(c.from), c.fromRanges.map(range)))),
+      provideCallHierarchyOutgoingCalls: (i) => ask("callHierarchy/outgoingCalls", { item: i.item }, (r) => r.map((c) => new vscode.CallHierarchyOutgoingCall(calling(c.to), c.fromRanges.map(range)))),
+    }),
     l.registerDocumentSemanticTokensProvider(hnn, { provideDocumentSemanticTokens: (d) => ask("semanticTokens/full", of(d), (r) => new vscode.SemanticTokens(new Uint32Array(r.data))) },
       new vscode.SemanticTokensLegend(legend.tokenTypes, legend.tokenModifiers)),
   ];
@@ -115,12 +141,15 @@ exports.activate = async (context) => {
   const command = vscode.workspace.getConfiguration("hnn").get("server", "hnnc");
   shown = vscode.languages.createDiagnosticCollection("hnnc");
   registered = [shown];
+  for (const word of ["run", "explore"])                   // what stands above a training, in a terminal
+    registered.push(vscode.commands.registerCommand("hnn." + word, (path) => vscode.window.createTerminal({ name: "hnnc " + word, shellPath: command, shellArgs: [word, path] }).show()));
   context.subscriptions.push({ dispose: () => registered.splice(0).forEach((r) => r.dispose()) });
   server = new Connection(command, ["lsp"], notified, (why) => {
     vscode.window.showErrorMessage(`hnn: \`${command} lsp\`: ${why}. The setting hnn.server is the path of hnnc.`);
     registered.splice(0).forEach((r) => r.dispose());
   });
-  const { capabilities } = await server.ask("initialize", { processId: process.pid, rootUri: null, capabilities: {} });
+  const workspaceFolders = (vscode.workspace.workspaceFolders || []).map((f) => ({ uri: f.uri.toString(), name: f.name }));
+  const { capabilities } = await server.ask("initialize", { processId: process.pid, rootUri: null, workspaceFolders, capabilities: {} });
   server.tell("initialized", {});
   registered.push(...providers(capabilities), vscode.workspace.onDidOpenTextDocument(opened), vscode.workspace.onDidChangeTextDocument(changed), vscode.workspace.onDidCloseTextDocument(closed));
   vscode.workspace.textDocuments.forEach(opened);

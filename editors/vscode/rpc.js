@@ -37,7 +37,7 @@ class Connection {
     if (m.method) return notified(m.method, m.params);
     const w = this.waiting.get(m.id);
     this.waiting.delete(m.id);
-    if (w) m.error ? w.reject(new Error(m.error.message)) : w.resolve(m.result);
+    if (w) m.error ? w.reject(Object.assign(new Error(m.error.message), { code: m.error.code })) : w.resolve(m.result);
   }
 
   send(m) {

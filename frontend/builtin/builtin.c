@@ -37,13 +37,13 @@ static const Builtin builtin_rows[] = {
   {"asinh",        "x",                     bi_ew1,        OP_asinh,      N,              "inverse of sinh"},
   {"acosh",        "x",                     bi_ew1,        OP_acosh,      N,              "inverse of cosh, not negative"},
   {"atanh",        "x",                     bi_ew1,        OP_atanh,      N,              "inverse of tanh"},
-  {"stop_gradient", "x",                    bi_ew1,        OP_stop,       N,              "x, a constant to every derivative"},
-  {"floor",        "x",                     bi_ew1,        OP_floor,      N,              "largest whole number that is not above x"},
-  {"ceil",         "x",                     bi_ew1,        OP_ceil,       N,              "smallest whole number that is not below x"},
-  {"round",        "x",                     bi_ew1,        OP_round,      N,              "nearest whole number, of two the even one"},
-  {"mod",          "x, y",                  bi_ew2,        OP_mod,        N,              "x - y*floor(x/y): the rest, with the sign of y"},
+  {"stop_gradient", "x",                    bi_ew1,        OP_stop,       N,              "x, treated as a constant by derivatives"},
+  {"floor",        "x",                     bi_ew1,        OP_floor,      N,              "largest whole number not above x"},
+  {"ceil",         "x",                     bi_ew1,        OP_ceil,       N,              "smallest whole number not below x"},
+  {"round",        "x",                     bi_ew1,        OP_round,      N,              "nearest whole number; a half goes to the even one"},
+  {"mod",          "x, y",                  bi_ew2,        OP_mod,        N,              "x - y*floor(x/y): the remainder, with the sign of y"},
   {"atan2",        "y, x",                  bi_ew2,        OP_atan2,      N,              "angle of (x, y)"},
-  {"where",        "condition, a, b",       bi_where,      0,             0,              "a where the condition holds, else b"},
+  {"where",        "condition, a, b",       bi_where,      0,             0,              "a if the condition holds, else b"},
   {"max",          "x, y?, =axis",          bi_minmax,     OP_max,        BF_REPORT,      "largest element, or the larger of two"},
   {"min",          "x, y?, =axis",          bi_minmax,     OP_min,        BF_REPORT,      "smallest element, or the smaller of two"},
   {"maxabs",       "x",                     bi_maxabs,     0,             N,              "largest absolute value"},
@@ -56,28 +56,28 @@ static const Builtin builtin_rows[] = {
   {"std",          "report",                bi_stat,       STAT_SD,       BF_REPORT,      "standard deviation of a report"},
   {"count",        "report",                bi_stat,       STAT_COUNT,    BF_REPORT,      "number of samples of a report"},
   {"median",       "report",                bi_stat,       STAT_QUANTILE, BF_REPORT,      "median of a report"},
-  {"quantile",     "report, q",             bi_stat,       STAT_QUANTILE, BF_REPORT,      "quantile of a report, as NumPy's"},
-  {"logmeanexp",   "report",                bi_stat,       STAT_LOGMEANEXP, BF_REPORT,    "log of the mean of exp of a report"},
+  {"quantile",     "report, q",             bi_stat,       STAT_QUANTILE, BF_REPORT,      "quantile of a report, as in NumPy"},
+  {"logmeanexp",   "report",                bi_stat,       STAT_LOGMEANEXP, BF_REPORT,    "log of the mean of exp(x) of a report x"},
   {"ess",          "report",                bi_stat,       STAT_ESS,      BF_REPORT,      "effective sample size of weights, (sum w)^2/sum w^2, of a report"},
-  {"ess_log",      "report",                bi_stat,       STAT_ESS_LOG,  BF_REPORT,      "`ess` of exp of a report of log-weights"},
+  {"ess_log",      "report",                bi_stat,       STAT_ESS_LOG,  BF_REPORT,      "effective sample size of log-weights, of a report"},
   {"r_hat",        "report",                bi_stat,       STAT_R_HAT,    BF_REPORT,      "split R-hat of a report of chains"},
-  {"r_hat_ranks",  "report",                bi_stat,       STAT_R_HAT_RANKS, BF_REPORT,   "the same of ranks"},
+  {"r_hat_ranks",  "report",                bi_stat,       STAT_R_HAT_RANKS, BF_REPORT,   "split R-hat of the ranks of a report of chains"},
   {"ess_chains",   "report",                bi_stat,       STAT_ESS_CHAINS, BF_REPORT,    "effective sample size of a report of chains"},
   {"len",          "x",                     bi_length,     0,             0,              "size of the first axis"},
   {"shape",        "x",                     bi_shape,      0,             0,              "sizes of all axes"},
-  {"concat",       "=axis, a, ...",         bi_concat,     0,             M | BF_SPREAD,  "joined along an axis, the first by default"},
-  {"stack",        "=axis, a, ...",         bi_stack,      0,             M | BF_SPREAD,  "joined along a new axis"},
-  {"roll",         "x, shift, axis?",       bi_roll,       0,             M,              "elements moved on by shift, around the end"},
+  {"concat",       "=axis, a, ...",         bi_concat,     0,             M | BF_SPREAD,  "tensors joined along an axis, the first by default"},
+  {"stack",        "=axis, a, ...",         bi_stack,      0,             M | BF_SPREAD,  "tensors joined along a new axis"},
+  {"roll",         "x, shift, axis?",       bi_roll,       0,             M,              "elements shifted along an axis, with wrap-around"},
   {"flip",         "x, axis?",              bi_flip,       0,             M,              "an axis in reverse order"},
-  {"windows",      "x, k, stride?, axis?",  bi_windows,    0,             N,              "the k-long stretches of an axis, along a new last one"},
+  {"windows",      "x, k, stride?, axis?",  bi_windows,    0,             N,              "all windows of length k of an axis, along a new last axis"},
   {"conv",         "x, W, stride?, padding?", bi_conv,     0,             N | BF_WORD,   "convolution of x [c, n...] with W [out, c, k...]"},
   {"conv_transpose", "y, W, stride?, padding?", bi_conv_transpose, 0,     N | BF_WORD,    "the adjoint of `conv`"},
   {"pool_mean",    "x, k",                  bi_pool,       OP_sum,        N,              "means of blocks of k along all axes but the first"},
   {"pool_max",     "x, k",                  bi_pool,       OP_rmax,       N,              "largest elements of blocks of k along all axes but the first"},
   {"upsample",     "x, k",                  bi_upsample,   0,             N,              "each element k times along all axes but the first"},
   {"reshape",      "x, shape, ...",         bi_reshape,    0,             M,              "the same elements in another shape"},
-  {"transpose",    "x",                     bi_transpose,  0,             M,              "axes in reverse order"},
-  {"outer",        "x, y",                  bi_outer,      0,             N,              "all products"},
+  {"transpose",    "x",                     bi_transpose,  0,             M,              "all axes in reverse order"},
+  {"outer",        "x, y",                  bi_outer,      0,             N,              "all products of an element of x and one of y"},
   {"cross",        "x, y",                  bi_cross,      0,             N,              "cross product of real[3], or of real[2]"},
   {"dot",          "x, y",                  bi_dot,        0,             N,              "scalar product of vectors"},
   {"norm",         "x",                     bi_norm,       0,             N,              "sqrt(sum(x^2))"},
@@ -85,15 +85,15 @@ static const Builtin builtin_rows[] = {
   {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
   {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
   {"set",          "x, i, v",               rows_set,      0,             N,              "x with v for row i"},
-  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "where the largest element is, the first of equals"},
-  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "where the smallest element is, the first of equals"},
-  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros, but 1 at place i"},
-  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "how many of the edges, which rise, lie below x"},
+  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "index of the largest element, the first of equals"},
+  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "index of the smallest element, the first of equals"},
+  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros with a 1 at index i"},
+  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "number of edges below x; the edges must rise"},
   {"cumsum",       "x, axis?",              rows_cumulative, OP_add,      N,              "running sums along an axis, the first by default"},
   {"cumprod",      "x, axis?",              rows_cumulative, OP_mul,      N,              "running products along an axis"},
   {"sort",         "x, axis?",              rows_sort,     0,             N,              "an axis in rising order, NaN last"},
-  {"argsort",      "x, axis?",              rows_sort,     1,             N,              "where the elements are that `sort` gives"},
-  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: of those whose id is 0, 1, ..."},
+  {"argsort",      "x, axis?",              rows_sort,     1,             N,              "indices that sort an axis"},
+  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: those with id 0, 1, ..."},
   {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
   {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
   {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},
@@ -104,7 +104,7 @@ static const Builtin builtin_rows[] = {
   {"solve",        "A, b",                  bi_solve,      2,             N,              "A^-1 b, A any square matrix"},
   {"inv",          "A",                     bi_inv,        0,             N,              "the inverse of a matrix"},
   {"det",          "A",                     bi_det,        0,             N,              "determinant"},
-  {"logabsdet",    "A",                     bi_logabsdet,  0,             N,              "log(abs(det(A))), which leaves no range"},
+  {"logabsdet",    "A",                     bi_logabsdet,  0,             N,              "log(abs(det(A))), without overflow"},
   {"trace",        "A",                     bi_trace,      0,             N,              "sum of the diagonal"},
   {"cholesky",     "A",                     bi_cholesky,   0,             N,              "lower L with L @ L.T = A, positive definite"},
   {"eigh",         "A",                     bi_eigh,       0,             N,              "(eigenvalues, eigenvectors in columns) of a symmetric matrix"},
@@ -114,24 +114,24 @@ static const Builtin builtin_rows[] = {
   {"div",          "e, x",                  bi_div,        0,             0,              "divergence"},
   {"field",        "H",                     bi_functional, F_FIELD,       0,              "(dH/dp, -dH/dq)"},
   {"poisson",      "F, G",                  bi_functional, F_POISSON,     0,              "Poisson bracket"},
-  {"jacobian",     "f",                     bi_functional, F_JACOBIAN,    0,              "matrix of a function on its joined arguments"},
+  {"jacobian",     "f",                     bi_functional, F_JACOBIAN,    0,              "matrix of first derivatives of a function by its joined arguments"},
   {"hessian",      "f",                     bi_functional, F_HESSIAN,     0,              "second derivatives of a scalar function by its joined arguments"},
-  {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
+  {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may be nonzero"},
   {"trajectory",   "H, q, p, @stop",        bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
   {"integrate",    "f, x, ..., @stop",      bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
-  {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied again and again"},
+  {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied repeatedly"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
   {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
-  {"choice",       "list",                  bi_choice,     0,             0,              "one of a list, drawn"},
+  {"choice",       "list",                  bi_choice,     0,             0,              "a random element of a list"},
   {"first",        "data, share",           bi_part,       DATA_FIRST,    0,              "the first part of data"},
   {"last",         "data, share",           bi_part,       DATA_LAST,     0,              "the last part of data"},
   {"shuffle",      "data, seed",            bi_part,       DATA_SHUFFLE,  0,              "data in another order"},
   {"read",         "file, ...",             bi_misplaced,  0,             BF_RAW,         "a table of a file"},
-  {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
+  {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "the inverse of a flow"},
   {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
   {"lift",         "u",                     bi_inverse,    F_LIFT,        BF_RAW,         "the point transformation of q and p by a flow of q"},
-  {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
-  {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
+  {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean over the batch, in `running`"},
+  {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the moving mean over earlier batches, in `running`"},
   {"onnx",         "file, ...",             bi_onnx,       0,             BF_RAW,         "a network in an ONNX file"},
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
   {"events",       "f, x, ..., @on",        bi_section,    1,             BF_RAW,         "where and when orbits cross surfaces"},
@@ -224,7 +224,7 @@ static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t g
       elab_error(E, CODE_argument_count, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
   const bool derivative = b->call == bi_grad || b->call == bi_jac || b->call == bi_hess || b->call == bi_div;
   if (derivative && a->n && a->at[0].v.kind == V_FUNC) {
-    elab_help(m, "it takes a value, and what that was computed from: `%s(%s(x), x)`", b->name, a->at[0].v.func->name);
+    elab_help(m, "pass a value, and the value that it was computed from: `%s(%s(x), x)`", b->name, a->at[0].v.func->name);
     return POISON;
   }
   elab_help(m, "%s: %s", signature(E, b), b->doc);
@@ -344,27 +344,27 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (turns_int(a->v, out)) return true;
   if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
-  if (a->v.kind == V_NUM) elab_error(E, CODE_whole_number, a->at, "%s is an integer, found %g", what, a->v.num.v);
-  else elab_error(E, CODE_not_constant, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
+  if (a->v.kind == V_NUM) elab_error(E, CODE_whole_number, a->at, "%s must be an integer, found %g", what, a->v.num.v);
+  else elab_error(E, CODE_not_constant, a->at, "%s must be an integer known at compile time, found %s", what, value_text(E, a->v));
   return false;
 }
 
 bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
   if (a->v.kind == V_NUM) return *out = a->v.num.v, true;
   if (a->v.kind != V_POISON && !turns_unroll(E, a->v))
-    elab_error(E, CODE_not_constant, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
+    elab_error(E, CODE_not_constant, a->at, "%s must be a number known at compile time, found %s", what, value_text(E, a->v));
   return false;
 }
 
 bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
   if (a->v.kind == V_STRING) return *out = a->v.string, true;
-  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "%s is a string, found %s", what, value_kind(E, a->v));
+  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "%s must be a string, found %s", what, value_kind(E, a->v));
   return false;
 }
 
 static bool shape_size(Elab *E, const Actual *a, Num n, uint32_t *out, int64_t *total) {
   if (n.den != 1 || n.num < 1 || n.num > ELAB_ELEMENTS) {
-    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g",
+    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size must be an integer from 1 to %d, found %g",
                (int)ELAB_ELEMENTS, n.v);
     return false;
   }
@@ -381,10 +381,11 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (!value_numbers(a->v) || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
     if (turns_unroll(E, a->v)) return false;
-    DiagMsg *m = elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
-                            IR_MAX_RANK, value_text(E, a->v));
+    DiagMsg *m =
+        elab_error(E, CODE_not_constant, a->at, "a shape must be a list of at most %d integers known at compile time, found %s",
+                   IR_MAX_RANK, value_text(E, a->v));
     if (a->v.kind == V_TUPLE)
-      elab_help(m, "a list stands in `[ ]`, as in `[2, 3]`; `zeros` and `ones` take sizes, too: `zeros(2, 3)`");
+      elab_help(m, "write a list in `[ ]`, as in `[2, 3]`; `zeros` and `ones` also take sizes: `zeros(2, 3)`");
     return false;
   }
   *rank = a->v.array->n;

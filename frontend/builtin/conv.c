@@ -25,7 +25,7 @@ static bool length_arg(Elab *E, const Actual *a, const char *what, uint32_t most
   int64_t k;
   if (!need_int(E, a, what, &k)) return false;
   if (k >= 1 && k <= most) return *out = (uint32_t)k, true;
-  elab_error(E, CODE_out_of_range, a->at, "%s is from 1 to %u, found %lld", what, most, (long long)k);
+  elab_error(E, CODE_out_of_range, a->at, "%s must be from 1 to %u, found %lld", what, most, (long long)k);
   return false;
 }
 
@@ -50,7 +50,7 @@ static bool padding_arg(Elab *E, const Actual *a, Padding *out) {
   if (!given(a)) return true;
   for (int k = 0; a->v.kind == V_STRING && k < 3; k++)
     if (!strcmp(a->v.string, word[k])) return *out = (Padding)k, true;
-  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "`padding` is `same`, `valid` or `periodic`");
+  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "`padding` must be `same`, `valid` or `periodic`");
   return false;
 }
 
@@ -59,10 +59,10 @@ static bool conv_args(Elab *E, const Builtin *b, const Actuals *a, int channels,
   const Type x = type_of(&a->at[0]), w = type_of(&a->at[1]);
   *c = (Conv){.spatial = x.rank - 1, .stride = 1};
   if (x.rank < 2 || x.rank > MOST_SPATIAL + 1)
-    return error_shape(E, &a->at[0], b->name, "an axis of channels and one to three axes of space"), false;
+    return error_shape(E, &a->at[0], b->name, "an axis of channels and one to three spatial axes"), false;
   if (w.rank != x.rank + 1 || w.dim[channels] != x.dim[0]) {
-    const char *needs = channels ? "weights [out, channels, k...] with the channels and the axes of its input"
-                                 : "weights [channels, out, k...] with the channels and the axes of its input";
+    const char *needs = channels ? "weights [out, channels, k...] with as many channels and axes as its input"
+                                 : "weights [channels, out, k...] with as many channels and axes as its input";
     error_mismatch(E, b, &a->at[0], &a->at[1], needs, a->at[1].at);
     return false;
   }
@@ -73,14 +73,15 @@ static bool conv_args(Elab *E, const Builtin *b, const Actuals *a, int channels,
 static bool size_axis(Elab *E, const Actuals *a, const Conv *c, ConvAxis *x) {
   if (c->padding == PAD_VALID) {
     if (x->k <= x->n) return x->out = (x->n - x->k) / c->stride + 1, true;
-    elab_error(E, CODE_shape_mismatch, a->at[1].at, "a kernel of %u does not fit into %u without padding", x->k, x->n);
+    elab_error(E, CODE_shape_mismatch, a->at[1].at, "a kernel of size %u does not fit into an axis of %u without padding", x->k,
+               x->n);
     return false;
   }
   x->out = (x->n + c->stride - 1) / c->stride;
   const int64_t most = (int64_t)(x->out - 1) * c->stride + x->k, missing = most > x->n ? most - x->n : 0;
   x->low = (uint32_t)(missing / 2), x->high = (uint32_t)(missing - missing / 2);
   if (c->padding != PAD_PERIODIC || x->high <= x->n) return true;
-  elab_error(E, CODE_shape_mismatch, a->at[1].at, "a kernel of %u goes around an axis of %u more than once", x->k, x->n);
+  elab_error(E, CODE_shape_mismatch, a->at[1].at, "a kernel of size %u wraps around an axis of %u more than once", x->k, x->n);
   return false;
 }
 
@@ -168,12 +169,12 @@ Value bi_conv_transpose(Elab *E, const Builtin *b, Actuals *a) {
 
 static bool blocks_arg(Elab *E, const Builtin *b, const Actuals *a, bool divide, uint32_t *k) {
   const Type t = type_of(&a->at[0]);
-  if (t.rank < 2) return error_shape(E, &a->at[0], b->name, "an axis of channels and others behind it"), false;
+  if (t.rank < 2) return error_shape(E, &a->at[0], b->name, "an axis of channels, followed by other axes"), false;
   if (!length_arg(E, &a->at[1], "the size of a block", INT32_MAX, k)) return false;
   for (int i = 1; divide && i < t.rank; i++)
     if (t.dim[i] % *k) {
-      elab_error(E, CODE_shape_mismatch, a->at[1].at, "blocks of %u must divide the axes behind the first, found one of %u", *k,
-                 t.dim[i]);
+      elab_error(E, CODE_shape_mismatch, a->at[1].at,
+                 "the block size %u must divide each axis after the first, found an axis of %u", *k, t.dim[i]);
       return false;
     }
   return true;

@@ -28,9 +28,9 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
   if (v.kind == V_POISON) return NULL;
   if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
     DiagMsg *m = elab_error(E, CODE_not_data, at, "`%s` is a data program, not data", v.func->name);
-    elab_help(m, "`use draws = %s(count = ..., seed = ...)` makes data of it", v.func->name);
+    elab_help(m, "write `use draws = %s(count = ..., seed = ...)` to draw data from it", v.func->name);
   } else {
-    elab_error(E, CODE_not_data, at, "%s is data, found %s", what, value_kind(E, v));
+    elab_error(E, CODE_not_data, at, "%s must be data, found %s", what, value_kind(E, v));
   }
   return NULL;
 }
@@ -39,7 +39,7 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   Global *g = module_find(E->now->frame->module, name);
   if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
   if (elab_broken(E, name)) return E->met++, NULL;
-  elab_suggest_item(E, elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, 1u << IT_DATA | 1u << IT_USE);
+  elab_suggest_item(E, elab_error(E, CODE_undefined, at, "there is no data set `%s`", name), name, 1u << IT_DATA | 1u << IT_USE);
   return NULL;
 }
 
@@ -73,8 +73,9 @@ static uint32_t form_count(Elab *E, const Arg *a, const char *what, const char *
   int64_t n;
   if (!elab_int(E, a->value, arena_printf(E->mem, "`%s`", what), &n)) return 1;
   if (n >= 1 && n <= ELAB_TURNS) return (uint32_t)n;
-  if (n < 1) elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
-  else elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
+  if (n < 1) elab_error(E, CODE_out_of_range, a->value->at, "`%s` needs at least one %s, found %lld", what, unit, (long long)n);
+  else
+    elab_error(E, CODE_out_of_range, a->value->at, "`%s` takes at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
   return 1;
 }
 
@@ -89,8 +90,8 @@ static bool form_option(Elab *E, const Stmt *s, const Arg *a, const Arg **orders
   }
   Span at = a->name ? a->name_at : a->value->at;
   DiagMsg *m = a->name ? elab_error(E, CODE_unknown_option, at, "`%s` has no option `%s`", word, a->name)
-                       : elab_error(E, CODE_argument_count, at, "`%s` takes one number of rows, found another", word);
-  if (s->yield != YF_SHUFFLED) elab_help(m, "`windows(32)` are all runs of 32 rows");
+                       : elab_error(E, CODE_argument_count, at, "`%s` takes one number of rows, found a second one", word);
+  if (s->yield != YF_SHUFFLED) elab_help(m, "`windows(32)` makes a sample of each 32 consecutive rows");
   else if (a->name) elab_suggest(m, a->name, known, 1);
   else elab_help(m, "`shuffled(32, orders = 16)` takes every row once in each of 16 orders");
   return false;
@@ -117,11 +118,11 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
 void elab_yield(Elab *E, const Stmt *s) {
   Yield *y = E->now->yield;
   if (!y || E->now->calls || E->now->level != &E->now->root->level) {
-    elab_error(E, CODE_misplaced, s->at, "`yield` stands only in a data program, outside comprehensions");
+    elab_error(E, CODE_misplaced, s->at, "`yield` is only allowed in a data program, outside of comprehensions");
     return;
   }
   if (y->seen) {
-    elab_error(E, CODE_yield, s->at, "a data program yields once");
+    elab_error(E, CODE_yield, s->at, "a data program can only yield once");
     return;
   }
   y->seen = true;
@@ -133,7 +134,7 @@ void elab_yield(Elab *E, const Stmt *s) {
       if (y->fields.at[i].name == a->name)
         elab_error(E, CODE_defined_twice, a->name_at, "the field `%s` is yielded twice", a->name);
     if (v.kind != V_POISON && !value_numeric(v)) {
-      elab_error(E, CODE_wrong_kind, a->value ? a->value->at : a->name_at, "a field is a tensor, found %s", value_text(E, v));
+      elab_error(E, CODE_wrong_kind, a->value ? a->value->at : a->name_at, "a field must be a tensor, found %s", value_text(E, v));
       v = POISON;
     }
     *vec_push(&y->fields) = (Entry){.name = a->name, .v = v, .at = a->value ? a->value->at : a->name_at};
@@ -146,12 +147,13 @@ static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t
   *out = t;
   if (y->form == YF_ONE) return true;
   if (t.rank == 0) {
-    elab_error(E, CODE_yield, f->at, "`%s` has no axis that runs over samples: it is a scalar", f->name);
+    elab_error(E, CODE_yield, f->at, "`%s` is a scalar: it has no axis of samples", f->name);
     return false;
   }
   if (*rows == 0) *rows = t.dim[0];
   if (*rows != t.dim[0]) {
-    DiagMsg *m = elab_error(E, CODE_unequal_rows, f->at, "fields have equally many samples, found %u and %u", *rows, t.dim[0]);
+    DiagMsg *m =
+        elab_error(E, CODE_unequal_rows, f->at, "all fields need the same number of samples, found %u and %u", *rows, t.dim[0]);
     elab_label(m, f->at, "%s", value_text(E, f->v));
     elab_label(m, y->fields.at[0].at, "%s", value_text(E, y->fields.at[0].v));
     return false;
@@ -161,7 +163,7 @@ static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t
     return true;
   }
   if (y->window > t.dim[0]) {
-    DiagMsg *m = elab_error(E, CODE_window, f->at, "%s of %u rows are longer than `%s`, of %u",
+    DiagMsg *m = elab_error(E, CODE_window, f->at, "%s of %u rows are longer than `%s`, which has %u",
                             y->form == YF_WINDOWS ? "windows" : "shuffled samples", y->window, f->name, t.dim[0]);
     elab_label(m, y->window_at, "%u", y->window);
     return false;
@@ -212,7 +214,7 @@ void data_scope(Elab *E, Root *r, const Data *d, Span at) {
 /* Elaborates the program into d; false after an error. */
 static bool run_program(Elab *E, const Func *f, Data *d) {
   if (f->global->active) {
-    if (!f->global->broken) elab_error(E, CODE_recursion, f->item->name_at, "`%s` makes its draws from itself", f->name);
+    if (!f->global->broken) elab_error(E, CODE_recursion, f->item->name_at, "`%s` draws from itself", f->name);
     f->global->broken = true;
     return false;
   }
@@ -250,7 +252,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
 static bool seed_arg(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (!need_int(E, a, what, out)) return false;
   if (*out >= 0) return true;
-  elab_error(E, CODE_out_of_range, a->at, "%s is not negative, found %lld", what, (long long)*out);
+  elab_error(E, CODE_out_of_range, a->at, "%s must not be negative, found %lld", what, (long long)*out);
   return false;
 }
 
@@ -267,8 +269,8 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
     } else if (!strcmp(name, "count") && !f->item->on) {
       if (!need_int(E, x, "`count`", &n)) return false;
       if (n < 1 || n > (int64_t)1 << 31) {
-        elab_error(E, CODE_out_of_range, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld",
-                   (long long)n);
+        elab_error(E, CODE_out_of_range, x->at,
+                   n < 1 ? "`count` must be at least 1, found %lld" : "`count` must be at most 2^31, found %lld", (long long)n);
         return false;
       }
       d->count = n;
@@ -285,8 +287,8 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
     }
   }
   if (has_count || f->item->on) return true;
-  elab_help(elab_error(E, CODE_missing_argument, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`",
-            f->name);
+  elab_help(elab_error(E, CODE_missing_argument, a->call, "`%s` needs the number of draws", f->name),
+            "write `%s(count = 100, seed = 0)`", f->name);
   return false;
 }
 
@@ -327,7 +329,7 @@ Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
   }
   if (!need_number(E, &a->at[1], "a share", &share)) return POISON;
   if (!(share > 0) || (share > 1 && share != (double)(int64_t)share)) {
-    elab_error(E, CODE_out_of_range, a->at[1].at, "a share is above 0 and at most 1, or a whole count, found %g", share);
+    elab_error(E, CODE_out_of_range, a->at[1].at, "a share must be above 0 and at most 1, or a whole count, found %g", share);
     return POISON;
   }
   d->share = share;

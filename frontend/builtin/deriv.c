@@ -11,10 +11,10 @@
 
 static bool differentiable(Elab *E, const Actual *a, Value v, const char *who, const char *which) {
   if (value_numeric(v)) return true;
-  DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at, "%s of `%s` must be a tensor, found %s", which, who, value_text(E, v));
   if (v.kind == V_FUNC)
-    elab_help(m, "`%s` takes values: `%s(%s(x), x)`; of functions there are `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`",
-              who, who, v.func->name);
+    elab_help(m, "`%s` takes values: `%s(%s(x), x)`; for functions, use `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`", who,
+              who, v.func->name);
   return false;
 }
 
@@ -29,9 +29,8 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   const char *what = elab_no_derivative(E->now->level->fn, ve, from);
   base_free(from);
   if (!what) return false;
-  elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s", what),
-            "trajectories by `tsit5`, `dop853`, `dopri5`, `gauss16` and `taylor` have one, and those of fixed steps: yoshida4, "
-            "gauss4, rk4, ...");
+  elab_help(elab_error(E, CODE_no_derivative, e->at, "this derivative goes through %s", what),
+            "the states of `trajectory` and `integrate` have derivatives, with adaptive methods and with fixed steps");
   return true;
 }
 
@@ -50,7 +49,7 @@ static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, u
                           whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");
   if (x->e && x->e->kind != EX_NAME && x->e->kind != EX_TUPLE)
-    elab_help(m, "this makes a new value: name it by `let` first, and compute with the name");
+    elab_help(m, "this makes a new value: name it with `let`, and compute from that name");
   return false;
 }
 
@@ -58,9 +57,9 @@ static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, u
 static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v, uint32_t k, const char *who, Val *out) {
   if (!differentiable(E, x, v, who, "the variable")) return false;
   if (v.kind != V_TENSOR) {
-    elab_help(elab_error(E, CODE_independent, x->at, "%s is known while compiling, nothing is computed from it",
-                         shown(E, x, "this value")),
-              "derivatives are by arguments, parameters and draws");
+    elab_help(
+        elab_error(E, CODE_independent, x->at, "%s is known at compile time: it is not a variable", shown(E, x, "this value")),
+        "differentiate with respect to arguments, parameters or draws");
     return false;
   }
   *out = elab_use(E, v);
@@ -100,7 +99,7 @@ static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
   w->te = elab_type(E, w->e);
   w->n = x->v.kind == V_TUPLE ? x->v.list.n : 1;
   if (w->n > 64) {
-    elab_error(E, CODE_too_large, x->at, "a derivative by at most 64 values, found %u", w->n);
+    elab_error(E, CODE_too_large, x->at, "a derivative takes at most 64 variables, found %u", w->n);
     return false;
   }
   bool good = true;
@@ -121,7 +120,7 @@ static bool scalar(Elab *E, const Actual *a, Type t, const char *who, const char
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a) {
   By w;
   Value out[64];
-  if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives")) return POISON;
+  if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "`jac` returns the matrix of derivatives")) return POISON;
   for (uint32_t k = 0; k < w.n; k++) out[k] = elab_value(E, ir_grad(elab_at(E, a->call), w.e, w.x[k]));
   return value_tuple(E, out, w.n);
 }
@@ -211,8 +210,8 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
     if (a->at[i].v.kind != V_FUNC || a->at[i].v.func->kind == F_METHOD || a->at[i].v.func->kind == F_OPTION) {
       DiagMsg *m =
           elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
-      if (f->kind == F_NONZEROS) elab_help(m, "`nonzeros(jacobian(f))(x, ...)`: what it is taken at comes last");
-      if (f->kind == F_FIELD) elab_help(m, "`field(H)(q, p)`: the Hamiltonian first, its arguments behind");
+      if (f->kind == F_NONZEROS) elab_help(m, "write `nonzeros(jacobian(f))(x, ...)`: the point comes last");
+      if (f->kind == F_FIELD) elab_help(m, "write `field(H)(q, p)`: first the Hamiltonian, then its arguments");
       return POISON;
     }
     f->of[i] = a->at[i].v.func;
@@ -220,7 +219,7 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
   if (f->kind == F_NONZEROS && f->of[0]->kind != F_JACOBIAN && f->of[0]->kind != F_HESSIAN) {
     DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`",
                             f->of[0]->name);
-    elab_help(m, "`nonzeros(jacobian(%s))(x, ...)`, or of `hessian(%s)`", f->of[0]->name, f->of[0]->name);
+    elab_help(m, "write `nonzeros(jacobian(%s))(x, ...)`, or use `hessian(%s)`", f->of[0]->name, f->of[0]->name);
     return POISON;
   }
   return value_func(f);
@@ -254,7 +253,8 @@ static bool conjugate(Elab *E, const Func *f, const Actuals *a) {
     if (a->at[i].v.kind == V_POISON) return false;
   if (!value_type(a->at[0].v, &q) || !value_type(a->at[1].v, &p) || type_same_dims(q, p)) return true;
   const char *tq = value_text(E, a->at[0].v), *tp = value_text(E, a->at[1].v);
-  DiagMsg *m = elab_error(E, CODE_shape_mismatch, a->call, "`%s` needs q and p of one shape, found %s and %s", f->name, tq, tp);
+  DiagMsg *m =
+      elab_error(E, CODE_shape_mismatch, a->call, "`%s` needs q and p of the same shape, found %s and %s", f->name, tq, tp);
   elab_label(m, a->at[0].at, "%s", tq);
   elab_label(m, a->at[1].at, "%s", tp);
   return false;
@@ -281,9 +281,9 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
   Value e = elab_apply(E, f->of[0], &in);
   if (e.kind == V_POISON) return e;
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
-    DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
+    DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`field` needs a scalar function, but `%s` returns %s", f->of[0]->name,
                             value_text(E, e));
-    if (e.kind == V_TUPLE) elab_help(m, "`integrate`, and `evolve` with `along`, follow a function that gives rates");
+    if (e.kind == V_TUPLE) elab_help(m, "for a function that returns rates, use `integrate`, or `evolve` with `along`");
     if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
     return POISON;
   }
@@ -316,8 +316,8 @@ static Val bracket_half(Elab *E, Val f, Val x, Val g, Val y, uint32_t nq, Span a
 static bool bracket_part(Elab *E, const Func *f, Value v, const Actuals *a, Val *out) {
   if (v.kind == V_POISON) return false;
   if (!value_numeric(v)) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
-                            value_text(E, v));
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->callee, "`poisson` needs functions that return tensors, but `%s` returns %s",
+                            f->name, value_text(E, v));
     if (v.kind == V_TUPLE) elab_help(m, "take a part of it: `fn Q(q, p) = %s(q, p)[0]`", f->name);
     return false;
   }

@@ -51,14 +51,13 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
   elab_label(m, at_a, "%s", ta);
   elab_label(m, at_b, "%s", tb);
   if (type_count(a) == 1 || type_count(b) == 1)
-    elab_help(m, "%s is no scalar: `x[0]` takes its element", type_count(a) == 1 ? ta : tb);
+    elab_help(m, "%s is not a scalar: `x[0]` takes its element", type_count(a) == 1 ? ta : tb);
   return false;
 }
 
 void elab_help_numeric(DiagMsg *m, Value v) {
-  if (v.kind == V_FUNC && v.func->name) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
-  if (v.kind == V_TUPLE)
-    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+  if (v.kind == V_FUNC && v.func->name) elab_help(m, "call the function to get a value: `%s(...)`", v.func->name);
+  if (v.kind == V_TUPLE) elab_help(m, "unpack the tuple, `let (a, b) = ...`, or make a vector, `[x, y]`");
 }
 
 static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
@@ -218,7 +217,7 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
   if (c.kind == V_POISON || a.kind == V_POISON || b.kind == V_POISON) return POISON;
   Type tc, ta, tb;
   if (!value_type(c, &tc) || tc.dt != DT_BOOL) {
-    elab_error(E, CODE_not_condition, at_c, "the first argument of `where` is a condition, found %s", value_text(E, c));
+    elab_error(E, CODE_not_condition, at_c, "the first argument of `where` must be a condition, found %s", value_text(E, c));
     return POISON;
   }
   const bool truths = value_type(a, &ta) && ta.dt == DT_BOOL && value_type(b, &tb) && tb.dt == DT_BOOL;
@@ -307,12 +306,12 @@ static Value matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, S
     DiagMsg *m = elab_error(E, CODE_wrong_shape, op_at, "`@` needs tensors, found a scalar");
     elab_label(m, ea->at, "%s", na);
     elab_label(m, eb->at, "%s", nb);
-    elab_help(m, "`*` multiplies by a scalar");
+    elab_help(m, "use `*` to multiply by a scalar");
     return POISON;
   }
   if (ta.dim[ta.rank - 1] != tb.dim[0]) {
-    DiagMsg *m = elab_error(E, CODE_shape_mismatch, op_at, "`@` needs inner sizes to agree, found %u and %u", ta.dim[ta.rank - 1],
-                            tb.dim[0]);
+    DiagMsg *m =
+        elab_error(E, CODE_shape_mismatch, op_at, "`@` needs equal inner sizes, found %u and %u", ta.dim[ta.rank - 1], tb.dim[0]);
     elab_label(m, ea->at, "%s", na);
     elab_label(m, eb->at, "%s", nb);
     if (eb->kind == EX_NAME && ea->kind == EX_NAME && tb.rank == 1)

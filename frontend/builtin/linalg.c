@@ -10,10 +10,10 @@ static bool square(Elab *E, const Builtin *b, const Actual *a, const Actual *oth
   const char *found = value_text(E, a->v);
   DiagMsg *m = elab_error(E, CODE_wrong_shape, a->at, "`%s` needs a square matrix, found %s", b->name, found);
   elab_label(m, a->at, "%s", found);
-  if (other && t.rank == 1 && is_square(type_of(other))) elab_help(m, "the matrix stands first: `%s(A, b)`", b->name);
-  else if (other && t.rank == 2 && b->op == 2) elab_help(m, "the least squares: `solve(A.T @ A, A.T @ b)`");
+  if (other && t.rank == 1 && is_square(type_of(other))) elab_help(m, "the matrix comes first: `%s(A, b)`", b->name);
+  else if (other && t.rank == 2 && b->op == 2) elab_help(m, "for least squares, write `solve(A.T @ A, A.T @ b)`");
   else if (!other && t.rank == 3 && t.dim[1] == t.dim[2])
-    elab_help(m, "of each matrix: `[%s(A[k]) for k in 0:%u]`", b->name, t.dim[0]);
+    elab_help(m, "for each matrix, write `[%s(A[k]) for k in 0:%u]`", b->name, t.dim[0]);
   return false;
 }
 

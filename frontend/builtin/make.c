@@ -17,7 +17,7 @@ static bool size_arg(Elab *E, const Actual *a, int64_t most, uint32_t *out) {
   int64_t n;
   if (!need_int(E, a, "a size", &n)) return false;
   if (n >= 1 && n <= most) return *out = (uint32_t)n, true;
-  elab_error(E, CODE_out_of_range, a->at, "a size is from 1 to %lld, found %lld", (long long)most, (long long)n);
+  elab_error(E, CODE_out_of_range, a->at, "a size must be from 1 to %lld, found %lld", (long long)most, (long long)n);
   return false;
 }
 
@@ -87,9 +87,9 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
 static bool countable(Elab *E, double turns, Span at) {
   const bool f32 = E->now->level->fn->f64 == FN_F32;
   if (turns <= (f32 ? 0x1p24 : 0x1p32)) return true;
-  DiagMsg *m = elab_error(E, CODE_too_large, at, "this is drawn in %.0f turns of the loops around, and at most 2^%d are told apart",
-                          turns, f32 ? 24 : 32);
-  if (f32) elab_help(m, "`data` and files with `precision f64` have 2^32");
+  DiagMsg *m = elab_error(E, CODE_too_large, at, "the loops around this draw have %.0f turns, more than the limit of 2^%d", turns,
+                          f32 ? 24 : 32);
+  if (f32) elab_help(m, "in `data`, and with `precision f64`, the limit is 2^32");
   return false;
 }
 
@@ -156,12 +156,12 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
   Span s0 = a->at[0].at, s1 = a->at[1].at;
   Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v, hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
   if (a->at[0].v.kind != V_NONE && a->at[1].v.kind == V_NONE && b->op == 0) {
-    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` is given its lower end alone"),
-              "`uniform(a, b)`, or `uniform()` from 0 to 1");
+    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` has a lower end, but no upper end"),
+              "write `uniform(a, b)`, or `uniform()` for 0 to 1");
     return POISON;
   }
   if (b->op == 1 && hi.kind == V_NUM && hi.num.v < 0) {
-    elab_error(E, CODE_out_of_range, s1, "a standard deviation is not negative, found %g", hi.num.v);
+    elab_error(E, CODE_out_of_range, s1, "a standard deviation must not be negative, found %g", hi.num.v);
     return POISON;
   }
   if (b->op == 0 && lo.kind == V_NUM && hi.kind == V_NUM && hi.num.v < lo.num.v) {
@@ -208,6 +208,6 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
 /* ---- the misplaced ------------------------------------------------------------------------------------- */
 
 Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
-  elab_error(E, CODE_misplaced, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");
+  elab_error(E, CODE_misplaced, a->call, "`%s` is only allowed in %s", b->name, b->op ? "`running`" : "`data`");
   return POISON;
 }

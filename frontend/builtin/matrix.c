@@ -64,8 +64,8 @@ static bool rows_of(Elab *E, const Func *f, const Actuals *a, Val *x, Val *e) {
   if (out.v.kind == V_POISON || !deriv_whole(E, &out, f->name, e)) return false;
   if (f->kind == F_HESSIAN) {
     if (elab_type(E, *e).rank) {
-      DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`hessian` needs a scalar function, `%s` gives %s", f->of[0]->name,
-                              value_text(E, out.v));
+      DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`hessian` needs a scalar function, but `%s` returns %s",
+                              f->of[0]->name, value_text(E, out.v));
       elab_help(m, "`jacobian(%s)` is the matrix of its first derivatives", f->of[0]->name);
       return false;
     }
@@ -122,8 +122,7 @@ static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {
     remember(E, v, &p);
     out = elab_value(E, v);
   } else {
-    elab_error(E, CODE_independent, a->callee, "this matrix of %u rows and %u columns has no element that is not zero", p.rows,
-               p.cols);
+    elab_error(E, CODE_independent, a->callee, "all elements of this matrix of %u rows and %u columns are zero", p.rows, p.cols);
   }
   pattern_finish(&p);
   return out;

@@ -49,7 +49,7 @@ static void param_add(Elab *E, Param p) {
 static bool same_place(Elab *E, const char *path, Span one, Span other) {
   if (one.file == other.file && one.begin == other.begin) return true;
   DiagMsg *m = elab_error(E, CODE_defined_twice, other,
-                          "`%s` is the path of two things: rename what it begins with in one of the files", path);
+                          "`%s` is the path of two different things: rename its first part in one of the files", path);
   elab_label(m, one, "the other");
   return false;
 }
@@ -59,8 +59,8 @@ static bool named_once(Elab *E, const char *name, Span at) {
   Body *b = E->now->body;
   for (uint32_t i = 0; i < b->used.n; i++)
     if (b->used.at[i] == name) {
-      elab_help(elab_error(E, CODE_defined_twice, at, "there is an instance `%s` in this body already", name),
-                "its parameters have paths by its name: give this one another");
+      elab_help(elab_error(E, CODE_defined_twice, at, "this body already has an instance `%s`", name),
+                "the name is part of the paths of its parameters: choose another name here");
       return false;
     }
   *vec_push(&b->used) = name;
@@ -102,8 +102,8 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
-  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
-            "`%s %s = ...` names a value", E->now->body->top ? "const" : "let", name);
+  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` needs a network, a function or data, found %s", value_kind(E, v)),
+            "to name a value, write `%s %s = ...`", E->now->body->top ? "const" : "let", name);
   return POISON;
 }
 
@@ -113,7 +113,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
     Value v = elab_expr(E, e);
     if (v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) {
       elab_help(elab_error(E, CODE_template, e->at, "`%s` is a template and needs its arguments", v.func->name),
-                "`use %s = %s(...)`", name, v.func->name);
+                "write `use %s = %s(...)`", name, v.func->name);
       return POISON;
     }
     if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
@@ -134,8 +134,8 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   Value v;
   if (E->now->body->top && f.func->kind == F_USER && f.func->bound &&
       (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
-    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it",
-                         f.func->name),
+    elab_help(elab_error(E, CODE_template, e->at,
+                         "`%s` has only one list of arguments: it is an instance already, and this calls it", f.func->name),
               "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
     return POISON;
   }
@@ -182,7 +182,7 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
   DiagMsg *m = elab_error(E, CODE_instance_shape, a->call, "`%s` has parameters for %s, found %s", f->name,
                           types_text(E, in->arg, in->narg), types_text(E, t, a->n));
   elab_label(m, in->at, "its first call");
-  elab_help(m, "an instance has one shape: make another by `use`");
+  elab_help(m, "an instance has one input shape: make another instance with `use`");
   return false;
 }
 
@@ -227,7 +227,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   bool normal = !strcmp(name, "normal");
   if (!normal && strcmp(name, "uniform") != 0) {
     DiagMsg *m =
-        elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
+        elab_error(E, CODE_parameter, d->at, "a parameter must start as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
     const char *known = init_other(name);
     if (known) elab_help(m, "write `%s`", known);
     else elab_suggest(m, name, starts, STARTS);
@@ -244,7 +244,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
   if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b)) return false;
   if (normal ? p->b >= 0 : p->b >= p->a) return true;
-  if (normal) elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+  if (normal) elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation must not be negative, found %g", p->b);
   else elab_error(E, CODE_parameter, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
   return false;
 }
@@ -260,7 +260,7 @@ static bool is_draw(Elab *E, const Expr *e) {
 static bool init_value(Elab *E, const Expr *e, Param *p) {
   if (is_draw(E, e)) {
     const char *text = source_file(E->src, e->at.file)->text + e->at.begin;
-    elab_help(elab_error(E, CODE_parameter, e->at, "a parameter that starts at random has `~`, not `=`"), "write `~ %.*s`",
+    elab_help(elab_error(E, CODE_parameter, e->at, "a random start needs `~`, not `=`"), "write `~ %.*s`",
               (int)(e->at.end - e->at.begin), text);
     return false;
   }
@@ -268,7 +268,7 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
   Type t;
   if (v.kind == V_POISON || turns_unroll(E, v)) return false;
   if (!value_static(v) || !value_numeric(v)) {
-    elab_error(E, CODE_parameter, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
+    elab_error(E, CODE_parameter, e->at, "a parameter must start from a value known at compile time, found %s", value_text(E, v));
     return false;
   }
   if (v.kind == V_NUM) return p->a = v.num.v, true;
@@ -311,28 +311,28 @@ static Span outermost(Elab *E, Span at) {
 
 static bool may_have(Elab *E, Span at) {
   if (E->now->root->no_params)
-    elab_error(E, CODE_parameters, outermost(E, at), "a network has no parameters here: %s", E->now->root->no_params);
+    elab_error(E, CODE_parameters, outermost(E, at), "the parameters of a network have no values here: %s",
+               E->now->root->no_params);
   return !E->now->root->no_params;
 }
 
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   if (!E->now->body->net) {
-    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
-              "a net with one parameter list is an instance of its own");
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` is only allowed in a `net` or a `flow`"),
+              "a `net` with one parameter list is an instance of its own: call it directly");
     return false;
   }
   if (!may_have(E, s->at)) return false;
   uint32_t nstack;
   if (turns_here(E, &nstack) != E->now->body->stack) {
-    elab_help(
-        elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
-        "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
-        s->names->name, s->names->name);
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` is not allowed in a comprehension"),
+              "call a net in it: each turn has its own parameters; or declare `param %s: real[n, ...]` before it, and read `%s[k]`",
+              s->names->name, s->names->name);
     return false;
   }
   for (uint32_t i = 0; i < E->now->body->params.n; i++)
     if (E->now->body->params.at[i] == name) {
-      elab_error(E, CODE_defined_twice, s->names->name_at, "there is a parameter `%s` already", name);
+      elab_error(E, CODE_defined_twice, s->names->name_at, "there is already a parameter `%s`", name);
       *twice = true;
       return false;
     }
@@ -379,7 +379,7 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   Value v = POISON;
   bool twice = false;
   const char *name = s->names->name;
-  if (s->type && !ast_type_real(s->type)) elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
+  if (s->type && !ast_type_real(s->type)) elab_error(E, CODE_parameter, s->type->at, "a parameter must be real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = declared(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);

@@ -93,7 +93,7 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
     while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
     if (k >= n) {
       DiagMsg *m = elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
-                              x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
+                              x->name ? "`%s` has no option `%s`" : "`%s` does not have this many options", f->name, x->name);
       if (x->name) elab_suggest_option(m, x->name, known, n);
       if (n) elab_help(m, "options of `%s`: %s", f->name, option_listed(E, known, n));
       return POISON;
@@ -154,14 +154,14 @@ enum { MAX_STEPS_MOST = 2000000000 };
 static bool take_tolerance(Elab *E, const Actual *x, double *tolerance) {
   if (!need_number(E, x, "a tolerance", tolerance)) return false;
   if (*tolerance > 0 && isfinite(*tolerance)) return true;
-  elab_error(E, CODE_out_of_range, x->at, "a tolerance is positive and finite, found %g", *tolerance);
+  elab_error(E, CODE_out_of_range, x->at, "a tolerance must be positive and finite, found %g", *tolerance);
   return false;
 }
 
 static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
   if (!need_int(E, x, "`max_steps`", steps)) return false;
   if (*steps >= 1 && *steps <= MAX_STEPS_MOST) return true;
-  elab_error(E, CODE_out_of_range, x->at, "`max_steps` is from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
+  elab_error(E, CODE_out_of_range, x->at, "`max_steps` must be from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
   return false;
 }
 
@@ -176,7 +176,7 @@ static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool 
   if (option == KNOWN && x->name) {
     DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name);
     if (!strcmp(x->name, "dt") || !strcmp(x->name, "steps") || !strcmp(x->name, "substeps"))
-      elab_help(m, "`%s` stands beside the method: `method = %s, %s = ...`", x->name, f->name, x->name);
+      elab_help(m, "write `%s` next to the method: `method = %s, %s = ...`", x->name, f->name, x->name);
     else elab_suggest_option(m, x->name, known, KNOWN);
   } else if (option == KNOWN)
     elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
@@ -206,7 +206,7 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
       return POISON;
   }
   if (!(g->rtol > 0)) { /* gauss16, whose steps would have a fixed length */
-    elab_help(elab_error(E, CODE_method, a->call, "`%s` needs a tolerance beside these", f->name), "write `%s(rtol = 1e-12, ...)`",
+    elab_help(elab_error(E, CODE_method, a->call, "`%s` also needs a tolerance", f->name), "write `%s(rtol = 1e-12, ...)`",
               f->name);
     return POISON;
   }

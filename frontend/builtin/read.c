@@ -42,7 +42,8 @@ static bool look(Elab *E, Read *r) {
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, r->d->gaps, &r->info, err, sizeof err)) return r->known = true;
   DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, elab_file_reason(E, err, r->d->path));
-  if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
+  if (access(r->d->path, F_OK) != 0)
+    elab_help(m, "a path is relative to the directory of the model, then to the working directory");
   return false;
 }
 
@@ -59,7 +60,7 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
     if (r->info.column[k].name && !strcmp(r->info.column[k].name, name)) {
       elab_help(
           elab_error(E, CODE_column, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
-          "take one by its number, `read(\"...\", x = %u)`", first);
+          "select one by its number, `read(\"...\", x = %u)`", first);
       return false;
     }
   return true;
@@ -78,12 +79,13 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
   for (*out = 0; *out < r->info.ncolumn; ++*out)
     if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
   headers(r, known, &n);
-  DiagMsg *m = r->info.tree ? elab_error(E, CODE_column, at, "`%s` has no dataset `%s`", r->d->path, header)
-                            : elab_error(E, CODE_column, at,
-                                         n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  DiagMsg *m = r->info.tree
+                   ? elab_error(E, CODE_column, at, "`%s` has no dataset `%s`", r->d->path, header)
+                   : elab_error(E, CODE_column, at,
+                                n ? "the table has no column `%s`" : "the table has no header, so there is no column `%s`", header);
   if (!r->info.tree) elab_suggest(m, header, known, n);
   if (n) elab_help(m, "it has %s", listed(E, known, n));
-  if (!n) elab_help(m, "name columns by number, from 0");
+  if (!n) elab_help(m, "select columns by number, from 0: `x = 0`");
   return false;
 }
 
@@ -93,7 +95,7 @@ static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
     elab_error(E, CODE_column, at, "`%s` has %s, found %lld", r->d->path,
                r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1),
                (long long)k);
-  else elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
+  else elab_error(E, CODE_column, at, "the number of a column must be at least 0, found %lld", (long long)k);
   return false;
 }
 
@@ -110,12 +112,12 @@ static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at)
     r->rows = rows;
   }
   if (r->rows == rows) return true;
-  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows,
-                          r->rows_of, (long long)r->rows);
-  if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
+  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), but `%s` has %lld", name,
+                          (long long)rows, r->rows_of, (long long)r->rows);
+  if (r->all) elab_help(m, "select arrays that belong together: `read(\"...\", x, y)`");
   else
-    elab_help(m, "what all samples share is saved as a 0-d array if it is a number, and else repeated for each: "
-                 "np.broadcast_to(t, (len(x), *t.shape))");
+    elab_help(m, "save a number that all samples share as a 0-d array, and repeat an array for each sample: np.broadcast_to(t, "
+                 "(len(x), *t.shape))");
   return false;
 }
 
@@ -137,8 +139,8 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
     const struct TableColumn *col = &r->info.column[k];
     if (col->fault) {
       DiagMsg *m = elab_error(E, CODE_table_cell, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
-      if (col->gap) elab_help(m, "`missing = nan` lets gaps through, as NaN, with a field `%s_mask` that is 0 there", name);
-      if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
+      if (col->gap) elab_help(m, "`missing = nan` reads gaps as NaN, and adds a field `%s_mask` that is 0 there", name);
+      if (r->all) elab_help(m, "if you do not need it, select the columns that you need: `read(\"...\", x, y)`");
       return false;
     }
     if (!same_rows(E, r, name, col->rows, at)) return false;
@@ -170,7 +172,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
   } else {
-    elab_error(E, CODE_column, e->at, "a column is named by a number or by its header, found %s", value_kind(E, v));
+    elab_error(E, CODE_column, e->at, "a column is selected by a number or by its header, found %s", value_kind(E, v));
     return false;
   }
   return add_column(E, r, a->name, c, e->at);
@@ -185,7 +187,7 @@ static const char *field_of(Elab *E, const Read *r, const char *header) {
 static bool plain_column(Elab *E, Read *r, const Arg *a) {
   const Expr *e = a->value;
   if (e->kind != EX_NAME && e->kind != EX_STRING) {
-    elab_help(elab_error(E, CODE_column, e->at, "a column is given by its name"), "`name = 2` names a column by number");
+    elab_help(elab_error(E, CODE_column, e->at, "expected the name of a column"), "`name = 2` selects a column by number");
     return false;
   }
   const char *header = r->info.tree && e->name[0] == '/' ? e->name + 1 : e->name, *name = field_of(E, r, header);
@@ -202,20 +204,20 @@ static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
     numbers += r->info.column[i].number;
   }
   if (!named)
-    elab_help(elab_error(E, CODE_column, call->at, "`%s` has no header, so its columns must be named", r->d->path),
-              "`read(\"...\", x = 0, y = 1)`");
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has no header, so you must name its columns", r->d->path),
+              "write `read(\"...\", x = 0, y = 1)`");
   const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16 * MOST_COLUMNS;
   if (named && many)
-    elab_help(elab_error(E, CODE_column, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path,
-                         r->info.ncolumn),
-              "`read(\"...\", x = 0, y = 1)`");
+    elab_help(
+        elab_error(E, CODE_column, call->at, "`%s` has %u columns: select the ones that you need", r->d->path, r->info.ncolumn),
+        "write `read(\"...\", x = 0, y = 1)`");
   return named && !many;
 }
 
 /* No column is named: all of the header's that hold numbers. One that holds others, too, is no column to be passed over. */
 static bool all_columns(Elab *E, Read *r, const Expr *call) {
   if (!r->known) {
-    elab_error(E, CODE_column, call->at, "columns must be named here: the file was not looked into");
+    elab_error(E, CODE_column, call->at, "select the columns by name here: hnnc did not look into the file");
     return false;
   }
   if (!all_of_them(E, r, call)) return false;
@@ -224,9 +226,9 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
     const struct TableColumn *c = &r->info.column[i];
     if (!c->number) continue;
     if (!c->name) {
-      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so columns must be named",
+      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so you must select columns",
                            column_text(E, r, i), r->d->path),
-                "`read(\"...\", x = %u)`", i);
+                "write `read(\"...\", x = %u)`", i);
       return false;
     }
     const char *name = arena_strdup(E->mem, c->name);
@@ -243,9 +245,10 @@ static bool constant(const Read *r, uint32_t field) { return r->known && r->info
 static bool window_length(Elab *E, const Read *r, int64_t *n) {
   const Span at = r->window->value->at;
   if (!elab_int(E, r->window->value, "`window`", n)) return false;
-  if (*n < 1) elab_error(E, CODE_window, at, "a window has at least one row, found %lld", (long long)*n);
+  if (*n < 1) elab_error(E, CODE_window, at, "a window needs at least one row, found %lld", (long long)*n);
   else if (r->known && *n > r->rows)
-    elab_error(E, CODE_window, at, "a window of %lld rows is longer than the table, of %lld", (long long)*n, (long long)r->rows);
+    elab_error(E, CODE_window, at, "a window of %lld rows is longer than the table, which has %lld", (long long)*n,
+               (long long)r->rows);
   else if (*n > 1 << 20) elab_error(E, CODE_window, at, "a window has at most %d rows, found %lld", 1 << 20, (long long)*n);
   else return true;
   return false;
@@ -290,14 +293,14 @@ static bool group_arg(Elab *E, Read *r) {
   if (r->d->group >= 0) {
     const uint32_t group = (uint32_t)r->d->group;
     if (has_mask(r, group)) {
-      elab_error(E, CODE_column, e->at, "`group` is one number of each row, and `%s` has gaps", r->d->field[group].name);
+      elab_error(E, CODE_column, e->at, "`group` needs one number per row, but `%s` has gaps", r->d->field[group].name);
       return false;
     }
     if (r->d->field[group].type.rank == (r->window && !constant(r, group))) return true;
-    elab_error(E, CODE_column, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
+    elab_error(E, CODE_column, e->at, "`group` needs one number per row, but `%s` has more", r->d->field[r->d->group].name);
     return false;
   }
-  DiagMsg *m = elab_error(E, CODE_column, e->at, "`group` is one of the fields that are read");
+  DiagMsg *m = elab_error(E, CODE_column, e->at, "`group` must be one of the fields that are read");
   if (e->kind == EX_NAME) elab_suggest(m, e->name, known, n);
   return false;
 }
@@ -314,8 +317,9 @@ static bool missing_arg(Elab *E, Read *r) {
   if (!r->missing) return true;
   const Expr *e = r->missing->value;
   if ((r->d->gaps = e->kind == EX_NAME && !strcmp(e->name, "nan"))) return true;
-  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`missing` is `nan`, which lets gaps through; without it a gap is an error"),
-            "other values stand in the program: `where(x_mask > 0, x, 0)`; a column `missing` is read as `m = \"missing\"`");
+  elab_help(
+      elab_error(E, CODE_wrong_kind, e->at, "`missing` must be `nan`, which reads gaps as NaN; without it, a gap is an error"),
+      "for another value, write `where(x_mask > 0, x, 0)` in the program; read a column `missing` as `m = \"missing\"`");
   return false;
 }
 
@@ -325,7 +329,7 @@ static bool add_mask(Elab *E, Read *r, uint32_t k, Span at) {
   const char *of = d->field[k].name, *name = intern(E->m->names, arena_printf(E->mem, "%s_mask", of));
   for (uint32_t i = 0; i < d->nfield; i++)
     if (!strcmp(d->field[i].name, name)) {
-      elab_help(elab_error(E, CODE_given_twice, at, "`%s` has gaps, and their mask is called `%s`, as another field is", of, name),
+      elab_help(elab_error(E, CODE_given_twice, at, "`%s` has gaps, and their mask `%s` has the name of another field", of, name),
                 "give one of them another name, `%s1 = %s`", of, d->column[k].header ? d->column[k].header : "0");
       return false;
     }
@@ -360,8 +364,8 @@ static bool read_columns(Elab *E, Read *r, const Expr *call) {
   if (good && r->d->nfield == 0) elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
   if (good && r->known && !r->rows_of) {
     elab_help(elab_error(E, CODE_unequal_rows, call->at,
-                         "`%s` is one value for every sample, and no array says how many samples there are", r->d->field[0].name),
-              "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
+                         "`%s` is one value for all samples, and no array says how many samples there are", r->d->field[0].name),
+              "read it together with an array whose first axis runs over samples, or save it with such an axis, x.reshape(1, ...)");
     good = false;
   }
   if (good && r->known && !r->group) r->d->rows = r->rows;
@@ -374,7 +378,7 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
   const char *path = NULL;
   if (!call->args || call->args->name) {
     elab_help(elab_error(E, CODE_missing_argument, call->at, "`read` needs the path of a file first"),
-              "`read(\"data.csv\", x = 0, y = 1)`");
+              "write `read(\"data.csv\", x = 0, y = 1)`");
     return POISON;
   }
   scratch_begin(E, &s);
@@ -404,8 +408,8 @@ static bool array_name(Elab *E, const Expr *call, const char **name) {
   *name = NULL;
   if (!a) return true;
   if (a->next || a->name || (a->value->kind != EX_NAME && a->value->kind != EX_STRING)) {
-    elab_help(elab_error(E, CODE_column, (a->next ? a->next : a)->value->at, "a constant is one array of a file"),
-              "`const A = read(\"A.npy\")`, `const A = read(\"arrays.npz\", A)`");
+    elab_help(elab_error(E, CODE_column, (a->next ? a->next : a)->value->at, "a constant takes one array of a file"),
+              "write `const A = read(\"A.npy\")` or `const A = read(\"arrays.npz\", A)`");
     return false;
   }
   *name = a->value->name;
@@ -419,7 +423,7 @@ Value data_constant(Elab *E, const Expr *call) {
   Type t;
   if (!call->args || call->args->name) {
     elab_help(elab_error(E, CODE_missing_argument, call->at, "`read` needs the path of a file first"),
-              "`const A = read(\"A.npy\")`");
+              "write `const A = read(\"A.npy\")`");
     return POISON;
   }
   Actual first = {.v = elab_expr(E, call->args->value), .at = call->args->value->at};
@@ -428,8 +432,8 @@ Value data_constant(Elab *E, const Expr *call) {
   *vec_push(&E->made.files) = path;
   if (!E->o->array || !E->o->array(E->o->ctx, E->mem, path, name, &t, &v, err, sizeof err)) {
     DiagMsg *m = elab_error(E, CODE_file, first.at, "cannot read `%s`: %s", path, elab_file_reason(E, err, path));
-    if (access(path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
-    else if (!name) elab_help(m, "an array of an archive is named: `read(\"arrays.npz\", A)`");
+    if (access(path, F_OK) != 0) elab_help(m, "a path is relative to the directory of the model, then to the working directory");
+    else if (!name) elab_help(m, "name the array of an archive: `read(\"arrays.npz\", A)`");
     return POISON;
   }
   if (type_count(t) == 0) {
@@ -439,7 +443,7 @@ Value data_constant(Elab *E, const Expr *call) {
   if (type_count(t) > ELAB_ELEMENTS) {
     elab_help(elab_error(E, CODE_too_large, call->at, "a constant has at most %d elements, found %lld", (int)ELAB_ELEMENTS,
                          (long long)type_count(t)),
-              "what is so large is data: `data d = read(...)`");
+              "read a large array as data: `data d = read(...)`");
     return POISON;
   }
   if (!t.rank) return value_num(v[0]);

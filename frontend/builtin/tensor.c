@@ -67,9 +67,8 @@ static Report *behind_field(Elab *E, const Actual *a) {
 static bool two_meanings(Elab *E, const Builtin *b, const Actual *a) {
   if (!behind_field(E, a) || !type_of(a).rank) return false;
   const char *name = a->e->name;
-  elab_help(
-      elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could be of the field `%s` or of the report above", b->name, name, name),
-      "give the report another name; `let y = %s` takes the field", name);
+  elab_help(elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could mean the field `%s` or the report above", b->name, name, name),
+            "give the report another name; `let y = %s` takes the field", name);
   return true;
 }
 
@@ -88,9 +87,8 @@ static bool list_of_reports(Elab *E, const Builtin *b, const Actual *a) {
     const Entry *e = x->value && x->value->kind == EX_NAME ? frame_find(E->now->frame, x->value->name) : NULL;
     if (!e || e->v.kind != V_REPORT || !e->v.report->data) continue;
     DiagMsg *m = elab_error(E, CODE_wrong_kind, x->value->at,
-                            "in a list `%s` is the mean over the samples, of which `%s` says nothing", e->name, b->name);
-    elab_help(m, "`%s(%s)` is of all samples of one report: chains that belong together are samples of one `use`", b->name,
-              e->name);
+                            "in a list, `%s` is its mean over the samples, for which `%s` has no meaning", e->name, b->name);
+    elab_help(m, "`%s(%s)` takes all samples of one report: draw chains that belong together by one `use`", b->name, e->name);
     return true;
   }
   return false;
@@ -109,8 +107,8 @@ bool builtin_misasked(Elab *E, const char *name, const Actuals *of) {
 static bool share(Elab *E, const Actual *a, double *out) {
   if (!need_number(E, a, "the share of a `quantile`", out)) return false;
   if (*out >= 0 && *out <= 1) return true;
-  DiagMsg *m = elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
-  if (*out > 1 && *out <= 100) elab_help(m, "of 100 it is the share %g", *out / 100);
+  DiagMsg *m = elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` must be from 0 to 1, found %g", *out);
+  if (*out > 1 && *out <= 100) elab_help(m, "as a share of 1, write %g", *out / 100);
   return false;
 }
 
@@ -135,8 +133,8 @@ Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
                             value_text(E, a->at[0].v));
     if (s.stat == STAT_SD) elab_help(m, "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
     if (s.stat >= STAT_LOGMEANEXP && value_numeric(a->at[0].v) && !type_of(&a->at[0]).rank)
-      elab_help(m, "`report r = ... on data` has a value for each sample, and `%s(r)` is of all", b->name);
-    else if (s.stat >= STAT_ESS) elab_help(m, "`import \"std/sampling\"` has it of tensors");
+      elab_help(m, "`report r = ... on data` has a value for each sample, and `%s(r)` takes all of them", b->name);
+    else if (s.stat >= STAT_ESS) elab_help(m, "`import \"std/sampling\"` has it for tensors");
     return POISON;
   }
   if (stat_of_chains(s.stat) && !chains(E, b, r, &a->at[0])) return POISON;
@@ -175,7 +173,7 @@ Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   Report *r = given(&a->at[1]) || given(&a->at[2]) ? NULL : report_of(E, x);
   if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == OP_max ? STAT_MAX : STAT_MIN}, a->call);
   if (given(&a->at[1]) && given(&a->at[2])) {
-    elab_error(E, CODE_axis, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
+    elab_error(E, CODE_axis, a->at[2].at, "`axis` is for `%s` of one tensor, found two", b->name);
     return POISON;
   }
   if (given(&a->at[1])) return bi_ew2(E, b, a);
@@ -295,8 +293,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   int axis;
   for (uint32_t i = 1; i <= n; i++)
     if (type_of(&a->at[i]).rank == 0) {
-      elab_help(elab_error(E, CODE_wrong_shape, a->at[i].at, "`concat` joins tensors, found a scalar"),
-                "`[x]` makes a real[1] of it");
+      elab_help(elab_error(E, CODE_wrong_shape, a->at[i].at, "`concat` joins tensors, found a scalar"), "`[x]` makes it a real[1]");
       return POISON;
     }
   if (!joined_axis(E, &a->at[0], first.rank, &axis)) return POISON;
@@ -307,7 +304,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   if (!elab_fits(E, total, a->call)) return POISON;
   for (uint32_t i = 0; i < n; i++) {
     if (!same_but(first, type_of(&a->at[i + 1]), axis))
-      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
+      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes except along the joined axis", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   return elab_value(E, ir_concat(elab_at(E, a->call), x, n, axis));
@@ -367,7 +364,7 @@ static bool shape_args(Elab *E, Actuals *a, uint32_t from, Num *size, uint32_t *
   }
   for (uint32_t i = from; i < a->n; i++) {
     if (a->at[i].v.kind != V_NUM || *rank == IR_MAX_RANK) {
-      elab_error(E, CODE_too_large, a->at[i].at, "a shape is at most %d integers, found %s", IR_MAX_RANK,
+      elab_error(E, CODE_too_large, a->at[i].at, "a shape has at most %d integers, found %s", IR_MAX_RANK,
                  value_text(E, a->at[i].v));
       return false;
     }
@@ -397,7 +394,7 @@ Value bi_reshape(Elab *E, const Builtin *b, Actuals *a) {
   if (open < IR_MAX_RANK && want <= have && have % want == 0) dim[open] = (uint32_t)(have / want), want = have;
   if (want != have) {
     DiagMsg *m = elab_error(E, CODE_reshape, a->at[1].at,
-                            "`reshape` keeps the number of elements: %lld are given, the shape does not fit them", (long long)have);
+                            "`reshape` must keep the number of elements: the new shape does not have %lld", (long long)have);
     elab_label(m, a->at[0].at, "%s", value_text(E, a->at[0].v));
     return POISON;
   }
@@ -428,7 +425,7 @@ Value bi_dot(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   static const int label[1] = {0};
   if (x.rank != 1 || !type_same_dims(x, y)) {
-    Value r = error_mismatch(E, b, &a->at[0], &a->at[1], "two vectors of one size", a->call);
+    Value r = error_mismatch(E, b, &a->at[0], &a->at[1], "two vectors of the same size", a->call);
     return r;
   }
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);

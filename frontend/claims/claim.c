@@ -175,9 +175,9 @@ typedef FieldAnswer Property(Judge *j, const Step *s);
 
 static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
-    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be "
+    return "a shift is symplectic if it moves one of q and p by a gradient in the other: the Jacobian of the shift must be "
            "symmetric";
-  if (form && s->kind == STEP_SCALE) return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
+  if (form && s->kind == STEP_SCALE) return "a step that scales q by exp(s) must scale p by exp(-s), with a constant s";
   if (!form && s->kind == STEP_SCALE) return "the exponents must add up to 0";
   return NULL;
 }
@@ -190,14 +190,14 @@ static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldRe
   Context c;
   context_push(E, &c);
   c.failed = NULL;
-  DiagMsg *m = elab_error(E, CODE_claim_refuted, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
+  DiagMsg *m = elab_error(E, CODE_claim_refuted, s->stmt->at, "this step of `%s` is not %s: at %s, %s %.6g, not %.6g", it->name,
                           form ? "symplectic" : "volume-preserving", *point ? point : "some point",
                           form                    ? "ω(Jᵀu, Jᵀv) is"
                           : s->kind == STEP_SCALE ? "log|det J| is"
                                                   : "|det J| is",
                           root ? sqrt(r.left) : r.left, r.right);
-  elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
-  if (last) elab_label(m, last->stmt->at, "nor are the steps up to here, together");
+  elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to preserve volume");
+  if (last) elab_label(m, last->stmt->at, "the steps up to here, taken together, are not either");
   if (advice(s, form)) elab_help(m, "%s", advice(s, form));
   context_pop(E, &c);
 }
@@ -267,7 +267,7 @@ static Answer decide_inverse(Judge *j, const Step *s) {
     context_push(E, &c);
     c.failed = NULL;
     DiagMsg *m = elab_error(E, CODE_inverse_refuted, s->stmt->inverse->at,
-                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g", *point ? point : "some point",
+                            "this does not undo its step: at %s, `%s` comes back as %.6g, not %.6g", *point ? point : "some point",
                             name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
     context_pop(E, &c);
@@ -295,7 +295,7 @@ static void refuse_logdet(Judge *j, const Step *s) {
   context_push(E, &c);
   c.failed = NULL;
   DiagMsg *m = elab_error(E, CODE_logdet_refuted, s->stmt->logdet->at,
-                          "this is not the log-determinant of its step: at %s it is %.6g, log|det J| is %.6g",
+                          "this is not the log-determinant of its step: at %s, it is %.6g, but log|det J| is %.6g",
                           *point ? point : "some point", j->report.right / 2, j->report.left / 2);
   elab_label(m, s->stmt->value->at, "the step");
   context_pop(E, &c);
@@ -351,7 +351,7 @@ static bool two_conjugate(Elab *E, const Flow *w) {
   Context c;
   context_push(E, &c);
   c.failed = NULL;
-  elab_error(E, CODE_claim_form, w->f->item->name_at, "a symplectic flow has two states of one shape, q and p");
+  elab_error(E, CODE_claim_form, w->f->item->name_at, "a symplectic flow needs two states of the same shape, q and p");
   context_pop(E, &c);
   return false;
 }

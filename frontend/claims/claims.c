@@ -12,7 +12,7 @@
 const char *const answer_text[] = {"undecided", "proved", "refuted"};
 
 typedef struct Decided {
-  uint64_t hash; /* of both functions' text */
+  uint64_t hash; /* of both functions */
   FieldAnswer answer;
   FieldReport report;
 } Decided;
@@ -35,16 +35,61 @@ Answer claim_answer(FieldAnswer a) {
 
 /* ---- decisions, each once ------------------------------------------------------------------------------ */
 
+static void add(XXH3_state_t *h, const void *bytes, size_t n) { XXH3_64bits_update(h, bytes, n); }
+
+static void add_number(XXH3_state_t *h, uint64_t n) { add(h, &n, sizeof n); }
+
+static void add_name(XXH3_state_t *h, const char *name) { add(h, name ? name : "", name ? strlen(name) + 1 : 1); }
+
+static void add_type(XXH3_state_t *h, Type t) {
+  const uint8_t kind[] = {t.dt, t.lane, t.rank};
+  add(h, kind, sizeof kind);
+  add(h, t.dim, sizeof *t.dim * t.rank);
+}
+
+/* All that its text says, in numbers: no place, and not where anything lies. */
+static void add_fn(XXH3_state_t *h, const Fn *f) {
+  const uint32_t size[] = {f->f64, f->in.n, f->table.n, f->inst.n, f->sub.n, f->out.n};
+  add_name(h, f->name);
+  add(h, size, sizeof size);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    add_name(h, in->name);
+    add_number(h, (uint64_t)in->kind << 32 | in->index);
+    add_type(h, in->type);
+  }
+  for (uint32_t k = 0; k < f->table.n; k++) {
+    add_type(h, f->table.at[k].type);
+    add(h, f->table.at[k].v, sizeof(double) * (size_t)type_count(f->table.at[k].type));
+  }
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    const uint32_t head[] = {i->op, i->nargs, i->nattr, i->sub};
+    add(h, head, sizeof head);
+    for (uint32_t k = 0; k < i->nargs; k++) add_number(h, ir_arg(f, i, k).id);
+    if (i->nattr) add(h, &f->attr.at[i->attr], sizeof *f->attr.at * i->nattr);
+    add_type(h, i->type);
+  }
+  for (uint32_t k = 0; k < f->sub.n; k++) add_fn(h, f->sub.at[k]);
+  for (uint32_t k = 0; k < f->out.n; k++) {
+    add_number(h, f->out.at[k].id);
+    add_name(h, k < f->outname.n ? f->outname.at[k] : NULL);
+  }
+}
+
 static uint64_t hash_of(const Fn *a, const Fn *b) {
-  char *ta = ir_text(a), *tb = ir_text(b);
-  uint64_t h = XXH3_64bits_withSeed(tb, strlen(tb), XXH3_64bits(ta, strlen(ta)));
-  base_free(ta);
-  base_free(tb);
-  return h;
+  XXH3_state_t *h = XXH3_createState();
+  if (!h) base_fault("out of memory");
+  XXH3_64bits_reset(h);
+  add_fn(h, a);
+  add_fn(h, b);
+  const uint64_t digest = XXH3_64bits_digest(h);
+  XXH3_freeState(h);
+  return digest;
 }
 
 FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
-  *r = (FieldReport){.reason = "nothing decides here"};
+  *r = (FieldReport){.reason = "it cannot be decided"};
   if (!E->o->decide) return FIELD_UNDECIDED;
   uint64_t h = hash_of(a, b);
   const struct Claims *known = claims(E);
@@ -122,7 +167,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
 const char *claim_certainty(Elab *E, const FieldReport *r) {
   if (r->points == 0) return "";
   const char *bound = arena_printf(E->mem, "error below 2^-%.0f", floor(fmin(r->bits, 99999)));
-  return r->branched ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound) : bound;
+  return r->branched ? arena_printf(E->mem, "%s; some cases, which depend on signs, may not have been tested", bound) : bound;
 }
 
 /* ---- an instance --------------------------------------------------------------------------------------- */
@@ -205,7 +250,7 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   context_alone(E, &context, f->module);
   context.calls = calls; /* that messages tell who uses a flow of the library */
   root_begin(E, &root, f->name, FN_EXACT, false);
-  root.no_draws = "a claim is about all states";
+  root.no_draws = "a claim is about all states: it cannot draw";
   context.exact = true;
   context.failed = &failed;
   context.judged = c;
@@ -365,5 +410,5 @@ void claim_item(Elab *E, Global *g) {
   Value v = global_value(E, g, g->item->name_at);
   if (v.kind != V_FUNC || used(E, g->item)) return;
   if (all_equal(E, g, v.func, &t) || each(E, g, v.func, &t)) return;
-  claim_note(E, g->item, "what it requires holds for no sizes from 1 to 8 that are tried");
+  claim_note(E, g->item, "its `require` holds for none of the sizes tried, from 1 to 8");
 }

@@ -10,12 +10,11 @@ static bool inputs(Elab *E, const Item *it) {
   uint32_t k = 0, rank, dim[IR_MAX_RANK];
   for (const Formal *x = it->formals; x; x = x->next, k++) {
     if (!ast_type_real(x->type)) {
-      elab_help(elab_error(E, CODE_prove_form, x->at, "what is proved is about tensors of declared shapes"), "`%s: real[3]`",
-                x->name);
+      elab_help(elab_error(E, CODE_prove_form, x->at, "each variable of `prove` needs a declared shape"), "`%s: real[3]`", x->name);
       return false;
     }
     if (x->init) {
-      elab_error(E, CODE_prove_form, x->init->at, "what is proved holds for all `%s`: there is no default", x->name);
+      elab_error(E, CODE_prove_form, x->init->at, "`prove` is about all values of `%s`: a default has no meaning", x->name);
       return false;
     }
     if (!elab_dims(E, x->type, false, &rank, dim)) return false;
@@ -81,7 +80,7 @@ void prove_item(Elab *E, const Item *it) {
   context_alone(E, &c, E->main);
   context_body(&c, "prove");
   root_begin(E, &root, "prove", FN_EXACT, false);
-  root.no_draws = "what is proved holds for all values: nothing is drawn";
+  root.no_draws = "`prove` is about all values: it cannot draw";
   c.exact = true;
   const Expr *e = it->value;
   uint32_t n = inputs(E, it) && e && e->kind == EX_BINARY ? sides(E, e, x, y) : 0;

@@ -56,10 +56,11 @@ static const char *turns_text(Elab *E, const Loop *inner, const Loop *outer) {
 
 static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
   diag_label(m, outer->at, "%s", turns_text(E, E->now->loop, outer));
-  if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
+  if (outer->maps)
+    diag_help(m, "values that depend only on the indices of comprehensions are computed at compile time, for each turn");
   else
-    diag_help(m, "such a loop is run while compiling, turn by turn; `iterate(f, x, steps = n)` applies f, and `[... for k in a:b]` "
-                 "runs, in a loop of the program");
+    diag_help(m, "such a loop runs at compile time, turn by turn; `iterate(f, x, steps = n)` and `[... for k in a:b]` are loops at "
+                 "run time");
 }
 
 static void tell(Elab *E, bool written, uint64_t most) {
@@ -70,9 +71,9 @@ static void tell(Elab *E, bool written, uint64_t most) {
   const Span at = loop ? loop->at : call ? call->of->item->name_at : E->now->level->b.at;
   DiagMsg *m = written
                    ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
-                   : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
+                   : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations at compile time", who, most);
   if (loop) tell_loops(E, m, loop);
-  else if (call) diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
+  else if (call) diag_help(m, "functions are expanded at each call; to use a value twice, name it with `let`");
 }
 
 bool elab_spend(Elab *E, uint64_t n) {
@@ -101,7 +102,7 @@ bool elab_expand(Elab *E, Global *g, Span at) {
       diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
   diag_label(m, most->item->name_at, "expanded %u times", most->expansions);
   if (loop) tell_loops(E, m, loop);
-  else diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
+  else diag_help(m, "functions are expanded at each call; to use a value twice, name it with `let`");
   return false;
 }
 
@@ -112,9 +113,9 @@ void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
 bool elab_affords(Elab *E, const Fn *f, Span at) {
   const double cost = ir_eval_cost(f);
   if (cost <= ELAB_COST) return true;
-  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done",
-                       cost, (double)ELAB_COST),
-            "in a `fn`, with an argument in it, it is computed when the program runs");
+  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations at compile time, more than the limit of %.2g", cost,
+                       (double)ELAB_COST),
+            "in a `fn`, if it depends on an argument, it is computed at run time");
   return false;
 }
 

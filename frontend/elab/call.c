@@ -23,8 +23,8 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b, bool reports
     bool lazy = b && g->name && builtin_lazy(b, g->name);
     const bool late = !g->name && a.n && a.at[a.n - 1].name;
     if (late)
-      elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"),
-                 a.at[a.n - 1].name_at, "by its name");
+      elab_label(elab_error(E, CODE_argument_order, g->value->at, "a positional argument cannot follow a named one"),
+                 a.at[a.n - 1].name_at, "named");
     const bool summed = b && (b->flags & BF_SUM) && call->nargs == 1 && g->value && g->value->kind == EX_COMPREHENSION;
     Value v = late     ? POISON
               : lazy   ? (Value){.kind = V_NONE}
@@ -167,8 +167,8 @@ static bool filled(Elab *E, const Binding *bound, uint32_t n, const Actuals *a, 
   for (uint32_t k = 0; k < n; k++) {
     if (bound[k].a || bound[k].f->init) continue;
     if (unknown) return false;
-    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", of->name, bound[k].f->name);
-    elab_label(m, bound[k].f->at, "without a default");
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs the argument `%s`", of->name, bound[k].f->name);
+    elab_label(m, bound[k].f->at, "this has no default");
     return false;
   }
   return true;
@@ -231,7 +231,7 @@ static bool may_call(Elab *E, Global *g, const Actuals *a) {
   if ((g->active && !takes_functions(a)) || E->now->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
                             g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
-    elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
+    elab_help(m, "functions are expanded at each call, so they cannot call themselves; use `for`, `repeat` or `iterate`");
     g->broken = true;
     return false;
   }
@@ -261,10 +261,10 @@ static Value check_result(Elab *E, const Item *it, Value v) {
   Type t;
   if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
     if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
-      DiagMsg *m = elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must give a scalar, found %s",
+      DiagMsg *m = elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must return a scalar, found %s",
                               it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
       if (value_type(v, &t) && t.dt == DT_REAL)
-        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes one of it");
+        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes it a scalar");
       return POISON;
     }
   }
@@ -279,15 +279,15 @@ static bool conjugate(Elab *E, const Item *it) {
   if (it->kind != IT_HAMILTONIAN) return true;
   if (!it->formals || !it->formals->next) {
     elab_help(elab_error(E, CODE_hamiltonian_arguments, it->name_at,
-                         "the Hamiltonian `%s` has no p: its first two arguments are q and p", it->name),
-              "`fn %s(...)` is any function", it->name);
+                         "the Hamiltonian `%s` has no p: its first two arguments must be q and p", it->name),
+              "for another function, write `fn %s(...)`", it->name);
     return false;
   }
   Value vq = frame_find(E->now->frame, it->formals->name)->v, vp = frame_find(E->now->frame, it->formals->next->name)->v;
   if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
   elab_error(E, CODE_hamiltonian_arguments, it->name_at,
-             "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name, value_text(E, vq),
-             value_text(E, vp));
+             "the first two arguments of the Hamiltonian `%s` must have the same shape, found %s and %s", it->name,
+             value_text(E, vq), value_text(E, vp));
   return false;
 }
 
@@ -332,12 +332,13 @@ static bool lift_bind(Elab *E, const Func *f, Actuals *a) {
   *a = positional(E, a, 2 * n);
   for (uint32_t i = 0; i < a->n; i++)
     if (a->at[i].name) {
-      elab_error(E, CODE_unknown_option, a->at[i].name_at, "the arguments of a lift have no names: they are q and its momentum");
+      elab_error(E, CODE_unknown_option, a->at[i].name_at,
+                 "the arguments of a lift have no names: pass q and its momentum by position");
       return false;
     }
   if (a->n != 2 * n) {
     DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "the lift of a flow takes %u arguments, found %u", 2 * n, a->n);
-    elab_help(m, "`lift(%s)(%s, p)` moves p along", f->name, formals_text(E, f->item->formals));
+    elab_help(m, "`lift(%s)(%s, p)` also moves p", f->name, formals_text(E, f->item->formals));
     return false;
   }
   a->n = n;
@@ -372,13 +373,13 @@ static bool lists_mixed(Elab *E, const Func *f, const Actuals *a) {
   for (uint32_t i = 0; i < a->n; i++)
     if (a->at[i].name || a->at[i].v.kind == V_TUPLE || a->at[i].v.kind == V_POISON) return false;
   if (first && n && a->n > n) {
-    m = elab_error(E, CODE_argument_count, a->call, "the first list of arguments of `%s` takes %s%u, found %u", f->name,
+    m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u in its first list of arguments, found %u", f->name,
                    required < n ? "at most " : "", n, a->n);
-    elab_help(m, "its constants and what it is taken at stand in two lists: `%s(%s)(%s)`", f->name, formals_text(E, first),
+    elab_help(m, "write its constants and its point in two lists: `%s(%s)(%s)`", f->name, formals_text(E, first),
               formals_text(E, f->item->formals));
   } else if (!first && !f->item->tformals && f->item->kind == IT_HAMILTONIAN && a->n == 1 && required > 1) {
     m = elab_error(E, CODE_missing_argument, a->call, "`%s` takes %u arguments, found one", f->name, n);
-    elab_help(m, "a constant stands in a list of its own: define `hamiltonian %s(k: real)(%s)`, then `%s(2)` is one of q and p",
+    elab_help(m, "put a constant into a list of its own: define `hamiltonian %s(k: real)(%s)`, then `%s(2)` is a Hamiltonian",
               f->name, formals_text(E, f->item->formals), f->name);
   } else return false;
   elab_label(m, f->item->name_at, "defined here");
@@ -390,8 +391,8 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   case F_BUILTIN: return builtin_apply(E, f->builtin, a);
   case F_USER:
     if (f->item->kind == IT_DATA) {
-      elab_help(elab_error(E, CODE_not_data, a->call, "`%s` is a data program and makes no value here", f->name),
-                "`use name = %s(count = ..., seed = ...)`", f->name);
+      elab_help(elab_error(E, CODE_not_data, a->call, "`%s` is a data program, and cannot be called here", f->name),
+                "write `use name = %s(count = ..., seed = ...)`", f->name);
       return POISON;
     }
     if (lists_mixed(E, f, a)) return POISON;
@@ -430,7 +431,7 @@ Value elab_call(Elab *E, const Expr *e) {
   Value f = callee(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
     if (E->now->body->constant) return data_constant(E, e);
-    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data` and `const`"), "`data d = read(...)`");
+    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` is only allowed in `data` and `const`"), "write `data d = read(...)`");
     return POISON;
   }
   const Builtin *b = f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL;
@@ -442,15 +443,15 @@ Value elab_call(Elab *E, const Expr *e) {
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   Span hidden;
   const char *what = e->a->kind == EX_NAME && elab_of_library(E, e->at.file) ? arena_printf(E->mem, "`%s`", e->a->name) : "this";
-  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "%s is called, but is no function: %s", what, value_kind(E, f));
+  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "%s is called, but is not a function: %s", what, value_kind(E, f));
   Type t;
   if (e->a->kind == EX_NAME && builtin_find(e->a->name) && elab_defined(E, e->a->name, &hidden)) {
     elab_label(m, hidden, "hides the function");
-    elab_help(m, "give this value another name than that of the function `%s`", e->a->name);
-  } else if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
-  else if (f.kind == V_STRING) elab_help(m, "a function is given by its name, without quotes: `%s`", f.string);
+    elab_help(m, "rename this value: it hides the function `%s`", e->a->name);
+  } else if (f.kind == V_NUM) elab_help(m, "a product needs `*`");
+  else if (f.kind == V_STRING) elab_help(m, "write the name of a function without quotes: `%s`", f.string);
   else if (e->a->kind == EX_NAME && ((value_type(f, &t) && t.rank) || f.kind == V_LIST) && a.n)
-    elab_help(m, "subscripts stand in `[ ]`: `%s[0]`; a product is written `*`", e->a->name);
-  else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
+    elab_help(m, "write a subscript in `[ ]`: `%s[0]`; a product needs `*`", e->a->name);
+  else if (e->a->kind == EX_MEMBER) elab_help(m, "write `.%s` without `()`", e->a->name);
   return POISON;
 }

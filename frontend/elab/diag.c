@@ -70,7 +70,7 @@ DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
   va_start(ap, fmt);
   DiagMsg *m = say(E, code, at, fmt, ap);
   va_end(ap);
-  if (m && diag_warnings(E->diag) == ELAB_WARNINGS) diag_help(m, "this is the last of %d warnings that are shown", ELAB_WARNINGS);
+  if (m && diag_warnings(E->diag) == ELAB_WARNINGS) diag_help(m, "hnnc shows at most %d warnings: this is the last", ELAB_WARNINGS);
   return m;
 }
 

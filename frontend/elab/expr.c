@@ -52,9 +52,9 @@ static Value expr_member(Elab *E, const Expr *e) {
   if (strcmp(e->name, "T") == 0) return elab_transpose(E, v, e->at);
   DiagMsg *m = elab_error(E, CODE_no_member, e->name_at, "%s has no member `%s`", value_text(E, v), e->name);
   const char *other = synonym(e->name);
-  if (builtin_find(e->name)) elab_help(m, "functions stand before their arguments: `%s(x)`", e->name);
+  if (builtin_find(e->name)) elab_help(m, "write a call as `%s(x)`", e->name);
   else if (other) elab_help(m, "%s", other);
-  else elab_help(m, "`.T` is the only one: the transpose");
+  else elab_help(m, "the only member is `.T`, the transpose");
   return POISON;
 }
 
@@ -83,8 +83,8 @@ static Value dispatch(Elab *E, const Expr *e) {
   case EX_TUPLE: return expr_items(E, e, true);
   case EX_BLOCK: return elab_block_value(E, e->block);
   case EX_RANGE: {
-    DiagMsg *m = elab_error(E, CODE_range, e->at, "a range stands only in subscripts, `for` and comprehensions");
-    elab_help(m, "`[k for k in a:b]` makes a list of it");
+    DiagMsg *m = elab_error(E, CODE_range, e->at, "a range is only allowed in subscripts, `for` and comprehensions");
+    elab_help(m, "`[k for k in a:b]` makes a list");
     return POISON;
   }
   }
@@ -118,7 +118,7 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   if (v.kind == V_NUM) m = elab_error(E, CODE_whole_number, e->at, "%s needs an integer, found %g", what, v.num.v);
   else if (v.kind == V_TURNS)
     m = elab_error(E, CODE_not_constant, e->at, "%s needs one integer for all turns of the comprehension", what);
-  else m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+  else m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known at compile time, found %s", what, value_text(E, v));
   Span defined;
   if (e->kind == EX_NAME && elab_defined(E, e->name, &defined)) elab_label(m, defined, "`%s` is defined here", e->name);
   return false;
@@ -167,8 +167,9 @@ Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
-  DiagMsg *m = elab_error(E, CODE_unequal_elements, span ? span[bad] : whole,
-                          "elements of a list need equal shapes, found %s and %s", value_text(E, at[0]), value_text(E, at[bad]));
+  DiagMsg *m =
+      elab_error(E, CODE_unequal_elements, span ? span[bad] : whole, "the elements of a list need the same shape, found %s and %s",
+                 value_text(E, at[0]), value_text(E, at[bad]));
   if (span) {
     elab_label(m, span[0], "%s", value_text(E, at[0]));
     elab_label(m, span[bad], "%s", value_text(E, at[bad]));

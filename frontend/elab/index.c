@@ -36,9 +36,10 @@ static bool sub_int(Elab *E, Value v, bool range, Span at, int64_t *out) {
   if (value_is_int(v, out)) return true;
   if (v.kind == V_NUM) elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
   else if (range && v.kind == V_TENSOR)
-    elab_help(elab_error(E, CODE_not_constant, at, "a range needs bounds known while compiling, found %s", value_text(E, v)),
-              "a range of a fixed length from `i` on: `x[i + [0, 1, 2]]`");
-  else elab_error(E, CODE_not_constant, at, "a subscript needs an integer, or a tensor of them, found %s", value_text(E, v));
+    elab_help(
+        elab_error(E, CODE_not_constant, at, "the bounds of a range must be known at compile time, found %s", value_text(E, v)),
+        "for a fixed length from `i` on, write `x[i + [0, 1, 2]]`");
+  else elab_error(E, CODE_not_constant, at, "a subscript needs an integer, or a tensor of integers, found %s", value_text(E, v));
   return false;
 }
 
@@ -58,7 +59,7 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, Stretch
   if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
     DiagMsg *m = elab_error(E, CODE_index, s->at,
                             i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
-                                                                    : "the range %lld:%lld leaves an axis of %u",
+                                                                    : "the range %lld:%lld goes beyond an axis of %u",
                             (long long)i, (long long)j, n);
     elab_help(m, "ranges are half-open: %u:%u is the whole axis", 0u, n);
     return false;
@@ -73,8 +74,9 @@ static bool range_step(Elab *E, const Expr *e, uint32_t *out) {
   if (v.kind == V_POISON || (!turns_int(v, &step) && turns_write_out(E, v))) return false;
   if (e->args && !elab_int(E, e->args->value, "the step of a range", &step)) return false;
   if (step < 1) {
-    DiagMsg *m = elab_error(E, CODE_range, e->args->value->at, "the step of a range is at least 1, found %lld", (long long)step);
-    if (step == -1 && !e->a && !e->b) elab_help(m, "backwards it is `flip(x)`");
+    DiagMsg *m =
+        elab_error(E, CODE_range, e->args->value->at, "the step of a range must be at least 1, found %lld", (long long)step);
+    if (step == -1 && !e->a && !e->b) elab_help(m, "to go backwards, use `flip(x)`");
     return false;
   }
   *out = step < ELAB_ELEMENTS ? (uint32_t)step : ELAB_ELEMENTS; /* longer than any axis */
@@ -338,9 +340,9 @@ static bool is_index(const Sub *s) {
 static bool mask(Elab *E, const Sub *s, Value v) {
   Type t;
   if (!value_type(v, &t) || t.dt != DT_BOOL) return false;
-  elab_help(elab_error(E, CODE_subscript, s->at, "a mask of truth values takes a number of elements that is not known: found %s",
-                       value_text(E, v)),
-            "`where(mask, x, 0)` keeps the shape; a list of integers takes those rows, `x[[0, 2]]`");
+  elab_help(elab_error(E, CODE_subscript, s->at,
+                       "a mask known only at run time would select an unknown number of elements, found %s", value_text(E, v)),
+            "`where(mask, x, 0)` keeps the shape; a list of integers selects those rows, `x[[0, 2]]`");
   return true;
 }
 
@@ -426,7 +428,7 @@ static Value index_sub_any(Elab *E, Value base, const Sub *s, uint32_t n, const 
 static Value list_sub(Elab *E, Value v, const Sub *s) {
   Stretch of;
   if (s->a.kind == V_TENSOR && !s->range) {
-    elab_error(E, CODE_not_constant, s->at, "%s is indexed by an integer known while compiling, found %s", value_text(E, v),
+    elab_error(E, CODE_not_constant, s->at, "%s needs an index known at compile time, found %s", value_text(E, v),
                value_text(E, s->a));
     return POISON;
   }
@@ -447,8 +449,8 @@ static Value mask_rows(Elab *E, Value v, uint32_t n, Span at) {
   for (uint32_t k = 0; k < a->n; k++)
     if (a->at[k].v != 0) row[m++] = num_ratio(k, 1);
   if (a->rank == 1 && a->n == n && m) return value_array(E, 1, &m, row);
-  if (m) elab_error(E, CODE_shape_mismatch, at, "a mask of an axis of %u is bool[%u], found %s", n, n, value_text(E, v));
-  else elab_error(E, CODE_index, at, "this mask holds nowhere: no element is left");
+  if (m) elab_error(E, CODE_shape_mismatch, at, "a mask for an axis of %u must be bool[%u], found %s", n, n, value_text(E, v));
+  else elab_error(E, CODE_index, at, "this mask selects no element");
   return POISON;
 }
 
@@ -461,21 +463,21 @@ Value elab_index_of(Elab *E, Value base, const Expr *e) {
   if (good && !list && (!value_type(base, &t) || t.rank == 0)) {
     DiagMsg *m = elab_error(E, CODE_subscript, e->a->at, "%s has no elements to index", value_text(E, base));
     elab_label(m, e->a->at, "%s", value_text(E, base));
-    if (base.kind == V_FUNC && e->a->kind == EX_NAME) elab_help(m, "arguments stand in `( )`: `%s(x)`", e->a->name);
-    if (base.kind == V_FUNC && e->a->kind == EX_CALL) elab_help(m, "it takes another list of arguments: `f(...)(x)[0]`");
+    if (base.kind == V_FUNC && e->a->kind == EX_NAME) elab_help(m, "write arguments in `( )`: `%s(x)`", e->a->name);
+    if (base.kind == V_FUNC && e->a->kind == EX_CALL) elab_help(m, "it needs another list of arguments: `f(...)(x)[0]`");
     return POISON;
   }
   for (const Arg *a = e->args; good && a; a = a->next)
     if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) &&
         !elab_known(E, a->value->name, true)) {
-      elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript makes no new axis"), "%s", synonym("newaxis"));
+      elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript cannot make a new axis"), "%s", synonym("newaxis"));
       return POISON;
     }
   if (good && e->nargs > (list ? 1u : t.rank)) {
     DiagMsg *m = elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base));
     elab_label(m, e->a->at, "%s", value_text(E, base));
     if (base.kind == V_TUPLE)
-      elab_help(m, "each value of a tuple has subscripts of its own: `(a, b)[0][i]`, or `let (x, y) = ...`");
+      elab_help(m, "subscript each value of a tuple separately, `(a, b)[0][i]`, or unpack it, `let (x, y) = ...`");
     return POISON;
   }
   for (const Arg *a = e->args; a; a = a->next) {

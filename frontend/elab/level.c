@@ -398,8 +398,8 @@ bool elab_reaches(const Fn *f, Val e, Val x) {
 void scratch_begin(Elab *E, Scratch *s) {
   context_push(E, &s->context);
   root_begin(E, &s->root, "static", true, false);
-  s->root.no_params = "this is evaluated while compiling";
-  s->root.no_draws = "draws belong into `data` or a `loss`";
+  s->root.no_params = "this is evaluated at compile time";
+  s->root.no_draws = "draws are allowed in `data` and in a `loss`";
 }
 
 static Value from_tensor(Elab *E, const Tensor *t) {
@@ -430,13 +430,13 @@ static Value evaluate(Elab *E, Fn *f, Span at) {
   char err[256] = "";
   Tensor out;
   if (!ir_fn_plain(f)) {
-    DiagMsg *m = elab_error(E, CODE_not_constant, at, "derivatives and trajectories cannot be evaluated while compiling");
+    DiagMsg *m = elab_error(E, CODE_not_constant, at, "derivatives and trajectories cannot be evaluated at compile time");
     elab_help(m, "make it a `fn`, and call it where it is needed");
     return POISON;
   }
   if (!elab_affords(E, f, at)) return POISON;
   if (!ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
-    elab_error(E, CODE_not_constant, at, "this cannot be evaluated while compiling: %s", err);
+    elab_error(E, CODE_not_constant, at, "this cannot be evaluated at compile time: %s", err);
     return POISON;
   }
   Value v = from_tensor(E, &out);

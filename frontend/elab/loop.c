@@ -19,10 +19,10 @@ static bool range_end(Elab *E, const Expr *e, int64_t *out) {
   if (turns_int(v, out)) return true;
   if (v.kind != V_TURNS || v.turns.level->n <= TURNS_WRITTEN) return elab_int(E, e, "a range", out);
   elab_help(elab_error(E, CODE_too_large, e->at,
-                       "a range that differs from turn to turn has the comprehension around written out turn by turn, at most %d "
-                       "of them, found %u",
+                       "this range differs from turn to turn, so the comprehension around it is written out: it may have at most "
+                       "%d turns, found %u",
                        (int)TURNS_WRITTEN, v.turns.level->n),
-            "a range of one length for all turns is not written out: `where(j < i, ..., 0)` leaves out what is too much");
+            "use the same range in all turns, and leave out terms by `where(j < i, ..., 0)`");
   return false;
 }
 
@@ -40,11 +40,10 @@ static bool range_values(Elab *E, const Expr *e, bool nothing, const Value **out
                             b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns", (long long)a,
                             (long long)b, (int)ELAB_TURNS);
     if (b > a)
-      elab_help(m, "so many values are samples: `data d { ... yield x }`, then `use s = d(count = %llu)`",
+      elab_help(m, "make so many values as samples: `data d { ... yield x }`, then `use s = d(count = %llu)`",
                 (unsigned long long)b - (unsigned long long)a);
-    if (b == a)
-      elab_help(m, "it ends before %lld; a list has at least one element, `sum([...])` alone may add up nothing", (long long)b);
-    if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
+    if (b == a) elab_help(m, "it ends before %lld; a list needs at least one element, except in `sum([...])`", (long long)b);
+    if (b < a) elab_help(m, "a range must rise; to go backwards, write `[x[n - 1 - k] for k in 0:n]`");
     return false;
   }
   *n = (uint32_t)(b - a);
@@ -57,7 +56,7 @@ static bool range_values(Elab *E, const Expr *e, bool nothing, const Value **out
 static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_t *n) {
   *n = value_length(E, list);
   if (*n == 0 || *n > ELAB_TURNS) {
-    elab_error(E, CODE_range, at, *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s",
+    elab_error(E, CODE_range, at, *n ? "there are too many turns here" : "a comprehension needs a range or a list, found %s",
                value_text(E, list));
     return false;
   }
@@ -96,7 +95,7 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
   s->n = v.kind == V_TUPLE ? v.list.n : 1;
   if (s->n > 64) {
-    elab_error(E, CODE_too_large, at, "a tuple of at most 64 can be stacked, found %u", s->n);
+    elab_error(E, CODE_too_large, at, "a tuple of at most 64 values can be stacked, found %u", s->n);
     return false;
   }
   for (uint32_t i = 0; i < s->n; i++) {
@@ -177,7 +176,7 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
     frame_pop(E);
     if (v[i].kind == V_POISON) return POISON;
     if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) || (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
-      elab_error(E, CODE_unequal_elements, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
+      elab_error(E, CODE_unequal_elements, e->a->at, "this is %s in one turn and %s in another", value_text(E, v[0]),
                  value_text(E, v[i]));
       return POISON;
     }

@@ -133,7 +133,7 @@ static Module *imported(Elab *E, const Module *from, const Item *it) {
   if (!path) {
     DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
     if (std) elab_help(m, "the library has %s", libraries_text(E));
-    else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
+    else elab_help(m, "an import is relative to the importing file; leave out `.hnn`");
     return NULL;
   }
   Module *m = loaded(E, path);
@@ -153,7 +153,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
 
 static void definitions_only(Elab *E, const Item *it) {
   if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT || it->kind == IT_SAVE)
-    elab_error(E, CODE_import, it->name_at, "a file that is imported holds definitions only");
+    elab_error(E, CODE_import, it->name_at, "an imported file may contain definitions only");
 }
 
 Module *module_load(Elab *E, const char *path, uint32_t file) {

@@ -70,7 +70,7 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
     DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
     elab_label(m, old->at, "first");
     if (old->argument) elab_help(m, "`%s` is an argument: take another name, `%s %s1 = ...`", name, var ? "var" : "let", name);
-    else if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
+    else if (!var) elab_help(m, "for a value that changes, write `var %s`, then `%s = ...`", name, name);
     old->v = v;
     old->var |= var;
     return old;
@@ -156,9 +156,8 @@ static bool field_of(Elab *E, DiagMsg *m, const char *name) {
     for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
       for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
         if (a->name == name) {
-          elab_help(
-              m, "it is a field of `%s`: known where a report, plot or save stands `on` data of it, and as an argument of a loss",
-              it->name);
+          elab_help(m, "it is a field of `%s`: use it in a report, plot or save `on` its data, or as an argument of a loss",
+                    it->name);
           return true;
         }
   return false;
@@ -182,7 +181,7 @@ static bool below(Elab *E, DiagMsg *m, const char *name, Span at) {
   for (const Item *it = E->now->frame->module->ast->first; it && !a; it = it->next) a = defined_below(it->body, name, at);
   if (!a) return false;
   elab_label(m, a->name_at, "defined here");
-  elab_help(m, "names of a body are known from where they are defined on: move the definition up");
+  elab_help(m, "a name is known only after its definition: move the definition up");
   return true;
 }
 
@@ -194,8 +193,8 @@ static bool is_report(Elab *E, DiagMsg *m, const char *name) {
     for (uint32_t i = 0; i < E->made.actions.n; i++)
       above |= E->made.actions.at[i].kind == DO_REPORT && E->made.actions.at[i].report->name == name;
     elab_label(m, it->name_at, "this is a report");
-    if (above) elab_help(m, "reports, expectations and plots below it know its numbers: a function takes them as an argument");
-    else elab_help(m, "reports are made from top to bottom: move it above what takes its numbers");
+    if (above) elab_help(m, "only reports, expectations and plots below it can read it: pass it to a function as an argument");
+    else elab_help(m, "reports are made from top to bottom: move it above this line");
     return true;
   }
   return false;
@@ -234,13 +233,14 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   const char *twin = synonym_letter(name, known.at, known.n);
   const char *product = twin ? NULL : as_product(E, name), *library = twin || product ? NULL : module_of_library(name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
-  else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
+  else if (product) elab_help(msg, "a product needs `*`: `%s`", product);
   else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
-  } else if (library) elab_help(msg, "`import \"%s\"` has it", library);
+  } else if (library) elab_help(msg, "write `import \"%s\"`, which defines it", library);
   else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
-  else if (is_type(name)) elab_help(msg, "a type stands behind `:`, as in `x: real`; nothing converts: every number is a real");
+  else if (is_type(name))
+    elab_help(msg, "write a type after `:`, as in `x: real`; there are no conversions: every number is a real");
   else if (!strcmp(name, "index"))
-    elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");
+    elab_help(msg, "`index`, the number of a draw, exists only in its data program: `yield x, k = index` makes it a field");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->now->root && E->now->root->data) fields_help(E, msg, E->now->root->data);
   vec_free(&known);
@@ -293,7 +293,7 @@ static Value evaluate(Elab *E, Global *g) {
 Value global_value(Elab *E, Global *g, Span use) {
   if (g->state == G_DONE) return g->v;
   if (g->state == G_BUSY) {
-    elab_label(elab_error(E, CODE_recursion, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
+    elab_label(elab_error(E, CODE_recursion, use, "`%s` is defined in terms of itself", g->name), g->item->name_at, "defined here");
     return POISON;
   }
   g->state = G_BUSY;

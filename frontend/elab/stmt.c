@@ -13,7 +13,8 @@ static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
   if (v.kind == V_POISON) return *out = POISON, true;
   uint32_t n = value_length(E, v);
   if (n != s->nnames) {
-    DiagMsg *m = elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+    DiagMsg *m =
+        elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names, but the value is %s", s->nnames, value_text(E, v));
     elab_label(m, s->names->name_at, "%u names", s->nnames);
     return false;
   }
@@ -40,7 +41,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   const Expr *t = target->value;
   if (t && t->kind != EX_NAME) {
     elab_help(elab_error(E, CODE_assignment, t->at, "a part of a value cannot be assigned"),
-              "`x = set(x, i, v)` gives it another row; or assign the whole");
+              "`x = set(x, i, v)` replaces a row; or assign the whole value");
     return;
   }
   const char *name = t ? t->name : target->name;
@@ -48,20 +49,20 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   Entry *e = frame_find(E->now->frame, name);
   if (!e) {
     if (module_find(E->now->frame->module, name))
-      elab_error(E, CODE_assignment, at, "`%s` belongs to the file and cannot be assigned", name);
+      elab_error(E, CODE_assignment, at, "`%s` is defined at the top level of the file and cannot be assigned", name);
     else if (!elab_broken(E, name))
       elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
-                "`let %s = ...` names a value, `var %s = ...` one that is assigned again", name, name);
+                "write `let %s = ...`, or `var %s = ...` for a value that changes", name, name);
     frame_define(E, name, at, POISON, true);
   } else if (e->taken) {
     local_assigned(E, e, at);
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
-    if (e->argument) elab_help(m, "`%s` is an argument: `var %s1 = %s` is a value that may be reassigned", name, name, name);
-    else elab_help(m, "define it by `var %s = ...`", name);
+    if (e->argument) elab_help(m, "`%s` is an argument: copy it, `var %s1 = %s`, and assign the copy", name, name, name);
+    else elab_help(m, "define it with `var %s = ...`", name);
   } else if (e->level != E->now->level) {
-    elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
+    elab_error(E, CODE_assignment, at, "`%s` is defined outside this comprehension and cannot be reassigned in it", name);
   } else {
     e->v = elab_named(E, name, v, at);
     entry_changed(e);
@@ -71,7 +72,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
 static void assign(Elab *E, const Stmt *s) {
   if (flow_assigns(E, s)) return;
   if (s->inverse || s->logdet) {
-    elab_error(E, CODE_misplaced, s->inverse ? s->inverse->at : s->logdet->at, "%s clause stands only in a flow",
+    elab_error(E, CODE_misplaced, s->inverse ? s->inverse->at : s->logdet->at, "%s clause is only allowed in a flow",
                s->inverse ? "an `inverse`" : "a `logdet`");
     return;
   }
@@ -117,15 +118,16 @@ static Span loop_at(const Stmt *s) { return (Span){s->at.file, s->at.begin, s->v
 
 static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
   if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_help(elab_error(E, CODE_too_large, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
+    elab_help(elab_error(E, CODE_too_large, s->value->at, "a loop that runs at compile time has at most %d turns, found %llu",
                          (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a),
-              "`iterate(f, x, steps = n)` applies f, and `sum([... for k in a:b])` adds, in a loop of the program");
+              "`iterate(f, x, steps = n)` and `sum([... for k in a:b])` are loops at run time");
     return false;
   }
   if (b < a) {
-    elab_help(elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
-              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b,
-              (long long)b);
+    elab_help(
+        elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
+        "a range must rise, and `%lld:%lld` would run no turn; to go backwards, write `for k in 0:n { ... x[n - 1 - k] ... }`",
+        (long long)b, (long long)b);
     return false;
   }
   Loop l;
@@ -152,8 +154,8 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
   if (v.kind == V_POISON) return false;
   uint32_t n = value_length(E, v);
   if (n == 0 && !(v.kind == V_LIST)) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, over->at, "`for` runs over a range or a list, found %s", value_text(E, v));
-    if (v.kind == V_NUM) elab_help(m, "`0:%g` is a range", v.num.v);
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, over->at, "`for` needs a range or a list, found %s", value_text(E, v));
+    if (v.kind == V_NUM) elab_help(m, "write the range `0:%g`", v.num.v);
     return false;
   }
   Loop l;
@@ -211,9 +213,9 @@ static bool not_met(Elab *E, const Stmt *s, const Level *l, uint32_t t) {
 }
 
 static DiagMsg *unknown_yet(Elab *E, const Stmt *s) {
-  DiagMsg *m = elab_error(E, CODE_not_constant, s->value->at, "what is required here must be known while compiling");
-  elab_help(m, "a function that gives reals may require something of values of the program, outside of comprehensions; its result "
-               "is NaN then");
+  DiagMsg *m = elab_error(E, CODE_not_constant, s->value->at, "this `require` must be known at compile time");
+  elab_help(m, "outside of comprehensions, a function that returns reals may check values at run time: its result is NaN if the "
+               "check fails");
   return m;
 }
 
@@ -250,7 +252,7 @@ static Value judged(Elab *E, Value v, const Requirement *r) {
     return v;
   }
   if (!value_type(v, &t) || t.dt != DT_REAL) {
-    elab_label(unknown_yet(E, r->stmt), E->now->body->returned, "it gives %s", value_text(E, v));
+    elab_label(unknown_yet(E, r->stmt), E->now->body->returned, "it returns %s", value_text(E, v));
     return POISON;
   }
   Val x = elab_tensor(E, v, r->stmt->at), ok = elab_use(E, r->holds);
@@ -310,7 +312,7 @@ static bool require(Elab *E, const Stmt *s) {
   if (v.kind == V_POISON) return false;
   if (!value_type(v, &t) || t.dt != DT_BOOL || t.rank) {
     DiagMsg *m = elab_error(E, CODE_not_condition, s->value->at, "`require` needs a condition, found %s", value_kind(E, v));
-    if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "one truth value: `require min(sizes) >= 2, \"...\"`");
+    if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "write one truth value: `require min(sizes) >= 2, \"...\"`");
     return false;
   }
   const Level *l = value_turns(v);
@@ -334,12 +336,12 @@ static void in_flows(Elab *E, const Stmt *s) {
   }
   if (callee && callee->kind == EX_MEMBER) {
     elab_help(elab_error(E, CODE_no_member, callee->name_at, "values have no methods, found `.%s`", callee->name),
-              "a list is made at once, `[f(k) for k in 0:n]`; values that change are `var`");
+              "make a list at once, `[f(k) for k in 0:n]`; use `var` for a value that changes");
     return;
   }
-  DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s stands only in a flow", what[s->kind]);
-  if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
-  if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
+  DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s is only allowed in a flow", what[s->kind]);
+  if (s->kind == ST_UPDATE) elab_help(m, "write `var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
+  if (s->kind == ST_APPLY) elab_help(m, "to keep its value, write `let y = ...`");
 }
 
 static bool run(Elab *E, const Stmt *s, Value *result) {
@@ -378,7 +380,7 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
   E->now->depth++;
   for (const Stmt *s = b->first; s && !returned && !elab_stop(E); s = s->next) {
     if ((returned = run(E, s, result)) && s->next && s->kind == ST_RETURN)
-      elab_label(elab_error(E, CODE_no_value, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
+      elab_label(elab_error(E, CODE_no_value, s->next->at, "nothing after `return` is executed"), s->at, "returns here");
   }
   E->now->depth--;
   return returned;
@@ -389,7 +391,7 @@ static Value block_value(Elab *E, const Block *b, const char *what) {
   const uint32_t met = E->met;
   if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON; /* what follows from an error is none of its own */
   if (!b->broken && E->met == met)
-    elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
+    elab_help(elab_error(E, CODE_no_value, b->at, "%s returns no value", what), "end it with `return ...`");
   return POISON;
 }
 

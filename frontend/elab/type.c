@@ -44,18 +44,18 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   DiagMsg *m = elab_error(E, CODE_argument_type, at, "%s needs %s, found %s", what, want, have);
   Type ty;
   elab_label(m, t->at, "declared here");
-  if (t->list && v.kind == V_NUM) elab_help(m, "`[%s]` is a list of one", value_shown(E, v));
+  if (t->list && v.kind == V_NUM) elab_help(m, "write `[%s]` for a list of one element", value_shown(E, v));
   if (v.kind != V_NUM && !strcmp(t->base, "int") && !t->ndims && value_type(v, &ty) && ty.rank == 0)
-    elab_help(m, "an `int` is known while compiling; what is computed, and the number of a turn, is `real`");
+    elab_help(m, "an `int` is known at compile time; a computed value, or the number of a turn, is a `real`");
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
     if (ty.rank == 2 && t->ndims == 1)
       elab_help(m, written_out(E, at) ? "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them"
                                       : "`x[0]` is the first row of a matrix x, `x[:, 0]` its first column");
     if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0)
-      elab_help(m, "`[0]` takes the element of a real[1]; for vectors declare it `real[1]`");
+      elab_help(m, "`[0]` takes the element of a real[1]; for vectors, declare it as `real[1]`");
     if (ty.rank == 1 && ty.dim[0] > 1 && t->ndims == 0)
-      elab_help(m, "it is declared a number; for vectors declare it `real[%u]`", ty.dim[0]);
+      elab_help(m, "it is declared as a number; for vectors, declare it as `real[%u]`", ty.dim[0]);
   }
   return false;
 }
@@ -112,9 +112,9 @@ bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *w
   if (!strcmp(t->base, "real") || !strcmp(t->base, "int")) return check_numeric(E, t, v, at, what);
   bool is_bool = !strcmp(t->base, "bool");
   if (!is_bool && strcmp(t->base, "string") != 0) {
-    DiagMsg *m = elab_error(E, CODE_unknown_type, t->at, "`%s` is no type", t->base);
+    DiagMsg *m = elab_error(E, CODE_unknown_type, t->at, "`%s` is not a type", t->base);
     elab_suggest(m, t->base, bases, 4);
-    elab_help(m, "types are real, int, bool, string, and arrays of them");
+    elab_help(m, "the types are real, int, bool, string, and arrays of them");
     return false;
   }
   Type ty;
@@ -136,7 +136,8 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
     }
     if (n < 1 || n > ELAB_TENSOR || (count *= n) > ELAB_TENSOR) {
       elab_error(E, CODE_out_of_range, d->value->at,
-                 n < 1 ? "a size is positive, found %lld" : "this tensor has too many elements, with a size of %lld", (long long)n);
+                 n < 1 ? "a size must be positive, found %lld" : "this tensor has too many elements, with a size of %lld",
+                 (long long)n);
       return false;
     }
     dim[(*rank)++] = (uint32_t)n;

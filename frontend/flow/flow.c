@@ -18,7 +18,7 @@ static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
     return false;
   }
   if (!value_numeric(e->v) || !value_type(e->v, &t) || t.dt != DT_REAL) {
-    elab_error(E, CODE_flow_state, x->at, "a state of a flow is a tensor, found %s", value_text(E, e->v));
+    elab_error(E, CODE_flow_state, x->at, "a state of a flow must be a tensor, found %s", value_text(E, e->v));
     return false;
   }
   Val v = elab_tensor(E, e->v, x->at);
@@ -53,12 +53,12 @@ static bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
     if (!state_slot(E, w, x, &state[w->n < FLOW_STATES ? w->n : 0])) return false;
   context_push(E, &c);
   level_begin(E, &w->level, f->name);
-  c.no_draws = "a flow is a map of its states, and has no draws of its own";
+  c.no_draws = "a flow is a map of its states, and cannot draw";
   first_readings(E, w);
   c.flow = w;
   if (f->item->body && elab_block(E, f->item->body, &none)) {
     if (!E->now->body->unmet)
-      elab_error(E, CODE_flow_state, E->now->body->returned, "a flow gives its last states: there is nothing to return");
+      elab_error(E, CODE_flow_state, E->now->body->returned, "a flow returns the last values of its states: remove this `return`");
     w->broken = true;
   }
   context_pop(E, &c);
@@ -92,7 +92,7 @@ static bool momenta(Elab *E, Play *p, const Actual *a) {
     Type t, want = p->w->slot[k].type;
     char text[128];
     if (!value_numeric(a[k].v) || !value_type(a[k].v, &t) || !type_same_dims(t, want)) {
-      elab_error(E, CODE_shape_mismatch, a[k].at, "the momentum of `%s` is %s, found %s", p->w->slot[k].name,
+      elab_error(E, CODE_shape_mismatch, a[k].at, "the momentum of `%s` must be %s, found %s", p->w->slot[k].name,
                  type_user(want, text, sizeof text), value_text(E, a[k].v));
       return false;
     }
@@ -138,7 +138,7 @@ static Value derived(Elab *E, FuncKind kind, const char *name, const Func *of) {
 static Value lifted(Elab *E, const Builtin *b, const Func *f, Span at) {
   uint32_t required, n = func_arity(f, &required);
   if (n != 1) {
-    DiagMsg *m = elab_error(E, CODE_flow_state, at, "`lift` takes a flow of one state, q, and `%s` has %u", f->name, n);
+    DiagMsg *m = elab_error(E, CODE_flow_state, at, "`lift` needs a flow with one state, q, but `%s` has %u", f->name, n);
     elab_help(m, "join them: `q[0:2]` and `q[2:4]` are parts of one state");
     return POISON;
   }
@@ -162,13 +162,13 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
                             : a->n   ? value_kind(E, v)
                                      : "nothing");
     if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound)
-      elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
+      elab_help(m, "call it with its first list of arguments: `%s(...)`", v.func->name);
     else if (a->n == 1 && value_numeric(v) && b->op != F_LIFT)
-      elab_help(m, "of a matrix it is `%s`", inverse ? "inv(A)" : "logabsdet(A)");
+      elab_help(m, "for a matrix, write `%s`", inverse ? "inv(A)" : "logabsdet(A)");
     else
-      elab_help(m, inverse           ? "`inverse(T)(y)` undoes a flow"
-                   : b->op == F_LIFT ? "`lift(u)(q, p)` is of a flow u of q"
-                                     : "`logdet(T)(x)` is of a flow");
+      elab_help(m, inverse           ? "write `inverse(T)(y)` for a flow T"
+                   : b->op == F_LIFT ? "write `lift(u)(q, p)` for a flow u of q"
+                                     : "write `logdet(T)(x)` for a flow T");
     return POISON;
   }
   if (b->op == F_LIFT) return lifted(E, b, v.func, a->at[0].at);

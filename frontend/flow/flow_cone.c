@@ -230,16 +230,14 @@ static bool moved_blocks(const Taint *t, const Fn *f, const Inst *i, uint8_t *ou
   const int axis = type.dt == DT_MULTI ? -1 : moves_along(f, i);
   if (axis < 0) return false;
   if (axis == type.rank) return memcpy(out, t->of[ir_arg(f, i, 0).id], (size_t)type_count(type)), true;
-  int64_t outer = 1, block = 1;
-  for (int k = 0; k < axis; k++) outer *= type.dim[k];
-  for (int k = axis + 1; k < type.rank; k++) block *= type.dim[k];
-  for (int64_t a = 0; a < type.dim[axis]; a++) {
+  const TypeAxis x = type_axis(type, axis);
+  for (int64_t a = 0; a < x.size; a++) {
     uint32_t arg;
     const int64_t from = comes_along(f, i, a, &arg);
     const Val v = ir_arg(f, i, arg);
     const int64_t along = i->op == OP_expand ? 1 : ir_type(f, v).dim[axis];
-    for (int64_t o = 0; o < outer; o++)
-      memcpy(out + (o * type.dim[axis] + a) * block, t->of[v.id] + (o * along + from) * block, (size_t)block);
+    for (int64_t o = 0; o < x.outer; o++)
+      memcpy(out + (o * x.size + a) * x.inner, t->of[v.id] + (o * along + from) * x.inner, (size_t)x.inner);
   }
   return true;
 }
@@ -251,6 +249,12 @@ static uint8_t taint_at(const Taint *t, const Fn *f, const Inst *i, uint8_t any,
   if (is_elementwise(i)) return elementwise(t, f, i, e);
   if (i->type.dt != DT_MULTI && comes_from(f, i, e, &v, &from)) return t->of[v.id][from];
   return any;
+}
+
+/* Each element of the result may be made of any of the operands'. */
+static bool mixes(const Fn *f, const Inst *i) {
+  const bool moves = i->type.dt != DT_MULTI && (moves_along(f, i) >= 0 || i->op == OP_transpose);
+  return !ir_literal(i->op) && !is_elementwise(i) && !moves;
 }
 
 static uint8_t *taint_of(const Taint *t, uint32_t id) {
@@ -268,6 +272,7 @@ static uint8_t *taint_of(const Taint *t, uint32_t id) {
   if (r) return out;
   for (uint32_t k = 0; k < i->nargs; k++) any |= t->any[ir_arg(f, i, k).id];
   if (any == FREE && !ir_literal(i->op)) return out; /* of free elements alone nothing else is made */
+  if (mixes(f, i)) return memset(out, any & MOVED, (size_t)n), out;
   const bool blocks = moved_blocks(t, f, i, out);
   for (int64_t e = 0; e < n && !blocks; e++) out[e] = taint_at(t, f, i, any & MOVED, e);
   return out;
@@ -280,8 +285,10 @@ static void taint_find(Taint *t, const Val *root, uint32_t n, Cone *c) {
   for (uint32_t j = 0; j < c->ids.n; j++) {
     const uint32_t id = c->ids.at[j];
     const int64_t count = count_of(f, id);
-    t->of[id] = taint_of(t, id);
-    for (int64_t e = 0; e < count; e++) t->any[id] |= t->of[id][e];
+    const uint8_t *of = t->of[id] = taint_of(t, id);
+    uint8_t any = FREE;
+    for (int64_t e = 0; e < count; e++) any |= of[e];
+    t->any[id] = any;
   }
 }
 

@@ -31,8 +31,7 @@ static bool seen(Play *p, const Step *s, Val sum, const Val *by) {
   Val same[FLOW_STATES];
   for (uint32_t k = 0; k < p->w->n; k++) same[k] = sum;
   if (!flow_stops(p->E->now->level->fn, same, by, p->w->n)) return true;
-  elab_error(p->E, CODE_no_derivative, s->stmt->at,
-             "the lift of this step is made of its derivatives, which `stop_gradient` hides");
+  elab_error(p->E, CODE_no_derivative, s->stmt->at, "the lift of this step needs its derivatives, which `stop_gradient` hides");
   return p->failed = true, false;
 }
 

@@ -119,8 +119,8 @@ static const char *states_text(Elab *E) {
 }
 
 static bool no_state(Elab *E, const Expr *e) {
-  DiagMsg *m = elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a part of one", states_text(E));
-  if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
+  DiagMsg *m = elab_error(E, CODE_flow_state, e->at, "a step of a flow must move a state: %s, or a part of one", states_text(E));
+  if (e->kind == EX_NAME) elab_help(m, "use `let` or `var` for other values");
   return false;
 }
 
@@ -133,7 +133,7 @@ static Value numbers(Elab *E, Type t) {
 
 static bool twice(Elab *E, const Expr *e, Type state, uint32_t element) {
   DiagMsg *m = elab_error(E, CODE_index, e->args->value->at, "element %u of `%s` is named twice", element, e->a->name);
-  if (state.rank == 1) elab_help(m, "numbers are indices; a mask of one axis is of truth values: `x[mask == 1]`");
+  if (state.rank == 1) elab_help(m, "numbers are indices; for a mask, use truth values: `x[mask == 1]`");
   return false;
 }
 
@@ -141,7 +141,7 @@ static bool by_elements(Elab *E, const Expr *e, Type state, Piece *p) {
   Value v = elab_index_of(E, numbers(E, state), e);
   if (v.kind == V_POISON) return false;
   if (!value_static(v)) {
-    elab_error(E, CODE_not_constant, e->args->value->at, "which elements a step moves is known while compiling, found %s",
+    elab_error(E, CODE_not_constant, e->args->value->at, "the elements that a step moves must be known at compile time, found %s",
                value_text(E, v));
     return false;
   }
@@ -202,9 +202,9 @@ static bool mask_of(Elab *E, const Expr *sub, Type state, Value v, const bool **
     m[k] = a->at[k].v != 0;
     any |= m[k];
     *failed = m[k] && a->at[k].v != 1;
-    if (*failed) elab_error(E, CODE_index, sub->at, "a mask holds 0 and 1, found %g", a->at[k].v);
+    if (*failed) elab_error(E, CODE_index, sub->at, "the elements of a mask must be 0 or 1, found %g", a->at[k].v);
   }
-  if (!any && !*failed) elab_error(E, CODE_index, sub->at, "this mask holds nowhere: nothing is moved"), *failed = true;
+  if (!any && !*failed) elab_error(E, CODE_index, sub->at, "this mask selects no element: nothing is moved"), *failed = true;
   *moves = m;
   return true;
 }
@@ -236,23 +236,23 @@ bool flow_piece(Elab *E, const Expr *e, Piece *p) {
 
 bool flow_pieces(Elab *E, const Stmt *s, const Arg *args, uint32_t n, Piece *piece, uint32_t *npiece) {
   if (n > FLOW_STATES || n == 0) {
-    elab_error(E, CODE_flow_state, s->at, "a flow has from 1 to %d states, found %u", FLOW_STATES, n);
+    elab_error(E, CODE_flow_state, s->at, "a flow needs from 1 to %d states, found %u", FLOW_STATES, n);
     return false;
   }
   for (const Arg *a = args; a; a = a->next) {
     if (a->name) {
-      elab_error(E, CODE_flow_state, a->name_at, "the states of a flow are given in their order");
+      elab_error(E, CODE_flow_state, a->name_at, "pass the states of a flow by position, not by name");
       return false;
     }
     if (!flow_piece(E, a->value, &piece[*npiece])) return false;
     if (piece[*npiece].masked) {
-      elab_help(elab_error(E, CODE_flow_state, a->value->at, "another flow moves elements that are named one by one, not a mask"),
-                "a list of indices: `T(x[[0, 2, 4]])`");
+      elab_help(elab_error(E, CODE_flow_state, a->value->at, "a mask cannot be passed to another flow"),
+                "write a list of indices: `T(x[[0, 2, 4]])`");
       return false;
     }
     for (uint32_t k = 0; k < *npiece; k++)
       if (!apart(E->now->flow, &piece[k], &piece[*npiece])) {
-        elab_error(E, CODE_flow_state, a->value->at, "a state cannot be moved as two at once");
+        elab_error(E, CODE_flow_state, a->value->at, "a state cannot be passed twice");
         return false;
       }
     ++*npiece;

@@ -211,7 +211,7 @@ static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Val y = flow_flat(b, next, s->n);
   if (flow_stops(b->f, &y, &p->vector, 1)) {
     elab_error(E, CODE_no_derivative, s->stmt->at,
-               "the log-determinant of this step is made of its derivatives, which `stop_gradient` hides");
+               "the log-determinant of this step needs its derivatives, which `stop_gradient` hides");
     return ir_const(b, 0);
   }
   return ir_logjac(b, y, p->vector);

@@ -47,14 +47,14 @@ static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piec
   DiagMsg *m;
   if (!changes(E, root, nroot, piece, n, &r)) return true;
   if (changes(E, root, nroot, NULL, 0, &r)) {
-    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
+    m = elab_error(E, CODE_not_invertible, at, "%s reads the value of `%s` before an earlier step moved it, so it cannot be undone",
                    what, w->slot[r->slot].name);
     if (mover(w, r)) elab_label(m, mover(w, r)->stmt->at, "moved here");
-    elab_help(m, "compute it from the present state");
+    elab_help(m, "compute it from the current state");
   } else {
-    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves: it could not be undone", what,
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves, so it cannot be undone", what,
                    w->slot[r->slot].name);
-    elab_help(m, "a step that reads what it moves needs an `inverse` clause");
+    elab_help(m, "a step that reads the state that it moves needs an `inverse` clause");
   }
   return w->broken = true, false;
 }
@@ -70,7 +70,7 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
     return *out = elab_expr(E, e->args->value), true;
   const Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
-  DiagMsg *m = elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero");
+  DiagMsg *m = elab_error(E, CODE_not_invertible, e->at, "a flow must scale by `exp(...)`, which is never zero");
   const bool number = v.kind == V_NUM && v.num.v > 0;
   elab_help(m, "write `%s %s exp(%s)`", s->target->kind == EX_NAME ? s->target->name : "x",
             s->op == OPR_MUL ? "*=" : "/=", number ? arena_printf(E->mem, "log(%g)", v.num.v) : "...");
@@ -147,7 +147,7 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
   Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
   if (n > 1 && value_length(E, v) != n) {
-    elab_error(E, CODE_unpack, e->at, "%u states for %s", n, value_text(E, v));
+    elab_error(E, CODE_unpack, e->at, "%u states, but the value is %s", n, value_text(E, v));
     return false;
   }
   for (uint32_t k = 0; k < n; k++) {
@@ -156,7 +156,7 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
     if (one.kind == V_POISON) return false;
     if (!value_numeric(one) || !value_type(one, &t) || !type_same_dims(t, want)) {
       char text[128];
-      elab_error(E, CODE_shape_mismatch, e->at, "`%s` is %s, found %s", E->now->flow->slot[piece[k].slot].name,
+      elab_error(E, CODE_shape_mismatch, e->at, "`%s` must be %s, found %s", E->now->flow->slot[piece[k].slot].name,
                  type_user(want, text, sizeof text), value_text(E, one));
       return false;
     }
@@ -184,18 +184,16 @@ static const char *as_call(Elab *E, const Stmt *s) {
   const Arg *x = v->args;
   for (const Arg *a = s->names; a; a = a->next, x = x->next)
     if (x->value->kind != EX_NAME || x->value->name != a->name) return NULL;
-  return arena_printf(E->mem, "write `%.*s` alone: a flow changes its arguments in place", (int)(v->at.end - v->at.begin),
+  return arena_printf(E->mem, "write `%.*s` alone: a flow moves its arguments in place", (int)(v->at.end - v->at.begin),
                       text + v->at.begin);
 }
 
 static void no_inverse(Elab *E, const Stmt *s) {
   const char *call = as_call(E, s);
-  DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
+  DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "the inverse of this step is not known");
   const char *update = call ? call : as_update(E, s);
   if (update) elab_help(m, "%s", update);
-  else
-    elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
-                 "permutations need none");
+  else elab_help(m, "add an `inverse` clause after it; only updates (`+=`, `*= exp(...)`) and signed permutations need none");
 }
 
 /* The expressions of the inverse clause, from the readings behind the step. */
@@ -212,13 +210,13 @@ static bool logdet_value(Elab *E, Step *s) {
   Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
   if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || t.rank) {
-    DiagMsg *m = elab_error(E, CODE_not_scalar, e->at, "a log-determinant is a scalar, found %s", value_text(E, v));
-    if (value_numeric(v) && value_type(v, &t) && t.rank == 1) elab_help(m, "of a step element by element it is the `sum(...)`");
+    DiagMsg *m = elab_error(E, CODE_not_scalar, e->at, "a log-determinant must be a scalar, found %s", value_text(E, v));
+    if (value_numeric(v) && value_type(v, &t) && t.rank == 1) elab_help(m, "for an elementwise step it is a `sum(...)`");
     return false;
   }
   if (v.kind == V_NUM && isnan(v.num.v)) {
     elab_help(elab_error(E, CODE_claim_refuted, e->at, "this log-determinant is not a number"),
-              "log |det| is real: of a negative det the `abs` is taken first");
+              "log |det| is real: take the `abs` of a negative determinant first");
     return false;
   }
   s->logdet = elab_tensor(E, v, e->at);
@@ -229,7 +227,7 @@ static bool logdet_value(Elab *E, Step *s) {
 static bool assigned(Elab *E, const Stmt *s, Step *step) {
   for (const Arg *a = s->names; a; a = a->next) {
     if (a->value && a->value->kind != EX_NAME) {
-      elab_help(elab_error(E, CODE_assignment, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
+      elab_help(elab_error(E, CODE_assignment, a->value->at, "a slice can be changed by `+=` or `*= exp(...)`, but not assigned"),
                 "assign the whole state");
       return false;
     }
@@ -248,7 +246,7 @@ static void assign(Elab *E, const Stmt *s) {
   Flow *w = E->now->flow;
   Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
   if (s->logdet && !s->inverse) {
-    elab_help(elab_error(E, CODE_not_invertible, s->logdet->at, "a `logdet` clause stands behind an `inverse` clause"),
+    elab_help(elab_error(E, CODE_not_invertible, s->logdet->at, "a `logdet` clause must follow an `inverse` clause"),
               "updates and permutations need neither");
     return;
   }
@@ -277,7 +275,7 @@ bool flow_assigns(Elab *E, const Stmt *s) {
   if (!states) return false;
   const uint32_t before = E->now->flow->steps.n;
   if (states == s->nnames) assign(E, s);
-  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart");
+  else elab_error(E, CODE_assignment, s->at, "assign states and other values in separate statements");
   E->now->flow->broken |= E->now->flow->steps.n == before; /* an error was said */
   return true;
 }
@@ -306,9 +304,10 @@ static void call(Elab *E, const Stmt *s) {
   }
   if (f.kind != V_FUNC || !func_is_flow(f.func)) {
     DiagMsg *m =
-        elab_error(E, CODE_not_flow, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
+        elab_error(E, CODE_not_flow, e->a->at, "a call on a line of its own must apply a flow, found %s", value_kind(E, f));
     if (f.kind == V_FUNC && f.func->kind == F_USER && f.func->item->kind == IT_FLOW && !f.func->bound)
-      elab_help(m, "`%s` is a template: `%s()(...)`, or with arguments in the first list", f.func->item->name, f.func->item->name);
+      elab_help(m, "`%s` is a template: write `%s()(...)`, with arguments in the first list if needed", f.func->item->name,
+                f.func->item->name);
     else elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
     return;
   }
@@ -326,22 +325,22 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   if (v.kind == V_POISON) return false;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
     DiagMsg *m =
-        elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
-    if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method %s`", v.string);
+        elab_error(E, CODE_method, s->method->at, "`method` must be the name of an integration method, found %s", value_kind(E, v));
+    if (v.kind == V_STRING) elab_help(m, "write the name without quotes: `method %s`", v.string);
     return false;
   }
   step->method = v.func;
   const MethodInfo *m = &ir_method[v.func->method];
   if (m->adaptive && (v.func->rtol > 0 || !ir_fixed_steps(v.func->method))) {
     elab_help(elab_error(E, CODE_method, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
-              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..." : "rk4, implicit_midpoint, gauss4, ...");
+              s->under ? "use leapfrog, yoshida4, implicit_midpoint, gauss4, ..." : "use rk4, implicit_midpoint, gauss4, ...");
     return false;
   }
   if (!s->under || (m->symplectic && v.func->method != M_SYMPLECTIC_EULER)) return true;
   DiagMsg *d =
       elab_error(E, CODE_method, s->method->at,
                  m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it" : "`%s` is not symplectic", m->name);
-  elab_help(d, "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6, gauss16 for any");
+  elab_help(d, "use leapfrog, yoshida4, yoshida6, yoshida8 if H separates; implicit_midpoint, gauss4, gauss6, gauss16 for any H");
   return false;
 }
 
@@ -356,12 +355,12 @@ static void evolve(Elab *E, const Stmt *s) {
       !flow_pieces(E, s, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, step.piece, &step.n))
     return;
   if (law.kind != V_FUNC) {
-    elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
+    elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` needs a function, found %s", value_kind(E, law));
     return;
   }
   if (!s->under && law.func->kind == F_USER && law.func->item->kind == IT_HAMILTONIAN) {
-    elab_help(elab_error(E, CODE_rates, s->law->at, "`along` follows rates, and `%s` is a Hamiltonian", law.func->name),
-              "`under %s` follows it, by a symplectic method; `along field(%s)` its rates, by any", law.func->name, law.func->name);
+    elab_help(elab_error(E, CODE_rates, s->law->at, "`along` needs rates, but `%s` is a Hamiltonian", law.func->name),
+              "write `under %s` for a symplectic method, or `along field(%s)` for any method", law.func->name, law.func->name);
     return;
   }
   if (s->under && step.n != 2) {
@@ -369,12 +368,12 @@ static void evolve(Elab *E, const Stmt *s) {
     return;
   }
   if (!value_numeric(time) || !value_type(time, &t) || t.rank) {
-    elab_error(E, CODE_not_scalar, s->duration->at, "the time is a scalar, found %s", value_text(E, time));
+    elab_error(E, CODE_not_scalar, s->duration->at, "the time must be a scalar, found %s", value_text(E, time));
     return;
   }
   if (!elab_int(E, s->steps, "`steps`", &step.steps) || !evolve_method(E, s, &step)) return;
   if (step.steps < 1) {
-    elab_error(E, CODE_out_of_range, s->steps->at, "`steps` is at least 1, found %lld", (long long)step.steps);
+    elab_error(E, CODE_out_of_range, s->steps->at, "`steps` must be at least 1, found %lld", (long long)step.steps);
     return;
   }
   step.func = law.func;
@@ -392,7 +391,7 @@ static bool running_decay(Elab *E, const Stmt *s, double *out) {
   Actual a = {.v = elab_expr(E, s->decay), .at = s->decay->at};
   if (!need_number(E, &a, "`decay`", out)) return false;
   if (*out > 0 && *out < 1) return true;
-  elab_error(E, CODE_out_of_range, s->decay->at, "`decay` lies between 0 and 1, found %g", *out);
+  elab_error(E, CODE_out_of_range, s->decay->at, "`decay` must be between 0 and 1, found %g", *out);
   return false;
 }
 
@@ -407,8 +406,8 @@ static void running(Elab *E, const Stmt *s) {
   bool call = e->kind == EX_CALL && e->a->kind == EX_NAME && e->nargs == 1 && !e->args->name;
   step.lag = call && !strcmp(e->a->name, "moving_mean");
   if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
-    elab_help(elab_error(E, CODE_batch_mean, e->at, "`running` keeps the mean of a value over the batch"),
-              "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
+    elab_help(elab_error(E, CODE_batch_mean, e->at, "`running` needs `mean_over_batch` or `moving_mean`"),
+              "write `running m = mean_over_batch(x) decay 0.99`");
   else if (running_decay(E, s, &p.decay)) v = elab_expr(E, e->args->value);
   if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
     elab_error(E, CODE_wrong_kind, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
@@ -438,7 +437,7 @@ static void running(Elab *E, const Stmt *s) {
 void flow_stmt(Elab *E, const Stmt *s) {
   uint32_t before = E->now->flow->steps.n;
   if (E->now->level != &E->now->flow->level) {
-    elab_error(E, CODE_misplaced, s->at, "a step of a flow stands outside of comprehensions");
+    elab_error(E, CODE_misplaced, s->at, "a step of a flow is not allowed in a comprehension");
     return;
   }
   switch (s->kind) {

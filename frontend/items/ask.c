@@ -41,7 +41,7 @@ static bool mentions(const char *text, const char *name) {
 
 /* ---- what is asked for ----------------------------------------------------------------------------------- */
 
-static const char *const no_call = "an expression calls it: `hnnc eval RUN 'f(x, 3)' DATA`";
+static const char *const no_call = "call it in an expression: `hnnc eval RUN 'f(x, 3)' DATA`";
 
 /* The function whose arguments a function of functions takes. */
 static const Func *base_of(const Func *f) {
@@ -58,9 +58,9 @@ static bool wants_of(Plan *p, const Func *f) {
   uint32_t n = 0, k = 0;
   bool declared = false;
   if (f->kind != F_USER || !f->bound) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, p->at, "`%s` is %s, whose arguments no file declares", p->ask->text,
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, p->at, "`%s` is %s: the file does not declare its arguments", p->ask->text,
                             f->kind == F_USER ? "a template" : "a function of the language");
-    elab_help(m, f->kind == F_USER ? "its first arguments make a function of it: `%s(...)`" : "call it: `%s(x)`", p->ask->text);
+    elab_help(m, f->kind == F_USER ? "give its first list of arguments: `%s(...)`" : "call it: `%s(x)`", p->ask->text);
     return false;
   }
   const bool types = item_argument_types(E, f->global, f, t, &n, &declared), known = types && (declared || f->path);
@@ -70,9 +70,9 @@ static bool wants_of(Plan *p, const Func *f) {
     if (known && k < n) w.known = true, w.t = t[k], w.rank = t[k].rank;
     else if (x->type && ast_type_real(x->type)) w.rank = (int)x->type->ndims;
     else if (x->type && !x->init) {
-      elab_help(
-          elab_error(E, CODE_wrong_kind, p->at, "`%s` of `%s` is no real, and must be known while compiling", x->name, f->name),
-          "%s", no_call);
+      elab_help(elab_error(E, CODE_wrong_kind, p->at, "`%s` of `%s` is not a real, so it must be known at compile time", x->name,
+                           f->name),
+                "%s", no_call);
       return false;
     }
     p->want[p->nwant++] = w;
@@ -106,7 +106,7 @@ static const char *result_name(Plan *p, const Func *f, const char *whole, uint32
 static bool results(Plan *p, Save *s, const Func *f, const char *whole, Value v) {
   const uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
   if (v.kind == V_FUNC) {
-    elab_help(elab_error(p->E, CODE_wrong_kind, p->at, "`%s` gives a function", p->ask->text), "%s", no_call);
+    elab_help(elab_error(p->E, CODE_wrong_kind, p->at, "`%s` returns a function", p->ask->text), "%s", no_call);
     return false;
   }
   s->key = ARENA_ARRAY(p->E->mem, const char *, n + 1);
@@ -241,7 +241,8 @@ static const Item *parse(Elab *E, const Ask *ask, Span *at) {
   const Item *it = m->ast->first;
   if (diag_errors(E->diag) > before) return NULL;
   if (it && !it->next && (it->kind == IT_SAVE || (it->kind == IT_CONST && it->value))) return it;
-  elab_help(elab_error(E, CODE_syntax, *at, "`%s` is no single expression", ask->text), "`H(q, p)`, `{ a = H(q, p), b = q + p }`");
+  elab_help(elab_error(E, CODE_syntax, *at, "`%s` is not a single expression", ask->text),
+            "write `H(q, p)`, or `{ a = H(q, p), b = q + p }`");
   return NULL;
 }
 
@@ -249,9 +250,9 @@ static const Item *parse(Elab *E, const Ask *ask, Span *at) {
 static void no_parameters(Plan *p, uint32_t before) {
   const Elab *E = p->E;
   if (E->made.params.n > before)
-    elab_help(elab_error(p->E, CODE_wrong_kind, p->at, "`%s` makes the parameter `%s`, which the file does not train", p->ask->text,
-                         E->made.params.at[before].path),
-              "an instance of the file, `use f = ...`, that a loss or a report calls has trained parameters");
+    elab_help(elab_error(p->E, CODE_wrong_kind, p->at, "`%s` creates the parameter `%s`, which the file does not train",
+                         p->ask->text, E->made.params.at[before].path),
+              "use an instance of the file, `use f = ...`, that a loss or a report calls");
 }
 
 static void ask(Plan *p, const Item *it) {
@@ -276,7 +277,7 @@ static bool data_set(Plan *p) {
   const Value v = g ? global_value(E, g, p->at) : POISON;
   p->data = v.kind == V_DATA ? v.data : NULL;
   if (p->data) return true;
-  elab_suggest_item(E, elab_error(E, CODE_file, p->at, "there is no file `%s`, and the model has no data set of this name", name),
+  elab_suggest_item(E, elab_error(E, CODE_file, p->at, "there is no file `%s`, and the model has no data set of that name", name),
                     name, 1u << IT_USE | 1u << IT_DATA);
   return false;
 }

@@ -22,9 +22,9 @@ static bool lead_fits(Plan *p, const char *name, uint32_t n, const uint32_t *lea
     return true;
   }
   if (a->nlead == n && !memcmp(a->lead, lead, sizeof *lead * n)) return true;
-  elab_help(elab_error(p->E, CODE_shape_mismatch, p->at, "`%s` has %s samples, and `%s` has %s", p->led,
+  elab_help(elab_error(p->E, CODE_shape_mismatch, p->at, "`%s` has %s samples, but `%s` has %s", p->led,
                        lead_text(p->E, a->nlead, a->lead), name, lead_text(p->E, n, lead)),
-            "arrays have the same axes of samples, or none: then they are the same for all samples");
+            "arrays need the same axes of samples, or none if the value is the same for all samples");
   return false;
 }
 
@@ -200,7 +200,7 @@ static bool by_place(Plan *p) {
   }
   DiagMsg *m = elab_error(p->E, CODE_wrong_shape, p->at, "`%s` takes %s; %s", p->ask->text, s, ask_arrays(p));
   if (known)
-    elab_help(m, "by their places: %lld number%s in a row, or an array for each; or arrays with these names", (long long)total,
+    elab_help(m, "by position: %lld number%s in a row, or an array for each; or arrays with these names", (long long)total,
               total == 1 ? "" : "s");
   else elab_help(m, "an array for each, or arrays with these names (numpy.savez)");
   return false;
@@ -226,7 +226,7 @@ static bool missing(Plan *p) {
   if (!*lacks) return true;
   DiagMsg *m =
       elab_error(p->E, CODE_missing_argument, p->at, "`%s` takes %s; missing: %s; %s", p->ask->text, takes, lacks, ask_arrays(p));
-  elab_help(m, "arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`");
+  elab_help(m, "arrays are matched to arguments by name; for other names, write an expression: `f(x = a)`");
   return false;
 }
 

@@ -37,8 +37,7 @@ static const Pattern **patterns(Elab *E, const Root *root) {
 static const char *draws(Elab *E, Span at) {
   char place[512];
   source_where(E->src, at, place, sizeof place);
-  return arena_printf(E->mem, "it draws, at %s, and a function of a library draws nothing: what is drawn can be an argument",
-                      place);
+  return arena_printf(E->mem, "it draws, at %s, and a function of a library cannot draw: make the draw an argument", place);
 }
 
 /* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. *why: of the
@@ -64,7 +63,7 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   const bool loss = f->item->kind == IT_LOSS;
   const bool gives = r.kind != V_POISON && (loss ? loss_result : result)(E, r, f->item->name_at);
   if (root.sites && !loss) *why = draws(E, root.drawn);
-  else if (r.kind != V_POISON && !gives) *why = arena_printf(E->mem, "it gives %s, and no numbers", value_kind(E, r));
+  else if (r.kind != V_POISON && !gives) *why = arena_printf(E->mem, "it returns %s, not numbers", value_kind(E, r));
   if (gives && (loss || !root.sites)) *pattern = patterns(E, &root), fn = root_end(E, &root);
   else root_drop(E, &root);
   context_pop(E, &c);
@@ -93,7 +92,7 @@ static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind,
           : !x       ? arena_printf(E->mem, "the shapes of its arguments are not known: write them, as in `%s: real[3]`",
                                     f->item->formals->name)
           : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
-                     : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
+                     : arena_printf(E->mem, "its argument `%s` is not a real, so it must be known at compile time", x->name);
   *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};
 }
 

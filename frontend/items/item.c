@@ -10,7 +10,7 @@ enum { FILE_NAME = 200 };
 void item_file_name(Elab *E, const char *name, Span at, const char *what) {
   const size_t n = strlen(name);
   if (n > FILE_NAME)
-    elab_error(E, CODE_too_large, at, "the name of %s is that of a file: at most %d bytes, found %zu", what, FILE_NAME, n);
+    elab_error(E, CODE_too_large, at, "the name of %s becomes a file name, of at most %d bytes, found %zu", what, FILE_NAME, n);
 }
 
 static bool placed(const Elab *E, const Data *d) {
@@ -32,9 +32,9 @@ bool item_place(Elab *E, Data *d, Span at) {
   const Item *below = named_below(E, d, at);
   if (below) {
     DiagMsg *m = elab_error(E, CODE_made_below, at,
-                            "`%s` is made with the parameters as they are at its place, which is below this", below->name);
+                            "`%s` is made below this line, with the parameters that its networks have there", below->name);
     elab_label(m, below->name_at, "made here");
-    elab_help(m, "data that follows from parameters stands above what uses it, and below the `train` that it is to see");
+    elab_help(m, "put data made by networks above the statements that read them, and below the `train` of the networks");
     return false;
   }
   item_file_name(E, d->name, d->at, "data that follow from parameters");
@@ -51,8 +51,8 @@ void item_starts(Elab *E, const Item *it, Value v) {
   if (v.kind == V_POISON) return;
   if (v.kind != V_FUNC || v.func->kind != F_USER || !v.func->path) {
     elab_help(
-        elab_error(E, CODE_start, it->from_at, "what starts from a file is an instance of a network, found %s", value_kind(E, v)),
-        "`use f = mlp([32], 1) from \"weights.safetensors\"`");
+        elab_error(E, CODE_start, it->from_at, "only an instance of a network can start from a file, found %s", value_kind(E, v)),
+        "write `use f = mlp([32], 1) from \"weights.safetensors\"`");
     return;
   }
   const char *file = elab_file(E, it->from);

@@ -22,10 +22,10 @@ static bool turn_under(const Param *p, const char *prefix) {
 }
 
 static void one_turn(Elab *E, const char *path, const Param *p, Span at) {
-  DiagMsg *m = elab_error(E, CODE_only, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
+  DiagMsg *m = elab_error(E, CODE_only, at, "`%s` is a part of `%s`, which is trained as a whole", path, p->path);
   elab_label(m, p->at, "in a comprehension");
-  elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k "
-               "in 0:5]`");
+  elab_help(
+      m, "instances made by `for` or `repeat`, or in a list of networks `[mlp([32], 1) for k in 0:5]`, can be trained separately");
 }
 
 static bool in_moved(const Train *t, uint32_t p) {
@@ -61,8 +61,8 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
     }
   }
   if (!any && averages)
-    elab_help(elab_error(E, CODE_only, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
-              "`only` names what is trained; averages follow the means over the batch by themselves");
+    elab_help(elab_error(E, CODE_only, at, "`%s` is a `running` mean, which the optimizer does not move", path),
+              "leave it out of `only`: a `running` mean follows the batch by itself");
   else if (!any) elab_error(E, CODE_only, at, "`%s` does not depend on parameters of `%s`", t->name, path);
 }
 
@@ -71,7 +71,7 @@ void moved_only(Elab *E, Train *t, Value v, Span at) {
   if (v.kind == V_LIST)
     for (uint32_t i = 0; i < v.list.n; i++) only_one(E, t, v.list.at[i], at);
   else only_one(E, t, v, at);
-  if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` names nothing to train");
+  if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` selects nothing to train");
 }
 
 const char *moved_no_derivative(const Fn *f) {
@@ -105,9 +105,7 @@ void moved_all(Elab *E, Train *t, const Item *it) {
     const char *what = moved_no_derivative(l->loss);
     if (what)
       elab_help(elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s", l->name, what),
-                "trajectories by `tsit5`, `dop853`, `dopri5`, `gauss16` and `taylor` have one, and those of fixed steps: yoshida4, "
-                "gauss4, rk4, "
-                "...");
+                "the states of `trajectory` and `integrate` have derivatives, with adaptive methods and with fixed steps");
     if (!n)
       elab_error(E, CODE_nothing_to_train, s->name_at, "the loss `%s` depends on no parameter: there is nothing to train", l->name);
   }

@@ -30,9 +30,9 @@ static bool parse_value(Elab *E, Override *o) {
   o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, (uint32_t)strlen(o->name)};
   if (diag_errors(E->diag) > before) return false;
   if (is_nan(o->value))
-    return elab_error(E, CODE_override, o->name_at, "`%s=%s`: a value is a number, and NaN is none", o->name, o->value), false;
+    return elab_error(E, CODE_override, o->name_at, "`%s=%s`: a value must be a number, not NaN", o->name, o->value), false;
   if (!m->ast->first || m->ast->first->kind != IT_CONST || m->ast->first->next) {
-    elab_error(E, CODE_override, o->name_at, "`%s=%s` is no single value", o->name, o->value);
+    elab_error(E, CODE_override, o->name_at, "`%s=%s` is not a single value", o->name, o->value);
     return false;
   }
   o->expr = m->ast->first->value;
@@ -42,7 +42,7 @@ static bool parse_value(Elab *E, Override *o) {
 static bool refused(Elab *E, const char *text, const char *what) {
   const uint32_t n = (uint32_t)strlen(text);
   elab_help(elab_error(E, CODE_override, (Span){source_add(E->src, "command line", text, n), 0, n}, "`%s` is not %s", text, what),
-            "`n=5`, `train.steps=100`, `train.optimizer.lr=1e-3`");
+            "write overrides as `n=5`, `train.steps=100`, `train.optimizer.lr=1e-3`");
   return false;
 }
 
@@ -129,7 +129,7 @@ static bool set_below(Elab *E, Expr **e, const char *rest, const Override *o, co
 }
 
 static void calls_nothing(Elab *E, const Override *o, const char *where) {
-  elab_error(E, CODE_override, o->name_at, "`%s`: what stands at `%s` has no options of its own", o->name, where);
+  elab_error(E, CODE_override, o->name_at, "`%s`: `%s` has no options of its own", o->name, where);
 }
 
 /* ---- options of train and plot ---------------------------------------------------------------------------------- */
@@ -214,8 +214,7 @@ static void override_item(Elab *E, const Override *o) {
     if (!set_below(E, &it->value, dot + 1, o, &where)) calls_nothing(E, o, where);
     return;
   }
-  DiagMsg *m =
-      elab_error(E, CODE_override, o->name_at, "`%s`: the file has no `use`, `data` or `plot` of the name `%s`", o->name, name);
+  DiagMsg *m = elab_error(E, CODE_override, o->name_at, "`%s`: the file has no `use`, `data` or `plot` named `%s`", o->name, name);
   if (train_option(name)) elab_help(m, "did you mean `train.%s=%s`?", o->name, o->value);
   else if (diag_nearest(name, &train, 1)) elab_help(m, "did you mean `train%s=%s`?", dot, o->value);
   else elab_suggest_item(E, m, name, 1u << IT_USE | 1u << IT_DATA | 1u << IT_PLOT);

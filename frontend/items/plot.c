@@ -1,6 +1,7 @@
 /* plot: what is drawn. The curves are outputs of one function of parameters and fields, a map or level
  * lines come from another one of two coordinates. */
 #include "frontend/items/plot_priv.h"
+#include "frontend/syntax/meaning.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,8 +67,8 @@ static bool numbers(PlotJob *j, const char *what, const PlotPart *part, uint32_t
   }
   const char *wanted = max_rank == 1 ? "a scalar or a vector" : "a scalar, a vector, or a matrix of a curve in each column";
   DiagMsg *m = elab_error(j->E, CODE_plot_curve, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
-  if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` makes numbers of it");
-  if (part->v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called");
+  if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` turns it into numbers");
+  if (part->v.kind == V_FUNC) elab_help(m, "call the function to get a value");
   return j->good = false;
 }
 
@@ -91,14 +92,14 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
   if (!numbers(j, y == x ? "x" : "y", y, 2, &ty) || (x && !numbers(j, "x", x, 2, &tx))) return;
   if (!ty.rank && !p->data) {
     elab_help(elab_error(E, CODE_plot_curve, y->at, "a plot without `on` draws vectors, found a scalar"),
-              "`on` a data set there is one for each sample");
+              "with `on` and a data set, there is one per sample");
     j->good = false;
     return;
   }
   if (x && x != y &&
       ((tx.rank == 0) != (ty.rank == 0) || (tx.rank && tx.dim[0] != ty.dim[0]) ||
        (columns(tx) != 1 && columns(tx) != columns(ty)))) {
-    DiagMsg *m = elab_error(E, CODE_plot_curve, y->at, "`x` and `y` of a curve have equal lengths, found %s and %s",
+    DiagMsg *m = elab_error(E, CODE_plot_curve, y->at, "`x` and `y` of a curve need equal lengths, found %s and %s",
                             value_text(E, x->v), value_text(E, y->v));
     elab_label(m, x->at, "%s", value_text(E, x->v));
     j->good = false;
@@ -148,7 +149,7 @@ static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
   PlotParts y = parts_of(j, oy->value, vector);
   if (!j->good) return;
   if (x.n > 1 && x.n != y.n) {
-    DiagMsg *m = elab_error(E, CODE_plot_curve, oy->value->at, "`x` has %u curves and `y` %u", x.n, y.n);
+    DiagMsg *m = elab_error(E, CODE_plot_curve, oy->value->at, "`x` has %u curves, but `y` has %u", x.n, y.n);
     elab_label(m, ox->value->at, "%u", x.n);
     j->good = false;
     return;
@@ -198,20 +199,25 @@ static bool two_points(PlotJob *j, const Expr *e, const PlotParts *ps) {
   if (!j->p->data || j->p->kind == PLOT_LINE || (e->kind != EX_TUPLE && e->kind != EX_LIST) || !all_points(ps)) return false;
   const char *a = ps->at[0].text, *b = ps->at[1].text;
   DiagMsg *m =
-      elab_error(j->E, CODE_plot_curve, e->at, "two real[2] of each sample may be two clouds of points, or x and y of a curve");
-  elab_help(m, "two clouds are `x = (%s[0], %s[0]), y = (%s[1], %s[1])`", named(j, e, 0), named(j, e, 1), named(j, e, 0),
+      elab_error(j->E, CODE_plot_curve, e->at, "two real[2] per sample could be two clouds of points, or x and y of a curve");
+  elab_help(m, "for two clouds, write `x = (%s[0], %s[0]), y = (%s[1], %s[1])`", named(j, e, 0), named(j, e, 1), named(j, e, 0),
             named(j, e, 1));
-  elab_help(m, "a curve of two points in each sample is `x = %s, y = %s`", a, b);
+  elab_help(m, "for a curve of two points per sample, write `x = %s, y = %s`", a, b);
   j->good = false;
   return true;
 }
 
-/* `[a, b]` of two real[n, 2] is two curves, a point in each row; `(a, b)` is x and y of two. */
+/* `[a, b]` of two real[n, 2] is two curves, a point in each row; `(a, b)` is x and y of two, as both were before versions were counted. */
 static bool two_paths(const PlotJob *j, const Expr *e, const PlotParts *ps) {
   Type t;
   for (uint32_t i = 0; i < ps->n; i++)
     if (!is_pair(j, ps->at[i].v, &t) || t.rank != 2) return false;
-  return e->kind == EX_LIST;
+  if (e->kind != EX_LIST) return false;
+  const char *text = source_file(j->E->src, e->at.file)->text;
+  uint32_t end = e->at.end - 1; /* of what stands in the brackets, which a comma may end */
+  while (strchr(" \t\n,", text[end - 1])) end--;
+  const char *pair = arena_printf(j->E->mem, "(%.*s)", (int)(end - e->at.begin - 1), text + e->at.begin + 1);
+  return meaning_changed(j->E->diag, j->E->src, MEANING_plot_pairs, e->at, strchr(pair, '\n') || strchr(pair, '#') ? NULL : pair);
 }
 
 static void pairs(PlotJob *j, const Arg *o) {
@@ -251,7 +257,7 @@ static void curves(PlotJob *j) {
   const Item *it = j->it;
   const Arg *x = ast_option(it, "x"), *y = ast_option(it, "y"), *xy = ast_option(it, "xy");
   if (xy && (x || y)) {
-    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at,
+    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` replaces both `x` and `y`"), (x ? x : y)->name_at,
                "given here");
     j->good = false;
   } else if (xy) {
@@ -268,7 +274,7 @@ static void curves(PlotJob *j) {
 static void histogram(PlotJob *j) {
   const Arg *x = ast_option(j->it, "x");
   if (!x) {
-    plot_needs(j, "x", "what is counted: `x = energy(q, p)`");
+    plot_needs(j, "x", "the value to count: `x = energy(q, p)`");
     return;
   }
   PlotParts ps = parts_of(j, x->value, !j->p->data);
@@ -290,7 +296,7 @@ static void colour(PlotJob *j) {
   for (uint32_t i = 0; i < j->p->ncurve; i++) {
     Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
-    elab_error(j->E, CODE_plot_curve, part.at, "`colour` is a scalar, or has the length of the curve, found %s",
+    elab_error(j->E, CODE_plot_curve, part.at, "`colour` must be a scalar, or have the length of the curve, found %s",
                value_text(j->E, part.v));
     j->good = false;
     return;
@@ -307,7 +313,7 @@ static void errors(PlotJob *j) {
   if (!o || !j->good) return;
   PlotParts e = parts_of(j, o->value, ir_type(f, f->out.at[j->p->curve[0].y]).rank > 0);
   if (j->good && e.n != 1 && e.n != j->p->ncurve) {
-    elab_error(j->E, CODE_plot_curve, o->value->at, "`error` is one for all curves or one for each of the %u, found %u",
+    elab_error(j->E, CODE_plot_curve, o->value->at, "`error` needs one value for all curves, or one for each of the %u, found %u",
                j->p->ncurve, e.n);
     j->good = false;
   }
@@ -317,7 +323,7 @@ static void errors(PlotJob *j) {
     const Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     const bool shared = e.n == 1 && i > 0;
     if (t.rank && !(y.rank == 1 && y.dim[0] == t.dim[0])) {
-      elab_error(j->E, CODE_plot_curve, part->at, "`error` is a scalar, or has the length of the curve, found %s",
+      elab_error(j->E, CODE_plot_curve, part->at, "`error` must be a scalar, or have the length of the curve, found %s",
                  value_text(j->E, part->v));
       j->good = false;
       return;
@@ -380,7 +386,7 @@ static void frames(PlotJob *j) {
     DiagMsg *m =
         elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a real[frames, rows, columns], or with colours [..., 3], found %s",
                    value_kind(j->E, part.v));
-    if (value_type(part.v, &t) && t.rank == 2) elab_help(m, "one picture is a film of one frame: `z = [picture]`");
+    if (value_type(part.v, &t) && t.rank == 2) elab_help(m, "for one picture, write a film of one frame: `z = [picture]`");
     j->good = false;
   }
 }
@@ -393,8 +399,9 @@ static void over_map(PlotJob *j, const PlotParts *functions) {
     curves(j);
     return;
   }
-  elab_help(elab_error(j->E, CODE_plot_curve, first->name_at, "points lie over the map of a function, not over a matrix"),
-            "`z = f` draws a function of two variables over `xrange` and `yrange`");
+  elab_help(
+      elab_error(j->E, CODE_plot_curve, first->name_at, "points can be drawn over the map of a function, but not over a matrix"),
+      "`z = f` draws a function of two variables over `xrange` and `yrange`");
   j->good = false;
 }
 
@@ -418,7 +425,7 @@ static void drawn(PlotJob *j) {
     elab_error(j->E, CODE_plot_curve, levels->value->at, "`%s` needs a function, found an empty list", levels->name);
     j->good = false;
   }
-  if (levels && j->good && !p->ncurve) ranges_given(j, "without curves the level lines need `xrange` and `yrange`");
+  if (levels && j->good && !p->ncurve) ranges_given(j, "without curves, level lines need `xrange` and `yrange`");
   if (j->good && functions.n) plot_grid(j, &functions);
   plot_legend(j);
   bool phase = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION;
@@ -437,7 +444,7 @@ void plot_item(Elab *E, const Item *it) {
   context_alone(E, &c, E->main);
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
-  root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
+  root.no_draws = "a plot cannot draw: draw in `data`, and plot `on` it";
   item_reports(E, &root, false);
   item_file_name(E, it->name, it->name_at, "a plot");
   if (it->on && !(p->data = item_data(E, &root, it))) j.good = false;

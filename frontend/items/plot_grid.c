@@ -7,7 +7,7 @@
 /* (x, y), ([x], [y]), ([x, y]); of one variable (x), ([x]) */
 typedef enum Form { FORM_NONE, FORM_SCALARS, FORM_VECTORS, FORM_POINT, FORM_SCALAR, FORM_VECTOR } Form;
 
-static const char *const form_help[2] = {"it takes two scalars, two of real[1], or one real[2]", "it takes a scalar, or a real[1]"};
+static const char *const form_help[2] = {"it takes two scalars, two real[1], or one real[2]", "it takes a scalar, or a real[1]"};
 
 static bool of_one(const PlotJob *j) { return j->p->kind == PLOT_HISTOGRAM; }
 
@@ -22,7 +22,7 @@ static Actuals coordinates(Elab *E, Form form, Val x, Val y, Span at) {
 static void begin_grid(PlotJob *j, Root *root, Val xy[2]) {
   Elab *E = j->E;
   root_begin(E, root, arena_printf(E->mem, "%s_grid", j->it->name), E->m->f64, true);
-  root->no_draws = "a plot has no draws of its own";
+  root->no_draws = "a plot cannot draw";
   xy[0] = ir_input(elab_at(E, j->it->name_at), "x", IN_FIELD, 0, type_scalar(true));
   xy[1] = ir_input(elab_at(E, j->it->name_at), "y", IN_FIELD, 1, type_scalar(true));
 }
@@ -100,15 +100,15 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   if (f && (f->kind == F_METHOD || f->kind == F_OPTION)) f = NULL;
   if (!f) {
     elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function of %s, found %s", what, variables,
-                         part->v.kind == V_FUNC ? "one without its arguments" : value_kind(E, part->v)),
-              one ? "`%s = p`, without arguments; %s" : "`%s = H`, without arguments; %s", what, form_help[one]);
+                         part->v.kind == V_FUNC ? "a template without its arguments" : value_kind(E, part->v)),
+              one ? "write `%s = p`, without arguments; %s" : "write `%s = H`, without arguments; %s", what, form_help[one]);
     j->good = false;
     return;
   }
   Form form = form_of(j, f, part->at);
   if (form == FORM_NONE && owner(f)->kind == F_USER && func_arity(f, &required) != (one ? 1 : 2)) {
-    elab_label(elab_error(E, CODE_plot_curve, part->at, "`%s` is no function of %s", f->name, variables), owner(f)->item->name_at,
-               "defined here");
+    elab_label(elab_error(E, CODE_plot_curve, part->at, "`%s` is not a function of %s", f->name, variables),
+               owner(f)->item->name_at, "defined here");
     j->good = false;
     return;
   }
@@ -116,7 +116,7 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   Value v = elab_apply(E, f, &a);
   if (v.kind != V_POISON && (form == FORM_NONE || !gives_scalar(v)))
     elab_help(
-        elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
+        elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that returns a scalar, found %s", what, value_text(E, v)),
         "%s", form_help[one]);
   if (form == FORM_NONE || !gives_scalar(v)) {
     j->good = false;

@@ -64,9 +64,9 @@ void plot_legend(PlotJob *j) {
   if (v.kind == V_POISON) return;
   for (uint32_t i = 0; strings && i < n; i++) strings = string_at(v, i) != NULL;
   if (!strings || n != p->ncurve) {
-    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s",
+    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` needs one string for each of the %u curve%s, found %s",
                          p->ncurve, p->ncurve == 1 ? "" : "s", strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
-              "`labels = [\"learned\", \"true\"]`");
+              "write `labels = [\"learned\", \"true\"]`");
     return;
   }
   for (uint32_t i = 0; i < n; i++) p->curve[i].label = string_at(v, i);

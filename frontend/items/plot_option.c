@@ -35,14 +35,14 @@ static bool want_text(Elab *E, const Actual *a, const char **out) {
 
 static bool want_bool(Elab *E, const Actual *a, bool *out) {
   if (a->v.kind == V_BOOL) return *out = a->v.b, true;
-  elab_error(E, CODE_plot_option, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
+  elab_error(E, CODE_plot_option, a->at, "`%s` must be true or false, found %s", a->name, value_kind(E, a->v));
   return false;
 }
 
 static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int64_t *out) {
   if (!need_int(E, a, arena_printf(E->mem, "`%s`", a->name), out)) return false;
   if (*out >= low && *out <= high) return true;
-  elab_error(E, CODE_out_of_range, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
+  elab_error(E, CODE_out_of_range, a->at, "`%s` must be from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
              (long long)*out);
   return false;
 }
@@ -50,9 +50,9 @@ static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int6
 static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
   const Array *r = value_numbers(a->v);
   if (!r || r->rank != 1 || r->n != 2 || !(r->at[0].v < r->at[1].v)) {
-    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
+    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` must be two rising numbers known at compile time, found %s", a->name,
                          value_shown(E, a->v)),
-              "`%s = [0, 1]`", a->name);
+              "write `%s = [0, 1]`", a->name);
     return false;
   }
   p->ranged[axis] = true;
@@ -178,7 +178,7 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
   const Arg *o = ast_option(it, "kind");
   if (!o && it->broken) return false;
   if (!o) {
-    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
+    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "write `kind = ...`, one of %s",
               kinds_of(E, ALL));
     return false;
   }
@@ -187,12 +187,12 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
   for (int k = 0; e->kind == EX_NAME && k < PLOT_KINDS; k++)
     if (!strcmp(e->name, plot_kind_name[k])) return p->kind = (PlotKind)k, true;
   bool word = e->kind == EX_NAME || e->kind == EX_STRING;
-  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no kind of plot `%s`", e->name)
-                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
+  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no plot of kind `%s`", e->name)
+                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot must be a word");
   for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
-    if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
+    if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "write it without quotes: `kind = %s`", e->name), false;
   if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS)) elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
-  else elab_help(m, "kinds are %s", kinds_of(E, ALL));
+  else elab_help(m, "the kinds are %s", kinds_of(E, ALL));
   return false;
 }
 
@@ -201,7 +201,7 @@ static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
   for (int k = 0; k < 2; k++)
     if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
       elab_label(elab_error(E, CODE_plot_option, ast_option(it, range[k])->value->at,
-                            "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
+                            "`%s` must begin above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
                  ast_option(it, log[k])->name_at, "logarithmic");
 }
 
@@ -261,14 +261,14 @@ void plot_aspect(PlotJob *j) {
   } else if (e && e->kind == EX_NAME && !strcmp(e->name, "equal")) {
     p->aspect = ASPECT_EQUAL;
     if (p->log[0] != p->log[1])
-      elab_label(elab_error(j->E, CODE_plot_option, e->at, "equal lengths of a unit need two axes of one kind"),
+      elab_label(elab_error(j->E, CODE_plot_option, e->at, "`aspect = equal` needs two axes of the same kind"),
                  ast_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
   } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
     bool word = e->kind == EX_NAME || e->kind == EX_STRING;
     DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no aspect `%s`", e->name)
-                      : elab_error(j->E, CODE_plot_option, e->at, "the aspect of a plot is a word");
+                      : elab_error(j->E, CODE_plot_option, e->at, "the aspect of a plot must be a word");
     if (e->kind == EX_STRING && (!strcmp(e->name, "equal") || !strcmp(e->name, "auto")))
-      elab_help(m, "without quotes: `aspect = %s`", e->name);
+      elab_help(m, "write it without quotes: `aspect = %s`", e->name);
     else elab_help(m, "`aspect = equal`: one unit is as long along x as along y; `aspect = auto`: each axis fills its side");
   }
 }
@@ -285,10 +285,10 @@ static void colour_map(PlotJob *j) {
       return;
     }
   const bool word = e->kind == EX_NAME || e->kind == EX_STRING;
-  DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there are no colours `%s`", e->name)
-                    : elab_error(j->E, CODE_plot_option, e->at, "the colours of a plot are a word");
+  DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no colour map `%s`", e->name)
+                    : elab_error(j->E, CODE_plot_option, e->at, "the colours of a plot must be a word");
   elab_help(m,
-            "`colours = sequential`: from low to high; `diverging`: from either side of zero; `grey`; `auto`: as the values are");
+            "`colours = sequential`: from low to high; `diverging`: to both sides of zero; `grey`; `auto`: chosen by the values");
 }
 
 bool plot_options(PlotJob *j) {

@@ -23,7 +23,7 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   }
   DiagMsg *m = elab_error(E, CODE_wrong_kind, it->value->at, "the report `%s` needs a number, a vector or a matrix, found %s",
                           it->name, value_kind(E, v));
-  if (tensor) elab_help(m, "`where(..., 1, 0)` counts");
+  if (tensor) elab_help(m, "`where(..., 1, 0)` turns it into a number");
   return false;
 }
 
@@ -41,7 +41,7 @@ void report_item(Elab *E, const Item *it) {
   context_alone(E, &c, E->main);
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
-  root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
+  root.no_draws = "a report cannot draw: draw in `data`, and report `on` it";
   item_reports(E, &root, false);
   Data *d = it->on ? item_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
@@ -62,8 +62,8 @@ static bool is_condition(Elab *E, const Item *it, Value v) {
   if (value_type(v, &t) && t.dt == DT_BOOL && t.rank == 0) return true;
   DiagMsg *m = elab_error(E, CODE_not_condition, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v));
   if (value_type(v, &t) && t.dt == DT_BOOL)
-    elab_help(m, "one truth value: `expect maxabs(name - [1, 2]) < 1e-3`, `expect name[0] < 1`");
-  else elab_help(m, "`expect max(name) < 1e-3`");
+    elab_help(m, "write one truth value: `expect maxabs(name - [1, 2]) < 1e-3`, `expect name[0] < 1`");
+  else elab_help(m, "write `expect max(name) < 1e-3`");
   return false;
 }
 

@@ -11,9 +11,9 @@ bool item_array(Elab *E, const char *name, Value v, Span at, Save *s, uint32_t k
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (!value_type(v, &t)) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` is saved as one array, found %s", name, value_kind(E, v));
-    if (v.kind == V_TUPLE) elab_help(m, "each value has a key of its own: `let (a, b) = ...` in a block, or two keys");
-    else if (v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` must be one array, found %s", name, value_kind(E, v));
+    if (v.kind == V_TUPLE) elab_help(m, "give each value its own key, or unpack it in a block with `let (a, b) = ...`");
+    else if (v.kind == V_FUNC) elab_help(m, "call the function to get a value: `%s(...)`", v.func->name);
     return false;
   }
   Build *b = elab_at(E, at);
@@ -33,8 +33,8 @@ bool item_arrays(Elab *E, const Item *it, Save *s) {
     return false;
   }
   if (!n && !it->broken)
-    elab_help(elab_error(E, CODE_missing_argument, it->name_at, "`save %s` names nothing to save", it->name),
-              "`save %s = { x = x, energy = H(q, p) } on data`", it->name);
+    elab_help(elab_error(E, CODE_missing_argument, it->name_at, "`save %s` has nothing to save", it->name),
+              "write `save %s = { x = x, energy = H(q, p) } on data`", it->name);
   s->key = ARENA_ARRAY(E->mem, const char *, n + 1);
   s->truth = ARENA_ARRAY(E->mem, bool, n + 1);
   bool good = n > 0 && !it->broken;
@@ -56,7 +56,7 @@ void save_item(Elab *E, const Item *it) {
   context_alone(E, &c, E->main);
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
-  root.no_draws = "a `save` has no draws of its own: make them in `data`, and save `on` it";
+  root.no_draws = "a `save` cannot draw: draw in `data`, and save `on` it";
   item_reports(E, &root, false);
   bool good = !it->on || (s->data = item_data(E, &root, it));
   item_file_name(E, it->name, it->name_at, "a `save`");

@@ -23,10 +23,10 @@ static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
     if (d && k < d->nfield) {
       a->at[a->n++] = (Actual){.name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
     } else if (!x->init && !d) {
-      DiagMsg *m = elab_error(E, CODE_missing_field, a->call, "the loss `%s` takes `%s`, a field of data, and stands `on` none",
-                              f->name, x->name);
-      elab_label(m, x->at, "no draw, no parameter");
-      elab_help(m, "`train %s on data { ... }`", f->name);
+      DiagMsg *m = elab_error(E, CODE_missing_field, a->call,
+                              "the loss `%s` takes the field `%s`, but there are no data to train `on`", f->name, x->name);
+      elab_label(m, x->at, "this is a field of data");
+      elab_help(m, "write `train %s on data { ... }`", f->name);
       return false;
     } else if (!x->init) {
       const char *known[64];
@@ -67,16 +67,16 @@ static const Func *loss_named(Elab *E, const Summand *s) {
   if (!s->name) {
     DiagMsg *m = elab_error(E, CODE_undefined, s->value->at, "`train` takes a loss, or a number times a loss");
     const bool sum = s->value->kind == EX_BINARY && (s->value->op == OPR_ADD || s->value->op == OPR_SUB);
-    if (sum) elab_help(m, "each loss of a sum has its own data: `train fit on d, 0.1*penalty on d { ... }`");
-    else elab_help(m, "`train fit on d { ... }`, `train 0.1*fit on d { ... }`");
+    if (sum) elab_help(m, "give each loss of a sum its data: `train fit on d, 0.1*penalty on d { ... }`");
+    else elab_help(m, "write `train fit on d { ... }` or `train 0.1*fit on d { ... }`");
     return NULL;
   }
   Global *g = module_find(E->now->frame->module, s->name);
   if (g && g->item->kind == IT_LOSS) return global_value(E, g, s->name_at).func;
   if (!g && elab_broken(E, s->name)) return E->met++, NULL;
-  DiagMsg *msg = elab_error(E, CODE_undefined, s->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", s->name);
+  DiagMsg *msg = elab_error(E, CODE_undefined, s->name_at, g ? "`%s` is not a loss" : "there is no loss `%s`", s->name);
   if (g) elab_label(msg, g->item->name_at, "defined here");
-  if (g && (g->item->kind == IT_USE || g->item->kind == IT_DATA)) elab_help(msg, "each loss has its data: `train a on s, b on t`");
+  if (g && (g->item->kind == IT_USE || g->item->kind == IT_DATA)) elab_help(msg, "give each loss its data: `train a on s, b on t`");
   else elab_suggest_item(E, msg, s->name, 1u << IT_LOSS);
   return NULL;
 }
@@ -87,7 +87,7 @@ static double weight(Elab *E, const Summand *s) {
   Actual a = {.v = elab_expr(E, s->weight), .at = s->weight->at};
   if (a.v.kind == V_POISON || !need_number(E, &a, arena_printf(E->mem, "the weight of `%s`", s->name ? s->name : "a loss"), &w))
     return 1;
-  if (!isfinite(w)) elab_error(E, CODE_out_of_range, a.at, "the weight of `%s` is finite, found %g", s->name, w);
+  if (!isfinite(w)) elab_error(E, CODE_out_of_range, a.at, "the weight of `%s` must be finite, found %g", s->name, w);
   return w;
 }
 
@@ -140,7 +140,7 @@ static Value for_loss(Elab *E, const Train *t, const OptionArg *w, uint32_t k) {
   if (!list && !array) return w->v;
   if (n == t->nsum) return list ? w->v.list.at[k] : elab_element(E, w->v, k, w->at);
   if (!k)
-    elab_error(E, CODE_wrong_kind, w->at, "`%s` has %u entr%s, one for each of the %u loss%s was expected", w->name, n,
+    elab_error(E, CODE_wrong_kind, w->at, "`%s` has %u entr%s, expected one for each of the %u loss%s", w->name, n,
                n == 1 ? "y" : "ies", t->nsum, t->nsum == 1 ? "" : "es");
   return POISON;
 }
@@ -151,7 +151,7 @@ void sum_batch(Elab *E, Train *t, const OptionArg *w) {
     if (one.v.kind == V_POISON) return;
     if (one.v.kind == V_FUNC && one.v.func->kind == F_OPTION && !strcmp(one.v.func->name, "all")) continue;
     if (one.v.kind == V_FUNC) {
-      elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, one.v));
+      elab_error(E, CODE_wrong_kind, w->at, "`batch` must be a number of samples, or `all`, found %s", value_kind(E, one.v));
       return;
     }
     if (!option_count(E, &one, 1, &t->sum[k].batch)) return;
@@ -172,9 +172,9 @@ static bool test_fields(Elab *E, SumLoss *l, const Data *d, Span at) {
     l->test_field[in->index] = k;
     if (k < d->nfield) continue;
     char text[96];
-    elab_help(elab_error(E, CODE_missing_field, at, "`%s` has not the fields of `%s`: %s of %s", d->name, l->data->name, want->name,
-                         type_user(want->type, text, sizeof text)),
-              "both come from the same program or file");
+    elab_help(elab_error(E, CODE_missing_field, at, "`%s` does not have the fields of `%s`: %s of %s", d->name, l->data->name,
+                         want->name, type_user(want->type, text, sizeof text)),
+              "both must come from the same program or file");
     return false;
   }
   return true;
@@ -182,8 +182,8 @@ static bool test_fields(Elab *E, SumLoss *l, const Data *d, Span at) {
 
 static bool test_on_data(Elab *E, SumLoss *l, const OptionArg *w, Value v) {
   if (v.kind == V_NUM) {
-    elab_help(elab_error(E, CODE_not_data, w->at, "`%s` stands on data, so its `test` is data, found a number", l->name),
-              "a number of draws is the test of a loss without data");
+    elab_help(elab_error(E, CODE_not_data, w->at, "`%s` is trained on data, so its `test` must be data, found a number", l->name),
+              "a number of draws is only for a loss without data");
     return false;
   }
   Data *d = elab_data_value(E, v, w->at, "`test`");
@@ -199,9 +199,9 @@ static bool test_one(Elab *E, SumLoss *l, const OptionArg *w, Value v, bool each
   const OptionArg one = {w->name, v, w->at};
   if (v.kind == V_NUM) return option_count(E, &one, 1, &l->tests);
   if (!each && v.kind == V_DATA) return l->tests = TESTS_AS_DATA, true;
-  elab_help(elab_error(E, CODE_wrong_kind, w->at, "`%s` stands on no data, so its `test` is a number of draws, found %s", l->name,
+  elab_help(elab_error(E, CODE_wrong_kind, w->at, "`%s` has no data, so its `test` must be a number of draws, found %s", l->name,
                        value_kind(E, v)),
-            "`test = 4096`");
+            "write `test = 4096`");
   return false;
 }
 
@@ -232,10 +232,10 @@ void sum_check(Elab *E, const Train *t, const Item *it) {
     data |= l->data != NULL;
     if (l->data || !l->draws || l->batch) continue;
     DiagMsg *m = elab_error(E, CODE_missing_argument, batch ? batch->value->at : summand(it, k)->name_at,
-                            "`%s` is of draws alone: `batch` says how many a step takes", l->name);
-    elab_help(m, "`batch = 256`");
+                            "`%s` has no data, only draws: `batch` must say how many a step takes", l->name);
+    elab_help(m, "write `batch = 256`");
   }
   if (epochs && !data)
-    elab_help(elab_error(E, CODE_train_length, epochs->name_at, "`epochs` are those of data, and `%s` stands on none", t->name),
-              "`steps = 2000`");
+    elab_help(elab_error(E, CODE_train_length, epochs->name_at, "`epochs` needs data, and `%s` has none", t->name),
+              "write `steps = 2000`");
 }

@@ -16,7 +16,7 @@ static bool want_number(Elab *E, const Want *w, double low, bool open, double *o
   Actual a = {.v = w->v, .at = w->at};
   if (!need_number(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (open ? *out > low : *out >= low) return true;
-  elab_error(E, CODE_out_of_range, w->at, "`%s` is %s %g, found %g", w->name, open ? "above" : "at least", low, *out);
+  elab_error(E, CODE_out_of_range, w->at, "`%s` must be %s %g, found %g", w->name, open ? "above" : "at least", low, *out);
   return false;
 }
 
@@ -24,7 +24,7 @@ bool option_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   Actual a = {.v = w->v, .at = w->at};
   if (!need_int(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (*out >= low) return true;
-  elab_error(E, CODE_out_of_range, w->at, "`%s` is at least %lld, found %lld", w->name, (long long)low, (long long)*out);
+  elab_error(E, CODE_out_of_range, w->at, "`%s` must be at least %lld, found %lld", w->name, (long long)low, (long long)*out);
   return false;
 }
 
@@ -33,7 +33,7 @@ static bool want_betas(Elab *E, const Want *w, Optim *o) {
   bool good = a && a->rank == 1 && a->n == 2;
   for (int i = 0; good && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
   if (!good) {
-    elab_error(E, CODE_wrong_kind, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_shown(E, w->v));
+    elab_error(E, CODE_wrong_kind, w->at, "`betas` must be two numbers, at least 0 and below 1, found %s", value_shown(E, w->v));
     return false;
   }
   o->beta1 = a->at[0].v;
@@ -54,7 +54,7 @@ static void optimizer_arg(Elab *E, const Want *w, Optim *o) {
   else if (!strcmp(n, "max_iter") && option_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
     if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
-    else elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
+    else elab_error(E, CODE_wrong_kind, w->at, "`nesterov` must be true or false, found %s", value_kind(E, w->v));
   }
 }
 
@@ -67,7 +67,7 @@ static bool rising(const Array *a) {
 /* One that falls on a plateau must fall. */
 static void want_factor(Elab *E, const Want *w, Schedule *s) {
   if (!want_number(E, w, 0, true, &s->factor) || s->kind != SCHED_PLATEAU || s->factor < 1) return;
-  elab_error(E, CODE_out_of_range, w->at, "`factor` is below 1, found %g: the rate falls on a plateau", s->factor);
+  elab_error(E, CODE_out_of_range, w->at, "`factor` must be below 1, found %g: the rate falls on a plateau", s->factor);
 }
 
 static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
@@ -99,8 +99,8 @@ static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
   const OptionRow *row = w->v.kind == V_FUNC && w->v.func->kind == F_OPTION ? option_row(w->v.func->name) : NULL;
   if (row && row->kind == kind) return row;
   if (w->v.kind == V_POISON) return NULL;
-  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, listed[kind], value_kind(E, w->v));
-  if (w->v.kind == V_STRING) elab_help(m, "without quotes: `%s = %s`", w->name, w->v.string);
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` must be %s, found %s", w->name, listed[kind], value_kind(E, w->v));
+  if (w->v.kind == V_STRING) elab_help(m, "write it without quotes: `%s = %s`", w->name, w->v.string);
   return NULL;
 }
 
@@ -126,7 +126,7 @@ static void schedule(Elab *E, Train *t, const Want *w) {
   }
   if (s->kind == SCHED_STEPS && !given)
     elab_help(elab_error(E, CODE_missing_argument, w->at, "`steps` needs the steps at which the rate falls"),
-              "`steps([1000, 2000], factor = 0.1)`");
+              "write `steps([1000, 2000], factor = 0.1)`");
 }
 
 static void memory(Elab *E, Train *t, const Want *w) {
@@ -150,8 +150,8 @@ static void patience(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &
 
 static void average(Elab *E, Train *t, const Want *w) {
   if (!want_number(E, w, 0, true, &t->average) || t->average < 1) return;
-  elab_help(elab_error(E, CODE_out_of_range, w->at, "`average` is below 1, found %g", t->average),
-            "it says how much of the average each step leaves: `average = 0.999` averages over about 1000 steps");
+  elab_help(elab_error(E, CODE_out_of_range, w->at, "`average` must be below 1, found %g", t->average),
+            "each step keeps this share of the average: `average = 0.999` averages over about 1000 steps");
 }
 
 static void seed(Elab *E, Train *t, const Want *w) {
@@ -206,7 +206,8 @@ static void unknown_option(Elab *E, const Arg *o) {
   const char *known[NOPTIONS];
   for (int k = 0; k < NOPTIONS; k++) known[k] = options[k].name;
   DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
-  if (!strcmp(o->name, "shuffle")) elab_help(m, "batches are in random order: all samples come once before any comes again");
+  if (!strcmp(o->name, "shuffle"))
+    elab_help(m, "batches are always in random order: each sample comes once before any comes again");
   else if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
   else if (synonym(o->name) || synonym_among(o->name, known, NOPTIONS) || diag_nearest(o->name, known, NOPTIONS))
     elab_suggest_option(m, o->name, known, NOPTIONS);
@@ -217,7 +218,7 @@ static void unknown_option(Elab *E, const Arg *o) {
 static bool unknown_word(Elab *E, const Arg *o, OptionKind kind) {
   const Expr *e = o->value && o->value->kind == EX_CALL ? o->value->a : o->value;
   if (!e || e->kind != EX_NAME || elab_known(E, e->name, true) || option_near(e->name)) return false;
-  elab_help(elab_error(E, CODE_undefined, e->at, "`%s` is not defined", e->name), "`%s` is %s", o->name, listed[kind]);
+  elab_help(elab_error(E, CODE_undefined, e->at, "`%s` is not defined", e->name), "`%s` must be %s", o->name, listed[kind]);
   return true;
 }
 
@@ -253,8 +254,8 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     elab_label(elab_error(E, CODE_train_length, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
                "given here");
   } else if (!steps && !epochs && !unknown) {
-    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", t->name),
-              "`steps = 2000` or `epochs = 10`");
+    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long to train", t->name),
+              "write `steps = 2000` or `epochs = 10`");
   }
 }
 
@@ -262,8 +263,8 @@ static void set_options(Elab *E, Train *t, const Item *it) {
 static void needs_test(Elab *E, const Train *t, const Item *it, const char *option) {
   const Arg *o = ast_option(it, option);
   elab_help(elab_error(E, CODE_missing_argument, o ? o->name_at : it->name_at,
-                       "`%s` goes by the test loss, and `train %s` has no `test`", option, t->name),
-            "`test = held_out`, a data set that the loss is not trained on");
+                       "`%s` uses the test loss, but `train %s` has no `test`", option, t->name),
+            "write `test = held_out`, a data set that the loss is not trained on");
 }
 
 static void check_kept(Elab *E, const Train *t, const Item *it) {
@@ -272,8 +273,8 @@ static void check_kept(Elab *E, const Train *t, const Item *it) {
     if (t->patience) needs_test(E, t, it, "patience");
   }
   if (t->keep == KEEP_AVERAGE && !ast_option(it, "average"))
-    elab_help(elab_error(E, CODE_missing_argument, ast_option(it, "keep")->name_at, "`keep = average` keeps what `average` makes"),
-              "`average = 0.999`");
+    elab_help(elab_error(E, CODE_missing_argument, ast_option(it, "keep")->name_at, "`keep = average` needs the option `average`"),
+              "write `average = 0.999`");
 }
 
 void train_item(Elab *E, const Item *it) {
@@ -301,7 +302,8 @@ static Report *report_named(Elab *E, const Expr *e) {
   const char *known[64];
   uint32_t n = 0;
   if (e->kind != EX_NAME) {
-    elab_help(elab_error(E, CODE_wrong_kind, e->at, "`monitor` takes names of reports"), "`report m = ...`, then `monitor = [m]`");
+    elab_help(elab_error(E, CODE_wrong_kind, e->at, "`monitor` takes names of reports"),
+              "write `report m = ...`, then `monitor = [m]`");
     return NULL;
   }
   for (uint32_t i = 0; i < E->made.actions.n; i++) {
@@ -310,9 +312,9 @@ static Report *report_named(Elab *E, const Expr *e) {
     if (r && n < 64) known[n++] = r->name;
   }
   const Global *other = module_find(E->main, e->name);
-  DiagMsg *m = elab_error(E, CODE_undefined, e->at, other ? "`%s` is no report" : "there is no report `%s`", e->name);
+  DiagMsg *m = elab_error(E, CODE_undefined, e->at, other ? "`%s` is not a report" : "there is no report `%s`", e->name);
   if (other) elab_label(m, other->item->name_at, "defined here");
-  if (other) elab_help(m, "`report m = ... on data`, then `monitor = [m]`");
+  if (other) elab_help(m, "write `report m = ... on data`, then `monitor = [m]`");
   else elab_suggest(m, e->name, known, n);
   return NULL;
 }
@@ -330,16 +332,16 @@ static const Data *made_later(const Elab *E, const Report *r, uint32_t action) {
 static void add_monitor(Elab *E, Train *t, const Expr *e, uint32_t action) {
   Report *r = report_named(E, e);
   if (r && r->fn && report_type(r).rank) {
-    elab_help(elab_error(E, CODE_not_scalar, e->at, "`monitor` takes reports of a number, `%s` has %lld elements", r->name,
+    elab_help(elab_error(E, CODE_not_scalar, e->at, "`monitor` takes scalar reports, but `%s` has %lld elements", r->name,
                          (long long)type_count(report_type(r))),
-              "a report of one of them, or of their `norm`, `mean` or `maxabs`");
+              "report one element, or their `norm`, `mean` or `maxabs`");
     return;
   }
   const Data *later = r ? made_later(E, r, action) : NULL;
   if (later) {
     elab_help(
-        elab_error(E, CODE_made_below, e->at, "`%s` follows from `%s`, which is made after this training", r->name, later->name),
-        "a report that is monitored stands on data that is there before");
+        elab_error(E, CODE_made_below, e->at, "`%s` depends on `%s`, which is made after this training", r->name, later->name),
+        "a monitored report needs data that exist before the training");
     return;
   }
   for (uint32_t k = 0; r && k < t->nmonitor; k++)

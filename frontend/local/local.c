@@ -32,7 +32,7 @@ static const char *way(Elab *E, const Func *f, const Item *to) {
 
 static void circular(Elab *E, const Func *f, const char *back, Span at) {
   elab_help(elab_error(E, CODE_recursion, at, "`%s` calls itself: %s -> %s", f->name, f->name, back),
-            "functions are expanded where they are called; `iterate`, `for` and `repeat` make loops");
+            "functions are expanded at each call, so they cannot call themselves; use `for`, `repeat` or `iterate`");
 }
 
 static Frame *around_taken(Elab *E, const Item *it) {
@@ -84,13 +84,13 @@ Value local_changed(Elab *E, const Entry *e, Span at) {
   DiagMsg *m =
       elab_error(E, CODE_captured, at, "`%s` has changed since `%s`, which reads it, was defined", e->name, e->taken->name);
   elab_label(m, e->taken->name_at, "defined here");
-  elab_help(m, "what changes is an argument: `%s %s(%s, ...)`", ast_item_text[e->taken->kind], e->taken->name, e->name);
+  elab_help(m, "pass the changing value as an argument: `%s %s(%s, ...)`", ast_item_text[e->taken->kind], e->taken->name, e->name);
   return POISON;
 }
 
 void local_assigned(Elab *E, const Entry *e, Span at) {
   DiagMsg *m =
-      elab_error(E, CODE_captured, at, "`%s` stands outside of `%s` and cannot be reassigned in it", e->name, e->taken->name);
+      elab_error(E, CODE_captured, at, "`%s` is defined outside of `%s` and cannot be reassigned in it", e->name, e->taken->name);
   elab_label(m, e->taken->name_at, "defined here");
-  elab_help(m, "a function gives values: return the new one, and `%s = %s(...)` where it is called", e->name, e->taken->name);
+  elab_help(m, "return the new value, and assign it at the call: `%s = %s(...)`", e->name, e->taken->name);
 }

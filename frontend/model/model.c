@@ -31,7 +31,8 @@ static void precision(Elab *E) {
     first = it;
     if (!strcmp(it->name, "f32")) E->m->f64 = false;
     else if (strcmp(it->name, "f64") != 0)
-      suggest_precision(elab_error(E, CODE_precision, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name);
+      suggest_precision(elab_error(E, CODE_precision, it->name_at, "the precision must be f32 or f64, found `%s`", it->name),
+                        it->name);
   }
 }
 

@@ -16,7 +16,7 @@ Value traj_results(Elab *E, const Plan *p, Val multi, int64_t steps) {
 bool traj_take_counts(Elab *E, Plan *p) {
   if (!p->counts) return true;
   if (p->counts->v.kind == V_BOOL) return p->counted = p->counts->v.b, true;
-  elab_help(elab_error(E, CODE_wrong_kind, p->counts->at, "`counts` is true or false, found %s", value_text(E, p->counts->v)),
-            "with `counts = true` the steps taken and those rejected follow the states");
+  elab_help(elab_error(E, CODE_wrong_kind, p->counts->at, "`counts` must be true or false, found %s", value_text(E, p->counts->v)),
+            "with `counts = true`, the numbers of accepted and rejected steps follow the states");
   return false;
 }

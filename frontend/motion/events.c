@@ -100,7 +100,7 @@ static bool rates(Elab *E, Events *s, Level *l, Val t) {
   const Actual *before = s->p.start;
   Context c;
   context_push(E, &c);
-  if (!c.no_draws) c.no_draws = "what moves a point to a surface draws nothing";
+  if (!c.no_draws) c.no_draws = "the motion to a surface cannot draw";
   s->p.start = &start;
   const bool good = traj_rates(E, &s->p, l) && traj_separable(E, &s->p, l);
   s->p.start = before;

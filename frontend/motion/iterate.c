@@ -22,9 +22,9 @@ typedef struct Iterate {
 static bool other_number(Elab *E, const Plan *p, Value v) {
   const uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
   if (n == p->n) return true;
-  DiagMsg *m = elab_error(E, CODE_next_states, p->call, "`%s` gives %u value%s for %u state%s", p->given->name, n,
+  DiagMsg *m = elab_error(E, CODE_next_states, p->call, "`%s` returns %u value%s for %u state%s", p->given->name, n,
                           n == 1 ? "" : "s", p->n, p->n == 1 ? "" : "s");
-  elab_help(m, "it takes the states of a turn and gives those of the next: %s", p->n == 1 ? "one" : "a tuple of as many");
+  elab_help(m, "it must return the states of the next turn: %s", p->n == 1 ? "one" : "a tuple of the same length");
   return false;
 }
 
@@ -32,10 +32,11 @@ static bool as_before(Elab *E, const Plan *p, uint32_t k, Value v) {
   Type have, want;
   value_type(p->state[k].v, &want);
   if (value_numeric(v) && value_type(v, &have) && have.dt == DT_REAL && type_same_dims(have, want)) return true;
-  DiagMsg *m = elab_error(E, CODE_next_states, p->call, "`%s` gives %s for a state of %s", p->given->name, value_text(E, v),
+  DiagMsg *m = elab_error(E, CODE_next_states, p->call, "`%s` returns %s for a state of %s", p->given->name, value_text(E, v),
                           value_text(E, p->state[k].v));
   elab_label(m, p->state[k].at, "%s", value_text(E, p->state[k].v));
-  if (value_numeric(v) && value_type(v, &have) && have.dt == DT_BOOL) elab_help(m, "`where(condition, 1, 0)` makes a number of it");
+  if (value_numeric(v) && value_type(v, &have) && have.dt == DT_BOOL)
+    elab_help(m, "`where(condition, 1, 0)` turns it into a number");
   return false;
 }
 
@@ -105,8 +106,8 @@ bool traj_one_of(const Formal *f, const char *const *names, size_t n) {
 
 void traj_warn_last(const Plan *p, DiagMsg *m, const char *usual, const char *constant) {
   const Formal *f = traj_last(p);
-  elab_label(m, f->at, "behind the states");
-  elab_help(m, "name it `%s` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(%s)`", usual,
+  elab_label(m, f->at, "after the states");
+  elab_help(m, "if that is meant, name it `%s`; put a constant into a list of its own: `%s(%s)(...)`, then `%s(%s)`", usual,
             p->given->name, f->name, p->given->name, constant);
 }
 
@@ -116,7 +117,7 @@ static void warn_turn(Elab *E, const Plan *p) {
   const Formal *f = traj_last(p);
   if (f && !traj_one_of(f, names, sizeof names / sizeof *names))
     traj_warn_last(
-        p, elab_warn(E, CODE_turn_argument, p->call, "`%s` of `%s` is given the number of the turn", f->name, p->given->name), "k",
+        p, elab_warn(E, CODE_turn_argument, p->call, "`%s` of `%s` receives the number of the turn", f->name, p->given->name), "k",
         "0.5");
 }
 
@@ -170,9 +171,9 @@ static bool check(Elab *E, Iterate *s) {
     Type t;
     value_type(p->state[k].v, &t);
     if (t.dt != DT_REAL) {
-      elab_help(elab_error(E, CODE_wrong_kind, p->state[k].at, "a state of `iterate` is a tensor of reals, found %s",
+      elab_help(elab_error(E, CODE_wrong_kind, p->state[k].at, "a state of `iterate` must be a tensor of reals, found %s",
                            value_text(E, p->state[k].v)),
-                "`where(condition, 1, 0)` makes a number of a truth value");
+                "`where(condition, 1, 0)` turns a truth value into a number");
       return false;
     }
     if (t.rank == IR_MAX_RANK) {
@@ -187,7 +188,7 @@ static bool check(Elab *E, Iterate *s) {
   if (!s->counted || s->steps <= 1 << 24 || E->now->level->fn->f64 != FN_F32) return true;
   elab_help(elab_error(E, CODE_out_of_range, p->steps->at, "the number of a turn is exact in f32 up to 2^24, found %lld steps",
                        (long long)s->steps),
-            "`precision f64`");
+            "write `precision f64`");
   return false;
 }
 

@@ -11,12 +11,11 @@ void traj_warn_kinks(Elab *E, const Plan *p, const Fn *rates) {
     DiagMsg *m = elab_warn(E, CODE_kink_steps, p->method->at,
                            "`taylor` looks for the places where `%s` jumps or bends, and ends steps there", op);
     elab_label(m, kink, "steps end where this does");
-    elab_help(
-        m, "a smooth function, such as softplus, has no such places; `# allow: kink_steps` on this line says that they are meant");
+    elab_help(m, "use a smooth function, such as softplus; if the places are meant, add `# allow: kink_steps` to this line");
     return;
   }
   DiagMsg *m = elab_warn(E, CODE_bends, p->method->at,
-                         "`gauss16` takes rates for smooth, and does not see its error where `%s` jumps or bends", op);
+                         "`gauss16` assumes smooth rates, and does not see its error where `%s` jumps or bends", op);
   elab_label(m, kink, "`%s` here", op);
   elab_help(m, "`dop853` and `tsit5` shorten their steps there");
 }

@@ -12,7 +12,7 @@
 
 static bool bad_direction(Elab *E, const Actual *a, int64_t sign) {
   if (sign >= -1 && sign <= 1) return false;
-  elab_help(elab_error(E, CODE_out_of_range, a->at, "`direction` is 1, -1 or 0, found %lld", (long long)sign),
+  elab_help(elab_error(E, CODE_out_of_range, a->at, "`direction` must be 1, -1 or 0, found %lld", (long long)sign),
             "1: `on` rises through zero, -1: it falls, 0: both");
   return true;
 }
@@ -29,7 +29,7 @@ bool events_direction(Elab *E, Events *s, int64_t usual) {
   }
   const uint32_t n = a->v.kind == V_TUPLE ? a->v.list.n : a->v.array->n;
   if (n > MAX_SURFACES)
-    return elab_error(E, CODE_too_large, a->at, "at most %d surfaces have a direction, found %u", MAX_SURFACES, n), false;
+    return elab_error(E, CODE_too_large, a->at, "at most %d surfaces can have a direction, found %u", MAX_SURFACES, n), false;
   s->directions = n;
   for (uint32_t j = 0; j < n; j++) {
     const Actual one = {.v = a->v.kind == V_TUPLE ? a->v.list.at[j] : value_num(a->v.array->at[j].v), .at = a->at};
@@ -41,7 +41,7 @@ bool events_direction(Elab *E, Events *s, int64_t usual) {
 static bool is_scalar(Elab *E, const Actual *a, Value v, const char *what) {
   Type t;
   if (value_numeric(v) && value_type(v, &t) && !t.rank && t.dt == DT_REAL) return true;
-  elab_error(E, CODE_not_scalar, a->at, "`%s` is a scalar, found %s", what, value_text(E, v));
+  elab_error(E, CODE_not_scalar, a->at, "`%s` must be a scalar, found %s", what, value_text(E, v));
   return false;
 }
 
@@ -50,7 +50,7 @@ static bool take_step(Elab *E, Events *s) {
   s->dt = a ? a->v : value_exact(1, 20);
   if (a && !is_scalar(E, a, s->dt, "dt")) return false;
   if (s->dt.kind != V_NUM || (s->dt.num.v != 0 && isfinite(s->dt.num.v))) return true;
-  elab_error(E, CODE_out_of_range, a->at, "`dt` is finite and not 0, found %g", s->dt.num.v);
+  elab_error(E, CODE_out_of_range, a->at, "`dt` must be finite and not 0, found %g", s->dt.num.v);
   return false;
 }
 

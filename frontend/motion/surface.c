@@ -70,7 +70,7 @@ static bool clear_names(Elab *E, const Events *s) {
     DiagMsg *m =
         elab_error(E, CODE_ambiguous_name, at->at, "`%s` and `%s` are both the moving point in `%s`", given[k], own[k], s->option);
     elab_label(m, twin->at, "its name in `%s`", s->p.given->name);
-    elab_help(m, "the start, which does not move, has a name of its own by `let %s0 = %s` before", given[k], given[k]);
+    elab_help(m, "to use the start, which does not move, name it first: `let %s0 = %s`", given[k], given[k]);
     return false;
   }
   return true;
@@ -82,11 +82,11 @@ static bool is_level(Elab *E, const Events *s, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0 && t.dt == DT_REAL) return true;
-  DiagMsg *m =
-      elab_error(E, CODE_not_scalar, s->on->at, "`%s` is a scalar, zero on the surface, found %s", s->option, value_text(E, v));
+  DiagMsg *m = elab_error(E, CODE_not_scalar, s->on->at, "`%s` must be a scalar that is zero on the surface, found %s", s->option,
+                          value_text(E, v));
   if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`%s = q[0]` is the surface q[0] == 0", s->option);
   else if (value_type(v, &t) && t.dt == DT_REAL) elab_help(m, "`q[0]` takes one element");
-  else if (v.kind == V_TUPLE && !s->several) elab_help(m, "`events` takes several surfaces, and says which was crossed");
+  else if (v.kind == V_TUPLE && !s->several) elab_help(m, "`events` takes several surfaces, and returns which was crossed");
   return false;
 }
 
@@ -94,7 +94,7 @@ static bool is_level(Elab *E, const Events *s, Value v) {
 static bool levels(Elab *E, const Events *s, const Value *v, Value *out, uint32_t *n) {
   Context c;
   context_push(E, &c);
-  c.no_draws = "a surface does not change along an orbit: draw before, by `let`";
+  c.no_draws = "a surface must stay the same along an orbit: draw before it, with `let`";
   name_points(E, s, v);
   if (!clear_names(E, s)) {
     context_pop(E, &c);
@@ -104,7 +104,7 @@ static bool levels(Elab *E, const Events *s, const Value *v, Value *out, uint32_
   const Value *part = all.kind == V_TUPLE && s->several ? all.list.at : &all;
   *n = all.kind == V_TUPLE && s->several ? all.list.n : 1;
   bool good = *n <= MAX_SURFACES;
-  if (!good) elab_error(E, CODE_too_large, s->on->at, "`%s` is at most %d surfaces, found %u", s->option, MAX_SURFACES, *n);
+  if (!good) elab_error(E, CODE_too_large, s->on->at, "`%s` takes at most %d surfaces, found %u", s->option, MAX_SURFACES, *n);
   for (uint32_t k = 0; good && k < *n; k++) {
     uint32_t required, arity = part[k].kind == V_FUNC ? func_arity(part[k].func, &required) : 0;
     out[k] = part[k];
@@ -125,8 +125,8 @@ static bool depends(Elab *E, const Events *s, const Moment *x, Val g) {
     if (elab_reaches(f, g, x->x[k])) return true;
   if (s->timed && elab_reaches(f, g, x->t)) return true; /* a strobe */
   DiagMsg *m = elab_error(E, CODE_independent, s->on->at, "`%s` does not depend on the moving point", s->option);
-  elab_help(m, "the point has the names that its states have in the call or in the function%s; a function of them will do",
-            s->timed ? ", and the time its name there" : "");
+  elab_help(m, "use the names that the states have in the call or in the function%s, or a function of them",
+            s->timed ? ", or the name of the time" : "");
   return false;
 }
 
@@ -134,7 +134,7 @@ static bool depends(Elab *E, const Events *s, const Moment *x, Val g) {
 static bool rates_at(Elab *E, const Events *s, const Value *v, Val *out) {
   Context c;
   context_push(E, &c);
-  c.no_draws = "what moves a point to a surface draws nothing";
+  c.no_draws = "the motion to a surface cannot draw";
   Actuals a = actuals_of(E, v, s->p.n + s->timed, s->p.call);
   Value r = elab_apply(E, s->p.f, &a);
   context_pop(E, &c);
@@ -161,10 +161,10 @@ static Val slope_of(Elab *E, const Events *s, const Moment *x, Val g, const Val 
 /* Directions are as many as surfaces. */
 static bool of_each(Elab *E, const Events *s, uint32_t n) {
   if (!s->directions || s->directions == n) return true;
-  DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->direction->at, "%u direction%s of %u surface%s", s->directions,
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->direction->at, "%u direction%s for %u surface%s", s->directions,
                           s->directions == 1 ? "" : "s", n, n == 1 ? "" : "s");
   elab_label(m, s->on->at, "%u surface%s", n, n == 1 ? "" : "s");
-  elab_help(m, "one number is of all; a tuple has one of each, 0 for both ways");
+  elab_help(m, "give one number for all surfaces, or a tuple with one for each; 0 means both directions");
   return false;
 }
 

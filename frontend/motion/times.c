@@ -13,9 +13,9 @@ bool traj_run_times(Elab *E, const Plan *p, uint32_t *n) {
     *n = t.dim[0];
     return true;
   }
-  elab_help(
-      elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers, found %s", value_text(E, p->times->v)),
-      "`linspace(0, 10, 101)` makes one; a field of the data may be one, too");
+  elab_help(elab_error(E, CODE_times, p->times->at, "`times` must be a list of at least two numbers, found %s",
+                       value_text(E, p->times->v)),
+            "write `linspace(0, 10, 101)`, or use a field of the data");
   return false;
 }
 

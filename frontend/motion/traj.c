@@ -34,7 +34,7 @@ static bool take_named(Elab *E, const Plan *p, const Actual *a) {
 
 static bool take_state(Elab *E, Plan *p, const Actual *a, Value v) {
   if (!value_numeric(v)) {
-    elab_error(E, CODE_wrong_kind, a->at, "a state of `%s` is a tensor, found %s", p->name, value_text(E, v));
+    elab_error(E, CODE_wrong_kind, a->at, "a state of `%s` must be a tensor, found %s", p->name, value_text(E, v));
     return false;
   }
   if (p->n == MAX_STATES) {
@@ -54,7 +54,8 @@ bool traj_take(Elab *E, Plan *p, const Actuals *a) {
       if (!take_named(E, p, x)) return false;
     } else if (!p->given) {
       if (x->v.kind != V_FUNC) {
-        elab_error(E, CODE_not_function, x->at, "`%s` takes a function first, found %s", p->name, value_kind(E, x->v));
+        elab_error(E, CODE_not_function, x->at, "the first argument of `%s` must be a function, found %s", p->name,
+                   value_kind(E, x->v));
         return false;
       }
       p->given = x->v.func;
@@ -77,21 +78,20 @@ bool traj_need(Elab *E, const Plan *p, bool have, const char *what, const char *
 }
 
 static bool take_method(Elab *E, Plan *p) {
-  if (!traj_need(E, p, p->method, "a method", "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
+  if (!traj_need(E, p, p->method, "a method", "`method = leapfrog`, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
     return false;
   const Value v = p->method->v;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
     DiagMsg *m =
-        elab_error(E, CODE_method, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
-    if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method = %s`", v.string);
+        elab_error(E, CODE_method, p->method->at, "`method` must be the name of an integration method, found %s", value_kind(E, v));
+    if (v.kind == V_STRING) elab_help(m, "write the name without quotes: `method = %s`", v.string);
     return false;
   }
   p->m = v.func->method;
   p->adaptive = ir_method[p->m].adaptive && v.func->rtol > 0;
   if (ir_method[p->m].adaptive && !p->adaptive && p->times && !p->substeps) {
     elab_help(elab_error(E, CODE_method, p->method->at, "`%s` needs a tolerance", v.func->name),
-              "write `method = %s(rtol = 1e-12)`; with `dt` and `steps`, or `substeps`, it takes steps of one length",
-              v.func->name);
+              "write `method = %s(rtol = 1e-12)`; with `dt` and `steps`, or `substeps`, it takes fixed steps", v.func->name);
     return false;
   }
   p->rtol = v.func->rtol;
@@ -106,12 +106,14 @@ static void other_count(Elab *E, const Plan *p) {
   uint32_t required, arity = p->given->kind == F_USER ? func_arity(p->given, &required) : 0;
   const bool trajectory = !strcmp(p->name, "trajectory");
   if (p->n > 2 && arity == p->n && trajectory)
-    elab_help(
-        m, "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
-        p->given->name, p->given->name, p->given->name);
-  else if (p->n > 2 && trajectory)
     elab_help(m,
-              "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100, method = leapfrog)`; `integrate` takes any states");
+              "put other arguments of `%s` into a list of their own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, "
+              "p, ...)`",
+              p->given->name, p->given->name, p->given->name);
+  else if (p->n > 2 && trajectory)
+    elab_help(
+        m,
+        "name the other arguments: `trajectory(H, q, p, dt = 0.1, steps = 100, method = leapfrog)`; `integrate` takes any states");
   else if (p->any_states) elab_help(m, "%s", p->any_states);
 }
 
@@ -121,7 +123,7 @@ static bool of_one_shape(Elab *E, const Plan *p, const char *of) {
   value_type(p->state[0].v, &q);
   if (!value_type(p->state[1].v, &r) || type_same_dims(q, r)) return true;
   const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
-  DiagMsg *m = elab_error(E, CODE_shape_mismatch, p->call, "`%s` needs q and p of one shape, found %s and %s", of, tq, tp);
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, p->call, "`%s` needs q and p of the same shape, found %s and %s", of, tq, tp);
   elab_label(m, p->state[0].at, "%s", tq);
   elab_label(m, p->state[1].at, "%s", tp);
   return false;
@@ -155,8 +157,8 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
 static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Value v = p->times->v;
   if (!value_numbers(v) || v.array->rank != 1 || v.array->n < 2) {
-    elab_help(elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers, found %s", value_text(E, v)),
-              "`linspace(0, 10, 101)` makes one");
+    elab_help(elab_error(E, CODE_times, p->times->at, "`times` must be a list of at least two numbers, found %s", value_text(E, v)),
+              "write `linspace(0, 10, 101)`");
     return false;
   }
   const Num *t = v.array->at;
@@ -181,7 +183,7 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
     if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
       elab_help(
           elab_error(E, CODE_times, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
-          "adaptive methods take any times: dopri5, tsit5, dop853, taylor, gauss16(rtol = 1e-12)");
+          "for any times, use an adaptive method: dopri5, tsit5, dop853, taylor, gauss16(rtol = 1e-12)");
       return false;
     }
   *dt = h;
@@ -194,14 +196,14 @@ bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback,
   if (!a) return true;
   if (!need_int(E, a, what, out)) return false;
   if (*out >= 1 && *out <= MAX_STEPS) return true;
-  elab_error(E, CODE_out_of_range, a->at, "%s is from 1 to %d, found %lld", what, MAX_STEPS, (long long)*out);
+  elab_error(E, CODE_out_of_range, a->at, "%s must be from 1 to %d, found %lld", what, MAX_STEPS, (long long)*out);
   return false;
 }
 
 bool traj_counts(Elab *E, const Plan *p, int64_t *steps, int64_t *every) {
   if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every)) return false;
   if (*steps % *every == 0) return true;
-  elab_error(E, CODE_times, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
+  elab_error(E, CODE_times, p->every->at, "`every` must divide `steps`: %lld does not divide %lld", (long long)*every,
              (long long)*steps);
   return false;
 }
@@ -209,11 +211,11 @@ bool traj_counts(Elab *E, const Plan *p, int64_t *steps, int64_t *every) {
 static bool both_ways(Elab *E, const Plan *p) {
   if (p->times && (p->dt || p->steps || p->every || p->start)) {
     const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
-    DiagMsg *m = elab_error(E, CODE_times, other->name_at, "`times` leaves no room for `%s`", other->name);
+    DiagMsg *m = elab_error(E, CODE_times, other->name_at, "`times` and `%s` exclude each other", other->name);
     elab_label(m, p->times->name_at, "given here");
     const bool adaptive = p->adaptive, steps = other == p->dt || other == p->steps;
-    if (steps && adaptive) elab_help(m, "`%s` chooses its steps by `rtol`", ir_method[p->m].name);
-    else if (steps) elab_help(m, "`substeps = k` makes k steps between two times");
+    if (steps && adaptive) elab_help(m, "`%s` chooses its own steps by `rtol`", ir_method[p->m].name);
+    else if (steps) elab_help(m, "`substeps = k` takes k steps between two times");
     return false;
   }
   if (p->times) return true;
@@ -226,7 +228,7 @@ static bool rate_types(Elab *E, const Plan *p, Value v) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
   uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
   if (n != p->n) {
-    elab_error(E, CODE_rates, p->call, "`%s` gives %u rate%s for %u state%s", p->given->name, n, n == 1 ? "" : "s", p->n,
+    elab_error(E, CODE_rates, p->call, "`%s` returns %u rate%s for %u state%s", p->given->name, n, n == 1 ? "" : "s", p->n,
                p->n == 1 ? "" : "s");
     return false;
   }
@@ -234,7 +236,7 @@ static bool rate_types(Elab *E, const Plan *p, Value v) {
     Type have, want;
     value_type(p->state[i].v, &want);
     if (value_numeric(part[i]) && value_type(part[i], &have) && type_same_dims(have, want)) continue;
-    DiagMsg *m = elab_error(E, CODE_rates, p->call, "`%s` gives a rate of %s for a state of %s", p->given->name,
+    DiagMsg *m = elab_error(E, CODE_rates, p->call, "`%s` returns a rate of %s for a state of %s", p->given->name,
                             value_text(E, part[i]), value_text(E, p->state[i].v));
     elab_label(m, p->state[i].at, "%s", value_text(E, p->state[i].v));
     return false;
@@ -265,7 +267,7 @@ static bool from_start(Elab *E, const Plan *p, Val *t) {
   }
   if (!p->start) return true;
   if (!value_numeric(p->start->v) || !value_type(p->start->v, &type) || type.rank) {
-    elab_error(E, CODE_not_scalar, p->start->at, "`start` is a scalar, found %s", value_text(E, p->start->v));
+    elab_error(E, CODE_not_scalar, p->start->at, "`start` must be a scalar, found %s", value_text(E, p->start->v));
     return false;
   }
   *t = ir_add(b, *t, elab_tensor(E, p->start->v, p->start->at));
@@ -276,9 +278,9 @@ static bool from_start(Elab *E, const Plan *p, Val *t) {
 static bool time_first(Elab *E, const Plan *p) {
   const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
   if (!f || (strcmp(f->name, "t") && strcmp(f->name, "time")) || (f->type && f->type->ndims)) return false;
-  DiagMsg *m = elab_error(E, CODE_rates, p->call, "`%s` has the time first, and it is given last", p->given->name);
+  DiagMsg *m = elab_error(E, CODE_rates, p->call, "`%s` takes the time first, but it must take the time last", p->given->name);
   elab_label(m, f->at, "the time");
-  elab_help(m, "`%s(%s, %s)`", p->given->name, f->next ? f->next->name : "x", f->name);
+  elab_help(m, "write `%s(%s, %s)`", p->given->name, f->next ? f->next->name : "x", f->name);
   return true;
 }
 
@@ -287,7 +289,7 @@ static void warn_time(Elab *E, const Plan *p) {
   static const char *const names[] = {"t", "time", "tau", "τ", "s", "T", "_"};
   const Formal *f = traj_last(p);
   if (!f || f->name[0] == 't' || f->name[0] == '_' || traj_one_of(f, names, sizeof names / sizeof *names)) return;
-  traj_warn_last(p, elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` is given the time", f->name, p->given->name), "t",
+  traj_warn_last(p, elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` receives the time", f->name, p->given->name), "t",
                  "2.5");
 }
 
@@ -313,9 +315,9 @@ static bool rates(Elab *E, const Plan *p) {
 /* Why rates of the method draw nothing; NULL: they may. */
 static const char *refuses_draws(const Plan *p) {
   const MethodInfo *m = &ir_method[p->m];
-  if (!p->nsteps) return "a Hamiltonian is the same all along its orbit; the rates of `integrate` may draw";
-  if (p->adaptive) return "an adaptive method chooses its steps: draws need one of fixed steps, such as `euler`";
-  if (m->symplectic && !m->separable) return "an implicit method looks for its step: draws need an explicit one, such as `euler`";
+  if (!p->nsteps) return "a Hamiltonian must stay the same along its orbit; the rates of `integrate` may draw";
+  if (p->adaptive) return "rates that draw need a fixed-step method, such as `euler`";
+  if (m->symplectic && !m->separable) return "rates that draw need an explicit method, such as `euler`";
   return NULL;
 }
 
@@ -335,9 +337,9 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   if (!ir_method[p->m].separable || pass_separable(E->o->passes, l->fn, E->diag)) return true;
   DiagMsg *m = elab_error(E, CODE_not_separable, p->method->at,
-                          "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name,
+                          "`%s` needs a Hamiltonian that separates into T(p) + V(q), but `%s` does not", ir_method[p->m].name,
                           p->given->name);
-  elab_help(m, "implicit_midpoint, gauss4, gauss6 and gauss16 take any Hamiltonian");
+  elab_help(m, "use implicit_midpoint, gauss4, gauss6 or gauss16, which take any Hamiltonian");
   return false;
 }
 
@@ -351,13 +353,13 @@ static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
   if (!(euler && steps >= EULER_MANY) && !(rk4 && steps >= RK4_MANY)) return;
   elab_help(elab_warn(E, CODE_energy_drift, p->method->at, "the energy %s over %lld steps of `%s`", euler ? "grows" : "drifts",
                       (long long)steps, name),
-            "`leapfrog`, `yoshida4`, `implicit_midpoint` and `gauss4` keep it within bounds");
+            "`leapfrog`, `yoshida4`, `implicit_midpoint` and `gauss4` keep its error bounded");
 }
 
 static void warn_tolerance(Elab *E, const Plan *p) {
   if (!p->adaptive || p->rtol >= 1e-7 || E->now->level->fn->f64 != FN_F32) return;
-  elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol),
-            "`precision f64`, or a larger `rtol`");
+  elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding error is above rtol = %g", p->rtol),
+            "use `precision f64`, or a larger `rtol`");
 }
 
 /* ---- emission ------------------------------------------------------------------------------------------ */
@@ -381,16 +383,16 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
   }
   Type t;
   if (p->substeps) {
-    elab_error(E, CODE_times, p->substeps->name_at, "`substeps` goes with `times`");
+    elab_error(E, CODE_times, p->substeps->name_at, "`substeps` needs `times`");
     return false;
   }
   if (!traj_counts(E, p, steps, every)) return false;
   if (!value_numeric(p->dt->v) || !value_type(p->dt->v, &t) || t.rank) {
-    elab_error(E, CODE_not_scalar, p->dt->at, "`dt` is a scalar, found %s", value_text(E, p->dt->v));
+    elab_error(E, CODE_not_scalar, p->dt->at, "`dt` must be a scalar, found %s", value_text(E, p->dt->v));
     return false;
   }
   if (p->dt->v.kind == V_NUM && !(p->dt->v.num.v != 0 && isfinite(p->dt->v.num.v)))
-    return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` is finite and not 0, found %g", p->dt->v.num.v), false;
+    return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` must be finite and not 0, found %g", p->dt->v.num.v), false;
   *dt = elab_tensor(E, p->dt->v, p->dt->at);
   return true;
 }
@@ -398,9 +400,9 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
 static bool grid_times(Elab *E, const Plan *p, Value *out, uint32_t *points) {
   const Array *grid;
   if (p->substeps) {
-    elab_help(elab_error(E, CODE_times, p->substeps->name_at, "`%s` chooses its steps, and leaves no room for `substeps`",
+    elab_help(elab_error(E, CODE_times, p->substeps->name_at, "`%s` chooses its own steps, and takes no `substeps`",
                          ir_method[p->m].name),
-              "`rtol` says how exact they are: `method = %s(rtol = 1e-9)`", ir_method[p->m].name);
+              "set the accuracy by `rtol`: `method = %s(rtol = 1e-9)`", ir_method[p->m].name);
     return false;
   }
   if (!traj_run_times(E, p, points)) return false;
@@ -415,9 +417,10 @@ static bool grid_times(Elab *E, const Plan *p, Value *out, uint32_t *points) {
   if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every)) return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
   if (p->start && !need_number(E, p->start, "`start` with an adaptive method", &start)) return false;
-  if (dt == 0 || !isfinite(dt)) return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` is finite and not 0, found %g", dt), false;
+  if (dt == 0 || !isfinite(dt))
+    return elab_error(E, CODE_out_of_range, p->dt->at, "`dt` must be finite and not 0, found %g", dt), false;
   if (steps % every || steps / every >= ELAB_ELEMENTS) {
-    elab_error(E, CODE_out_of_range, p->call, "`every` divides `steps`, of which there are at most %d", (int)ELAB_ELEMENTS);
+    elab_error(E, CODE_out_of_range, p->call, "`every` must divide `steps`, of which there are at most %d", (int)ELAB_ELEMENTS);
     return false;
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
@@ -481,7 +484,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   warn_tolerance(E, &p);
   if (!fit(E, &p, points)) return POISON;
   Actual until = {.at = p.call};
-  if (p.direction && !p.stop) return elab_error(E, CODE_times, p.direction->name_at, "`direction` goes with `stop`"), POISON;
+  if (p.direction && !p.stop) return elab_error(E, CODE_times, p.direction->name_at, "`direction` needs `stop`"), POISON;
   if (p.stop) {
     const Value *given = adaptive ? &times : p.times ? &p.times->v : NULL;
     if (!traj_stop(E, &p, dt, steps, every, points, given, adaptive ? &times : &until.v)) return POISON;

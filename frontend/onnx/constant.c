@@ -46,7 +46,7 @@ bool node_constant(Node *x, int op) {
     if (!strcmp(a->name, "value_ints")) return node_give(x, 0, listed(x, OPERAND_WHOLE, NULL, a->ints, a->nints));
     if (!strcmp(a->name, "value_int")) return node_give(x, 0, operand_of(OPERAND_WHOLE, 0, NULL, value_exact(a->i, 1)));
   }
-  return node_error(x, "this constant is no tensor of numbers");
+  return node_error(x, "this constant is not a tensor of numbers");
 }
 
 bool node_constant_of_shape(Node *x, int op) {

@@ -150,7 +150,7 @@ static bool loop(Walk *w, Node *x) {
     for (uint32_t k = 0; k < t.states; k++) onnx_walk_define(w, t.g->in[2 + k].name, t.state[k]);
     if (!turn(w, &t, 1)) return false;
     const Value go = t.result[0].v;
-    if (go.kind != V_BOOL && go.kind != V_NUM) return node_error(x, "whether `Loop` goes on must be known while compiling");
+    if (go.kind != V_BOOL && go.kind != V_NUM) return node_error(x, "whether `Loop` continues must be known at compile time");
     on = go.kind == V_BOOL ? go.b : go.num.v;
     if (!counted && i + 1 == t.n && on != 0) return node_error(x, "`Loop` of more than %d turns", TURNS);
   }

@@ -73,7 +73,7 @@ bool node_identity(Node *x, int op) {
   (void)op;
   double training = 0;
   if (!node_needs(x, 1) || (!strcmp(x->n->op, "Dropout") && !node_number(x, 2, "whether it trains", &training))) return false;
-  if (training != 0) return node_error(x, "`Dropout` of a network that is being trained draws: export it after `model.eval()`");
+  if (training != 0) return node_error(x, "`Dropout` in training mode draws: export the network after `model.eval()`");
   if (x->nout > 1) { /* the mask of Dropout */
     const Operand a = x->in[0];
     node_give(x, 1, node_expand(x, operand_scalar(OPERAND_TRUTH, 1), a.rank, a.dim));

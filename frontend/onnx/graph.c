@@ -191,7 +191,7 @@ static bool node(Walk *w, const OnnxNode *n) {
   for (uint32_t k = 0; k < n->nin; k++) {
     if (!*n->in[k]) continue;
     if (!onnx_walk_find(w, n->in[k], &in[k]))
-      return node_error(&x, "`%s` reads `%s`, which nothing above it gives", n->op, n->in[k]);
+      return node_error(&x, "`%s` reads `%s`, which no node above it computes", n->op, n->in[k]);
     if (in[k].v.kind == V_POISON) return false;
   }
   if (!elab_spend(w->E, 1)) return false;
@@ -209,7 +209,7 @@ bool onnx_walk_graph(Walk *w, const OnnxGraph *g, Operand *out) {
   base_free(needed);
   for (uint32_t k = 0; good && k < g->nout; k++) {
     if (onnx_walk_find(w, g->out[k].name, &out[k]) && out[k].kind != OPERAND_NONE) continue;
-    elab_error(w->E, CODE_network, g->out[k].at, "the output `%s` is given by no node", g->out[k].name);
+    elab_error(w->E, CODE_network, g->out[k].at, "no node computes the output `%s`", g->out[k].name);
     good = false;
   }
   return good;

@@ -138,7 +138,7 @@ static void not_there(Elab *E, const char *path, const char *err, Span at) {
   const char *longer = arena_printf(E->mem, "%s.onnx", path);
   if (access(path, F_OK) == 0) return;
   if (access(longer, F_OK) == 0) elab_help(m, "there is `%s`", longer);
-  else elab_help(m, "a path is relative to the model's file, then to the working directory");
+  else elab_help(m, "a path is relative to the directory of the model, then to the working directory");
 }
 
 static bool begins(const unsigned char *bytes, size_t size, const char *with, size_t n) {
@@ -157,12 +157,12 @@ static const char *other_kind(const unsigned char *bytes, size_t size, bool *tor
              safe = size > 9 && bytes[8] == '{' && !memchr(bytes + 8, 0, size < 64 ? size - 8 : 56);
   *torch = safe || begins(bytes, size, "\x80", 1) || (zip && memmem(bytes, size, "/data.pkl", 9));
   if (!size) return "it is empty";
-  if (safe) return "it is a safetensors file: weights alone, without the network";
-  if (*torch) return "it is a file of `torch.save`, no ONNX file";
-  if (zip) return "it is a zip archive, such as an .npz, and no ONNX file";
-  if (begins(bytes, size, "\x93NUMPY", 6)) return "it is an array of NumPy, and no ONNX file";
-  if (begins(bytes, size, "\x89HDF", 4)) return "it is an HDF5 file, and no ONNX file";
-  return printable(bytes, size) ? "it is text, and no ONNX file" : NULL;
+  if (safe) return "it is a safetensors file: it has weights, but no network";
+  if (*torch) return "it is a `torch.save` file, not an ONNX file";
+  if (zip) return "it is a zip archive, such as an .npz, not an ONNX file";
+  if (begins(bytes, size, "\x93NUMPY", 6)) return "it is a NumPy array, not an ONNX file";
+  if (begins(bytes, size, "\x89HDF", 4)) return "it is an HDF5 file, not an ONNX file";
+  return printable(bytes, size) ? "it is text, not an ONNX file" : NULL;
 }
 
 static void not_read(Elab *E, const char *path, const char *err, const unsigned char *bytes, size_t size, Span at) {
@@ -170,7 +170,7 @@ static void not_read(Elab *E, const char *path, const char *err, const unsigned 
   const char *kind = other_kind(bytes, size, &torch);
   DiagMsg *m = elab_error(E, CODE_network, at, "cannot read `%s`: %s", path, kind ? kind : err);
   if (torch || (!kind && *bytes != MODEL_IR << 3))
-    elab_help(m, "of PyTorch's own files, `torch.onnx.export(model.eval(), ...)` makes one of this kind");
+    elab_help(m, "export a PyTorch model with `torch.onnx.export(model.eval(), ...)`");
 }
 
 OnnxFile *onnx_net_file(Elab *E, const char *given, Span at) {

@@ -39,8 +39,9 @@ static bool learned(Elab *E, Options *o, const OnnxGraph *g, const Actual *a) {
   for (uint32_t k = 0; k < o->nlearned; k++) {
     bool there = false;
     if (at[k].kind != V_STRING) {
-      elab_help(elab_error(E, CODE_wrong_kind, a->at, "`weights` lists names of the file, found %s", value_kind(E, at[k])),
-                "`weights = [\"scale\"]`");
+      elab_help(
+          elab_error(E, CODE_wrong_kind, a->at, "`weights` must be a list of names in the file, found %s", value_kind(E, at[k])),
+          "write `weights = [\"scale\"]`");
       return false;
     }
     o->learned[k] = at[k].string;
@@ -61,7 +62,7 @@ static bool options(Elab *E, Options *o, const OnnxGraph *g) {
     const Actual *a = &o->all->at[k];
     if (!a->name) {
       elab_help(elab_error(E, CODE_argument_count, a->at, "`onnx` takes a path, and then options by name"),
-                "`onnx(\"energy.onnx\", batch = false)`");
+                "write `onnx(\"energy.onnx\", batch = false)`");
       return false;
     }
     if (!strcmp(a->name, "weights")) {
@@ -71,14 +72,14 @@ static bool options(Elab *E, Options *o, const OnnxGraph *g) {
       int64_t n;
       if (!need_int(E, a, arena_printf(E->mem, "the size of the axis `%s`", a->name), &n)) return false;
       if (n < 1 || n > ELAB_TENSOR)
-        return elab_error(E, CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %lld", (int)ELAB_TENSOR,
+        return elab_error(E, CODE_out_of_range, a->at, "a size must be an integer from 1 to %d, found %lld", (int)ELAB_TENSOR,
                           (long long)n),
                false;
     } else {
-      DiagMsg *m = elab_error(E, CODE_unknown_option, a->name_at, "`onnx` has no option `%s`, and `%s` no axis of this name",
+      DiagMsg *m = elab_error(E, CODE_unknown_option, a->name_at, "`onnx` has no option `%s`, and `%s` has no axis of that name",
                               a->name, o->path);
-      elab_help(m, "`batch = false` reads all axes as those of a sample; `weights = [\"a\"]` names scalars that are learned; an "
-                   "axis without a size is given one by its name");
+      elab_help(m, "options: `batch = false` treats all axes as those of one sample; `weights = [\"a\"]` makes scalars trainable; "
+                   "the name of an axis sets its size");
       return false;
     }
   }
@@ -98,7 +99,7 @@ static bool no_size(Elab *E, const OnnxNet *n, const OnnxInfo *x, uint32_t axis)
   const char *called = x->called[axis];
   DiagMsg *m = elab_error(E, CODE_network, n->use, "axis %u of the input `%s` has no size", axis, x->name);
   elab_label(m, x->at, "this input");
-  if (called) elab_help(m, "give it one: `onnx(\"...\", %s = 16)`", called);
+  if (called) elab_help(m, "set it: `onnx(\"...\", %s = 16)`", called);
   else elab_help(m, "export the network with a size for it");
   return false;
 }
@@ -151,7 +152,7 @@ static bool inputs(Elab *E, OnnxNet *n, const Options *o) {
     const OnnxInfo *x = &g->in[k];
     if (is_weight(g, x->name)) continue;
     if (!x->shaped || !x->type || x->type == ONNX_STRING || x->type > ONNX_BFLOAT16) {
-      elab_label(elab_error(E, CODE_network, n->use, "the input `%s` is no tensor of numbers with a shape", x->name), x->at,
+      elab_label(elab_error(E, CODE_network, n->use, "the input `%s` is not a tensor of numbers with a shape", x->name), x->at,
                  "this input");
       return false;
     }
@@ -221,7 +222,7 @@ Value onnx_net_use(Elab *E, const Actuals *a, const char *name) {
     if (a->at[k].v.kind == V_POISON) return POISON;
   if (!a->n || a->at[0].name) {
     elab_help(elab_error(E, CODE_missing_argument, a->call, "`onnx` needs the path of a file first"),
-              "`use energy = onnx(\"energy.onnx\")`");
+              "write `use energy = onnx(\"energy.onnx\")`");
     return POISON;
   }
   if (!need_string(E, &a->at[0], "a path", &o.path)) return POISON;

@@ -182,7 +182,7 @@ bool node_list(Node *x, uint32_t k, const char *what, uint32_t most, int64_t *ou
   const Operand *o = &x->in[k];
   *n = 0;
   if (o->v.kind == V_POISON) return false;
-  if (!operand_known(o) || o->rank > 1) return node_error(x, "%s of `%s` must be known while compiling", what, x->n->op);
+  if (!operand_known(o) || o->rank > 1) return node_error(x, "%s of `%s` must be known at compile time", what, x->n->op);
   const int64_t count = operand_count(o);
   if (count > most) return node_error(x, "%s of `%s` are %lld numbers, %u at most", what, x->n->op, (long long)count, most);
   *n = (uint32_t)count;
@@ -196,7 +196,7 @@ bool node_number(Node *x, uint32_t k, const char *what, double *out) {
   if (k >= x->nin || o->kind == OPERAND_NONE) return true;
   if (o->v.kind == V_NUM) return *out = o->v.num.v, true;
   if (o->v.kind == V_BOOL) return *out = o->v.b, true;
-  return o->v.kind != V_POISON && node_error(x, "%s of `%s` must be a number that is known while compiling", what, x->n->op);
+  return o->v.kind != V_POISON && node_error(x, "%s of `%s` must be a number known at compile time", what, x->n->op);
 }
 
 bool node_axis(Node *x, int64_t axis, uint32_t rank, uint32_t *out) {

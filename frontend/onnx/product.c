@@ -78,7 +78,7 @@ Operand node_product(Node *x, Operand a, const int *la0, Operand b, const int *l
   for (uint32_t k = 0; k < b.rank; k++) {
     int64_t *s = &size[lb[k]];
     if (*s != 1 && b.dim[k] != 1 && *s != b.dim[k]) {
-      node_error(x, "`%s` needs sizes that agree, found %s and %s", x->n->op, operand_text(x, &a), operand_text(x, &b));
+      node_error(x, "`%s` needs equal sizes, found %s and %s", x->n->op, operand_text(x, &a), operand_text(x, &b));
       return a;
     }
     if (*s == 1) *s = b.dim[k];
@@ -116,7 +116,7 @@ bool node_matmul(Node *x, int op) {
   if (!node_needs(x, 2)) return false;
   const Operand a = x->in[0], b = x->in[1];
   if (a.rank == 0 || b.rank == 0 || a.dim[a.rank - 1] != b.dim[b.rank > 1 ? b.rank - 2 : 0])
-    return node_error(x, "`MatMul` needs inner sizes to agree, found %s and %s", operand_text(x, &a), operand_text(x, &b));
+    return node_error(x, "`MatMul` needs equal inner sizes, found %s and %s", operand_text(x, &a), operand_text(x, &b));
   const uint32_t more_a = a.rank > 2 ? a.rank - 2 : 0, more_b = b.rank > 2 ? b.rank - 2 : 0,
                  more = more_a > more_b ? more_a : more_b;
   for (uint32_t k = 0; k < more; k++) lo[n++] = (int)k;
@@ -138,8 +138,7 @@ bool node_gemm(Node *x, int op) {
             lo[2] = {L_ROW, L_COLUMN};
   const double alpha = node_float(x, "alpha", 1), beta = node_float(x, "beta", 1);
   if (a.rank != 2 || b.rank != 2 || a.dim[!ta] != b.dim[tb])
-    return node_error(x, "`Gemm` needs matrices whose inner sizes agree, found %s and %s", operand_text(x, &a),
-                      operand_text(x, &b));
+    return node_error(x, "`Gemm` needs matrices with equal inner sizes, found %s and %s", operand_text(x, &a), operand_text(x, &b));
   Operand r = node_product(x, a, la, b, lb, lo, 2);
   if (alpha != 1) r = node_ew2(x, OP_mul, r, operand_number(alpha));
   if (x->nin > 2 && x->in[2].kind != OPERAND_NONE && beta != 0) {
@@ -171,7 +170,7 @@ static bool term(Node *x, const char **at, uint32_t rank, int *out, uint32_t *n)
     else if (*c >= 'A' && *c <= 'Z') label = 26 + *c - 'A';
     else return false;
     if (among(out, *n, label) || *n == rank)
-      return node_error(x, "`Einsum` along a diagonal, or of more axes than there are, is not read");
+      return node_error(x, "`Einsum` along a diagonal, or with more axes than there are, is not supported");
     out[(*n)++] = label;
   }
   *at = c;

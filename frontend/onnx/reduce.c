@@ -157,8 +157,8 @@ bool node_batch_norm(Node *x, int op) {
   (void)op;
   if (!node_needs(x, 5)) return false;
   if (node_int(x, "training_mode", 0))
-    return node_error(
-        x, "`BatchNormalization` of a network that is being trained takes means over its batch: export it after `model.eval()`");
+    return node_error(x,
+                      "`BatchNormalization` in training mode takes means over the batch: export the network after `model.eval()`");
   const Operand a = x->in[0];
   const Operand gain = channels(x, x->in[1], &a), shift = channels(x, x->in[2], &a), mean = channels(x, x->in[3], &a),
                 variance = channels(x, x->in[4], &a);

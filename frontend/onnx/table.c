@@ -56,11 +56,12 @@ static const struct Row *row_of(const char *op) {
 
 static bool unknown(Node *x) {
   DiagMsg *m = *x->n->domain
-                   ? elab_error(x->E, CODE_network, x->at, "the operator `%s` of `%s` is not read", x->n->op, x->n->domain)
-                   : elab_error(x->E, CODE_network, x->at, "the operator `%s` is not read", x->n->op);
+                   ? elab_error(x->E, CODE_network, x->at, "the operator `%s` of `%s` is not supported", x->n->op, x->n->domain)
+                   : elab_error(x->E, CODE_network, x->at, "the operator `%s` is not supported", x->n->op);
   elab_label(m, x->use, "in this network");
-  elab_help(m, "docs/onnx.md lists what is: networks of products, convolutions, normalisations, attention, and what works element "
-               "by element");
+  elab_help(
+      m,
+      "docs/onnx.md lists the supported operators: products, convolutions, normalisations, attention, elementwise functions, ...");
   x->failed = true;
   return false;
 }

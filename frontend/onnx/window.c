@@ -323,7 +323,7 @@ static bool factors(Node *x, Scale *s, uint32_t rank) {
   }
   const Operand *f = at < x->nin ? &x->in[at] : NULL;
   if (listed ? listed->nfloats != rank : !f || !operand_known(f) || operand_count(f) != rank)
-    return node_error(x, "the scales of `%s` must be known while compiling, one for each axis", x->n->op);
+    return node_error(x, "the scales of `%s` must be known at compile time, one for each axis", x->n->op);
   for (uint32_t k = 0; k < rank; k++) {
     s[k].factor = listed ? listed->floats[k] : f->v.kind == V_ARRAY ? f->v.array->at[k].v : f->v.num.v;
     if (!(s[k].factor > 0 && s[k].factor < 1e6)) return node_error(x, "`%s` by %g", x->n->op, s[k].factor);
@@ -340,7 +340,7 @@ bool node_resize(Node *x, int op) {
   const char *mode = node_text(x, "mode", "nearest"), *where = node_text(x, "coordinate_transformation_mode", "half_pixel");
   if (!strcmp(x->n->op, "Upsample") || x->opset < 11) where = "asymmetric";
   if (strcmp(mode, "nearest") && strcmp(mode, "linear") && strcmp(mode, "bilinear"))
-    return node_error(x, "`%s` of mode `%s`: `nearest` and `linear` are read", x->n->op, mode);
+    return node_error(x, "`%s` of mode `%s`: only `nearest` and `linear` are supported", x->n->op, mode);
   if (strcmp(where, "half_pixel") && strcmp(where, "asymmetric") && strcmp(where, "align_corners") &&
       strcmp(where, "pytorch_half_pixel"))
     return node_error(x, "`Resize` with coordinates by `%s`", where);

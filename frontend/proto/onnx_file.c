@@ -203,7 +203,7 @@ static bool graph_field(Reader *r, const WireField *f, OnnxGraph *g) {
   case GRAPH_INITIALIZER: return onnx_file_tensor(r, f->in, &g->weight[g->nweight++]);
   case GRAPH_INPUT: return read_info(r, f->in, &g->in[g->nin++]);
   case GRAPH_OUTPUT: return read_info(r, f->in, &g->out[g->nout++]);
-  case GRAPH_SPARSE: return onnx_file_fault(r, f->in.at, "weights that are sparse tensors are not read");
+  case GRAPH_SPARSE: return onnx_file_fault(r, f->in.at, "sparse weights are not supported");
   default: return true;
   }
 }
@@ -261,9 +261,9 @@ OnnxFile *onnx_file_read(const OnnxSource *s, const void *bytes, size_t size, ch
   /* The number of its version stands first. */
   const bool begins = size && *r.begin == (MODEL_IR << 3 | WIRE_VARINT);
   if (good && begins && (in.bad || !graph))
-    good = onnx_file_fault(&r, in.end, "it is cut off, or damaged: it ends before its graph does");
+    good = onnx_file_fault(&r, in.end, "it is truncated or damaged: it ends before its graph does");
   good = good && onnx_file_done(&r, &in, "a part of it");
-  if (good && !graph) good = onnx_file_fault(&r, in.at, "it holds no graph: it is no ONNX file");
-  if (!good && !*err) snprintf(err, errsize, "it is no ONNX file");
+  if (good && !graph) good = onnx_file_fault(&r, in.at, "it contains no graph: it is not an ONNX file");
+  if (!good && !*err) snprintf(err, errsize, "it is not an ONNX file");
   return good ? m : NULL;
 }

@@ -133,10 +133,10 @@ static bool beside(Reader *r, const unsigned char *at, OnnxTensor *t, const Exte
   size_t n = 0;
   const size_t want = (size_t)t->count * size_of(t->type);
   if (!x->file || !stays(x->file))
-    return onnx_file_fault(r, at, "the numbers of `%s` lie in `%s`, which is no file beside this one", t->name,
+    return onnx_file_fault(r, at, "the numbers of `%s` are in `%s`, which is not a file beside this one", t->name,
                            x->file ? x->file : "");
   const unsigned char *bytes = r->s->beside ? r->s->beside(r->s->ctx, x->file, &n, why, sizeof why) : NULL;
-  if (!bytes) return onnx_file_fault(r, at, "the numbers of `%s` lie in `%s`: %s", t->name, x->file, why);
+  if (!bytes) return onnx_file_fault(r, at, "the numbers of `%s` are in `%s`: %s", t->name, x->file, why);
   if ((x->sized && x->length != want) || x->offset > n || want > n - x->offset)
     return onnx_file_fault(r, at, "`%s` needs %zu bytes of `%s`, which are not there", t->name, want, x->file);
   take(r, t, bytes + x->offset, size_of(t->type), NULL);
@@ -183,7 +183,7 @@ static bool shape(Reader *r, const unsigned char *at, OnnxTensor *t, const Parts
     t->count *= t->dim[k];
     if (t->count > ONNX_MOST_ELEMENTS) return onnx_file_fault(r, at, "`%s` has more than %d elements", t->name, ONNX_MOST_ELEMENTS);
   }
-  if (!size_of(t->type)) return onnx_file_fault(r, at, "`%s` is no tensor of numbers (type %d)", t->name, t->type);
+  if (!size_of(t->type)) return onnx_file_fault(r, at, "`%s` is not a tensor of numbers (type %d)", t->name, t->type);
   return true;
 }
 

@@ -15,7 +15,7 @@ bool wire_varint(Wire *w, uint64_t *out) {
     if (shift < 64) *out |= (uint64_t)(c & 127) << shift;
     if (c < 128) return true;
   }
-  return fault(w, "a number ends nowhere");
+  return fault(w, "a number has no end");
 }
 
 static bool fixed(Wire *w, size_t n, uint64_t *out) {
@@ -41,6 +41,6 @@ bool wire_next(Wire *w, WireField *f) {
     f->in = (Wire){.at = w->at, .end = w->at + n};
     w->at += n;
     return true;
-  default: return fault(w, "a field is of no kind that there is");
+  default: return fault(w, "a field has an unknown type");
   }
 }

@@ -97,11 +97,11 @@ static bool common(Elab *E, const RowIndex *index, uint32_t n, Type *out) {
   for (uint32_t k = 0; k < n; k++) {
     if (index[k].dims.rank && first && !type_same_dims(first->dims, index[k].dims)) {
       DiagMsg *m =
-          elab_error(E, CODE_shape_mismatch, index[k].at, "indices of several axes are taken element by element: %s and %s",
+          elab_error(E, CODE_shape_mismatch, index[k].at, "indices of several axes are paired element by element, found %s and %s",
                      value_text(E, first->v), value_text(E, index[k].v));
       elab_label(m, first->at, "%s", value_text(E, first->v));
       elab_label(m, index[k].at, "%s", value_text(E, index[k].v));
-      elab_help(m, "to take a block, one axis after the other: `x[v][:, w]`");
+      elab_help(m, "to take a block, index one axis after the other: `x[v][:, w]`");
       return false;
     }
     if (index[k].dims.rank && !first) first = &index[k], *out = index[k].dims;
@@ -123,8 +123,8 @@ Value rows_take(Elab *E, Value x, const RowIndex *index, uint32_t n, bool first,
   if (n == 1) v = take_one(E, v, index);
   else if (E->now->level->fn->f64 == FN_F32 && size > EXACT_F32) {
     elab_help(
-        elab_error(E, CODE_too_large, at, "indices of several axes count %lld elements, more than an f32 can", (long long)size),
-        "`precision f64`, or one axis after the other: `x[i][j]`");
+        elab_error(E, CODE_too_large, at, "indices of several axes count %lld elements, more than f32 can count", (long long)size),
+        "use `precision f64`, or index one axis after the other: `x[i][j]`");
     return POISON;
   } else v = take_together(E, v, index, n);
   v = back(elab_at(E, at), v, dims.rank, first ? 0 : index[0].axis);

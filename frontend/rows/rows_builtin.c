@@ -41,7 +41,7 @@ static Val along(Build *b, Val x, Type t, int axis) {
 
 /* An integer known while compiling, or one of an array of them, is within 0 ... n - 1; from the end if negative. */
 static bool within(Elab *E, const Actual *a, Num i, uint32_t n, bool negative, int64_t *out) {
-  if (i.den != 1) elab_error(E, CODE_whole_number, a->at, "an index is an integer, found %g", i.v);
+  if (i.den != 1) elab_error(E, CODE_whole_number, a->at, "an index must be an integer, found %g", i.v);
   else if (i.num < (negative ? -(int64_t)n : 0) || i.num >= (int64_t)n)
     elab_help(elab_error(E, CODE_index, a->at, "index %lld is out of range for an axis of %u", (long long)i.num, n),
               negative ? "indices run from 0 to %u, or from -1 backwards" : "indices run from 0 to %u", n - 1);
@@ -60,8 +60,8 @@ Value rows_set(Elab *E, const Builtin *b, Actuals *a) {
   if (type_of(&a->at[2]).rank && !type_same_dims(row, type_of(&a->at[2]))) {
     char want[64];
     const char *v = value_text(E, a->at[2].v), *x = value_text(E, a->at[0].v);
-    DiagMsg *m =
-        elab_error(E, CODE_shape_mismatch, a->at[2].at, "a row of %s is %s, found %s", x, type_user(row, want, sizeof want), v);
+    DiagMsg *m = elab_error(E, CODE_shape_mismatch, a->at[2].at, "a row of %s must be %s, found %s", x,
+                            type_user(row, want, sizeof want), v);
     elab_label(m, a->at[0].at, "%s", x);
     elab_label(m, a->at[2].at, "%s", v);
     return POISON;
@@ -110,7 +110,7 @@ Value rows_one_hot(Elab *E, const Builtin *b, Actuals *a) {
   (void)b;
   if (!need_int(E, &a->at[1], "the size of `one_hot`", &n)) return POISON;
   if (n < 1 || n > ELAB_ELEMENTS) {
-    elab_error(E, CODE_out_of_range, a->at[1].at, "a size is an integer from 1 to %d, found %lld", (int)ELAB_ELEMENTS,
+    elab_error(E, CODE_out_of_range, a->at[1].at, "a size must be an integer from 1 to %d, found %lld", (int)ELAB_ELEMENTS,
                (long long)n);
     return POISON;
   }
@@ -201,7 +201,7 @@ Value rows_segment_sum(Elab *E, const Builtin *b, Actuals *a) {
     return POISON;
   }
   if (n < 1 || n > ELAB_ELEMENTS) {
-    elab_error(E, CODE_out_of_range, a->at[2].at, "a size is an integer from 1 to %d, found %lld", (int)ELAB_ELEMENTS,
+    elab_error(E, CODE_out_of_range, a->at[2].at, "a size must be an integer from 1 to %d, found %lld", (int)ELAB_ELEMENTS,
                (long long)n);
     return POISON;
   }

@@ -194,8 +194,8 @@ Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at) {
   Stmt *s = ast_stmt(ps, ST_UPDATE, at);
   s->op = op, s->target = targets.first->value, s->value = value;
   if (targets.n > 1)
-    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update moves one value"),
-              "write one update a line");
+    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update changes one value"),
+              "write one update per line");
   check_target(ps, s->target);
   return s;
 }
@@ -332,6 +332,14 @@ static void ast_limit_depth(Parser *ps, Item *items) {
 
 /* ---- the whole file ------------------------------------------------------------------------------------ */
 
+/* What a file says, its last such line. What is part of this compiler, or was written for one call of it, is of this version. */
+static int language_of(const Item *first, const char *name, const char *before) {
+  int version = before || !strncmp(name, "<std/", 5) ? FRONT_LANGUAGE : 0;
+  for (const Item *it = first; it; it = it->next)
+    if (it->kind == IT_LANGUAGE && it->value->value >= 1 && it->value->value <= FRONT_LANGUAGE) version = (int)it->value->value;
+  return version;
+}
+
 static Ast *parse(Source *src, uint32_t file, const char *before, uint32_t from, Interner *names, Diag *diag) {
   const SourceFile *f = source_file(src, file);
   Arena *mem = arena_create();
@@ -352,6 +360,7 @@ static Ast *parse(Source *src, uint32_t file, const char *before, uint32_t from,
   ast_limit_depth(&ps, ps.first);
   vec_free(&ps.tokens);
   ast->first = ps.first;
+  source_says_language(src, file, language_of(ps.first, source_file(src, file)->name, before));
   ast->nbroken = ps.broken.n;
   ast->broken = ARENA_ARRAY(mem, const char *, ps.broken.n + 1);
   for (uint32_t i = 0; i < ps.broken.n; i++) ast->broken[i] = ps.broken.at[i];

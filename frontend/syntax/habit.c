@@ -46,19 +46,19 @@ static bool pairs(const Seen *s) {
     int a, b;
     const char *help;
   } row[] = {
-    {'*', '*', "powers are written `^`: `x^2`"},
+    {'*', '*', "write a power as `x^2`"},
     {'/', '/', "write `floor(x/y)`; a comment begins with `#`"},
     {'/', '*', "a comment begins with `#`, on each of its lines"},
-    {':', '=', "`fn f(x) = x^2` and `const n = 3` define for the file, `let y = ...` in a body"},
-    {'.', '*', "`*` goes element by element; the product of matrices is `A @ B`"},
-    {'.', '/', "`/` goes element by element"},
-    {'.', '^', "`^` goes element by element"},
-    {'.', '+', "`+` goes element by element"},
-    {'.', '-', "`-` goes element by element"},
-    {'.', '@', "`@` is the product of matrices"},
+    {':', '=', "write `fn f(x) = x^2` or `const n = 3` at the top level, `let y = ...` in a body"},
+    {'.', '*', "`*` works element by element; the matrix product is `A @ B`"},
+    {'.', '/', "`/` works element by element"},
+    {'.', '^', "`^` works element by element"},
+    {'.', '+', "`+` works element by element"},
+    {'.', '-', "`-` works element by element"},
+    {'.', '@', "`@` is the matrix product"},
     {'<', '-', "write `=` instead"},
-    {'=', '>', "functions have names: `fn f(x) = x^2`, then `f`"},
-    {'!', '=', "write `!=` without a blank"},
+    {'=', '>', "every function has a name: write `fn f(x) = x^2`, then `f`"},
+    {'!', '=', "write `!=` without a space"},
   };
   for (uint32_t i = s->start; i <= s->found; i++)
     for (size_t k = 0; k < sizeof row / sizeof *row; k++)
@@ -66,12 +66,11 @@ static bool pairs(const Seen *s) {
           i + 1 >= s->found - (s->found > s->start))
         return say(s, &s->at[i], &s->at[i + 1], row[k].help);
   for (const Token *t = s->first; s->t == s->first && s->top && t->kind && t->kind != T_NL; t++) /* f[x_] := x^2 */
-    if (t->kind == ':' && t[1].kind == '=' && adjacent(t, t + 1))
-      return say(s, t, t + 1, "`fn f(x) = x^2` and `const n = 3` define");
+    if (t->kind == ':' && t[1].kind == '=' && adjacent(t, t + 1)) return say(s, t, t + 1, "write `fn f(x) = x^2` or `const n = 3`");
   for (const Token *t = s->first; s->found > s->start && t < s->t; t++) {
     if ((t->kind != '+' && t->kind != '-') || t[1].kind != t->kind || !adjacent(t, t + 1)) continue;
     if (t[2].kind == T_NL || t[2].kind == '}' || t[2].kind == ')' || t[2].kind == 0)
-      return say(s, t, t + 1, "`var n = 0`, then `n = n + 1`");
+      return say(s, t, t + 1, "write `var n = 0`, then `n = n + 1`");
     return say(s, t, t + 1, "a comment begins with `#`");
   }
   return false;
@@ -79,9 +78,9 @@ static bool pairs(const Seen *s) {
 
 static bool imports(const Seen *s) {
   if (s->found == 0 || s->t[-1].kind != T_IMPORT || s->t->kind != T_NAME) return false;
-  diag_help(
-      diag_add(s->ps->diag, CODE_import, token_span(s->ps, s->t), "an import is a string, found %s", syntax_shown(s->ps, s->t)),
-      "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
+  diag_help(diag_add(s->ps->diag, CODE_import, token_span(s->ps, s->t), "an import must be a string, found %s",
+                     syntax_shown(s->ps, s->t)),
+            "`import \"std/nets\"` imports networks; functions such as `sin` need no import");
   return true;
 }
 
@@ -92,9 +91,10 @@ static bool local(const Seen *s) {
   if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_SAVE &&
       k != T_PRECISION && k != T_NET && k != T_FLOW && k != T_LOSS)
     return false;
-  DiagMsg *m = diag_add(s->ps->diag, CODE_misplaced, token_span(s->ps, s->t), "`%s` stands at the top of a file", s->t->name);
-  if (k == T_CONST) diag_help(m, "in a body `let` names a value, `var` one that changes");
-  if (k == T_NET || k == T_FLOW) diag_help(m, "in a body `use f = ...` makes an instance of one, `fn` and `hamiltonian` define");
+  DiagMsg *m =
+      diag_add(s->ps->diag, CODE_misplaced, token_span(s->ps, s->t), "`%s` is only allowed at the top level of a file", s->t->name);
+  if (k == T_CONST) diag_help(m, "in a body, use `let`, or `var` for a value that changes");
+  if (k == T_NET || k == T_FLOW) diag_help(m, "in a body, use `fn` or `hamiltonian`; `use f = ...` makes an instance");
   return true;
 }
 
@@ -110,10 +110,9 @@ static bool words(const Seen *s) {
   for (const Token *t = s->first; t < s->t; t++) /* f(lambda q: q), f(lambda(q)) */
     if (is_name(t, "lambda") && (t[1].kind == T_NAME || t[1].kind == '(')) return say(s, t, t, synonym(t->name));
   if (s->t->kind == T_VAR && s->t != s->first && s->t[1].kind == '(' && !names(s))
-    return message(s, CODE_other_language, "`var` makes a name that may be reassigned, and is no function", synonym("variance"));
+    return message(s, CODE_other_language, "`var` defines a value that changes, and is not a function", synonym("variance"));
   if (s->t->kind == T_FN && s->t != s->first && s->t[1].kind == '(' && !names(s))
-    return message(s, CODE_other_language, "functions have names, and are defined before they are passed",
-                   "define `fn g(x) = 2*x`, then pass `g`");
+    return message(s, CODE_other_language, "a function cannot be defined inside a call", "define `fn g(x) = 2*x`, then pass `g`");
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
     for (const Token *word = s->found ? s->t - 1 : s->t; word <= s->t; word++)
       if (is_name(word, inside[i]) && word != s->first) return say(s, word, word, synonym(word->name));
@@ -139,7 +138,7 @@ static bool beginnings(const Seen *s) {
   const Token *first = s->first;
   if (first->kind == '@')
     return say(s, first, first[1].kind == T_NAME ? first + 1 : first,
-               "there are no decorators: everything is compiled, and written for one sample");
+               "there are no decorators: everything is compiled, and you write the code for one sample");
   if (first->kind == T_STRING && s->top)
     return message(s, CODE_lone_expression, "a string alone does nothing", "a comment begins with `#`");
   if (first->kind != T_NAME || first[1].kind == '=' || first[1].kind == T_ADD_TO || first[1].kind == ',') return false;
@@ -147,14 +146,13 @@ static bool beginnings(const Seen *s) {
                                   ((is_type_word(first) || synonym(first->name)) && is_name(first + 1, "function"))))
     return say(s, first, first, synonym("def"));
   if (first[1].kind == T_NAME && is_type_word(first) && (!s->top || first[2].kind == '='))
-    return say(
-        s, first, first,
-        arena_printf(s->ps->mem, "`%s %s = ...` names a value; its type follows from it", s->top ? "const" : "let", first[1].name));
+    return say(s, first, first,
+               arena_printf(s->ps->mem, "write `%s %s = ...`, without a type", s->top ? "const" : "let", first[1].name));
   if (synonym(first->name) && (s->t == first || s->t == first + 1 || first[1].kind == '('))
     return say(s, first, first, synonym(first->name));
   if (s->t->kind == '~' && s->t == first + 1) {
-    diag_help(diag_add(s->ps->diag, CODE_other_language, token_span(s->ps, s->t), "`~` stands in `param` alone"),
-              "a draw is a value: `let %s = normal(0, 1)`", first->name);
+    diag_help(diag_add(s->ps->diag, CODE_other_language, token_span(s->ps, s->t), "`~` is only allowed in `param`"),
+              "a draw is a value: write `let %s = normal(0, 1)`", first->name);
     return true;
   }
   return false;
@@ -168,22 +166,22 @@ static bool shapes(const Seen *s) {
   const Token *o = enclosing(s), *t = s->t, *before = s->found ? t - 1 : t;
   const bool list = o && o->kind == '[';
   if (t->kind == T_FOR && o && o->kind == '(' && o > s->first && ends_operand(o - 1))
-    return message(s, CODE_other_language, "an argument is no comprehension without its brackets",
-                   "it stands in `[ ]`: `sum([x[k]^2 for k in 0:n])`");
+    return message(s, CODE_other_language, "a comprehension needs brackets", "write `sum([x[k]^2 for k in 0:n])`");
   if (list && t->kind == ';')
-    return message(s, CODE_other_language, "rows are not parted by `;`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
+    return message(s, CODE_other_language, "rows cannot be separated by `;`",
+                   "write a matrix as a list of rows: `[[1, 2], [3, 4]]`");
   if (list && s->comma && before > o && operand(t) && ends_operand(before) && before->kind != T_NAME && t->kind != T_NAME)
-    return message(s, CODE_syntax, "elements are parted by `,`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
+    return message(s, CODE_syntax, "elements must be separated by `,`", "write a matrix as a list of rows: `[[1, 2], [3, 4]]`");
   if (list && t->kind == '.' && t[1].kind == '.')
     return message(s, CODE_other_language, "there is no `...`", "`:` stands for a whole axis: `x[:, 0]`");
   if (t->kind == T_NUMBER && s->ps->text[t->begin] == '.' && before->kind == T_NUMBER && s->ps->text[before->end - 1] == '.' &&
       adjacent(before, t))
     return message(s, CODE_other_language, "there is no `..`", "a range is `0:4`: from 0 to 3");
   if (t->kind == '(' && before->kind == '.')
-    return message(s, CODE_other_language, "there is no `.(`", "functions go element by element: `sin(x)`");
+    return message(s, CODE_other_language, "there is no `.(`", "functions work element by element: `sin(x)`");
   if (t->kind == ':' && before->kind == T_STRING && o && o->kind == '{')
     return message(s, CODE_other_language, "there are no dictionaries",
-                   "options stand where they are used, `train l on d { steps = 10 }`; constants are `const n = 3`");
+                   "write options where they are used, `train l on d { steps = 10 }`, and constants as `const n = 3`");
   return false;
 }
 
@@ -194,7 +192,7 @@ static bool train_called(const Seen *s) {
   for (const Token *t = bracket; t < s->t; t++)
     if (t->kind == '=') return true;
   diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, bracket), "expected the name of a loss, found `(`"),
-            "`train loss on data { steps = 1000 }`");
+            "write `train loss on data { steps = 1000 }`");
   return true;
 }
 
@@ -216,12 +214,12 @@ static bool products(const Seen *s) {
     return false;
   if (before->kind == T_NAME && (before == s->first || synonym(before->name))) return false;
   const bool slash = s->found > 2 && before[-1].kind == '/' && is_name(before - 2, "d");
-  const char *help = slash && starts_with_d(before)
-                         ? "a derivative is `grad(e, x)`; the equation of a motion is a function of its rates, for `integrate`"
-                     : before->kind == T_NUMBER ? "a product is written `*`; numbers have no units"
-                     : is_function(before)
-                         ? arena_printf(s->ps->mem, "an argument stands in brackets: `%s(%s)`", before->name, t->name)
-                         : "a product is written `*`";
+  const char *help =
+      slash && starts_with_d(before)
+          ? "a derivative is `grad(e, x)`; for an equation of motion, pass a function that returns the rates to `integrate`"
+      : before->kind == T_NUMBER ? "a product needs `*`; numbers have no units"
+      : is_function(before)      ? arena_printf(s->ps->mem, "write an argument in brackets: `%s(%s)`", before->name, t->name)
+                                 : "a product needs `*`";
   diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, t), "expected an operator, found %s", syntax_shown(s->ps, t)),
             "%s", help);
   return true;

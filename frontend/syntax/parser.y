@@ -486,8 +486,8 @@ static Summand *summand(Parser *ps, Expr *value, const char *on, Span on_at, Spa
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at)
 {
   if (head->kind == IT_FLOW && value)
-    diag_help(diag_add(ps->diag, CODE_flow_state, value->at, "flow `%s` is given as an expression", head->name),
-              "write its updates in `{ }`, one a line");
+    diag_help(diag_add(ps->diag, CODE_flow_state, value->at, "the flow `%s` is defined by an expression", head->name),
+              "write its updates in `{ }`, one per line");
   head->value = value;
   head->body = body;
   head->at = at;
@@ -498,7 +498,7 @@ static void check_equality(Parser *ps, const Expr *e)
 {
   if (e->kind == EX_ERROR || (e->kind == EX_BINARY && e->op == OPR_EQ))
     return;
-  diag_help(diag_add(ps->diag, CODE_prove_form, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
+  diag_help(diag_add(ps->diag, CODE_prove_form, e->at, "`prove` needs an equality"), "write it as `a == b`");
 }
 
 /* Whether a string has its second quote. */
@@ -513,12 +513,12 @@ static void check_language(Parser *ps, const Expr *version)
   const Span at = version->at;
   const int len = (int)(at.end - at.begin);
   if (!version->integer || version->value < 1)
-    diag_help(diag_add(ps->diag, CODE_language, at, "a version of the language is a whole number from 1 on, found `%.*s`", len, ps->text + at.begin),
+    diag_help(diag_add(ps->diag, CODE_language, at, "the language version must be a whole number, 1 or more, found `%.*s`", len, ps->text + at.begin),
               "write `language %d`", FRONT_LANGUAGE);
   else if (version->value > FRONT_LANGUAGE)
-    diag_help(diag_add(ps->diag, CODE_language, at, "the file is written for version %.*s of the language, this hnnc knows up to version %d", len,
+    diag_help(diag_add(ps->diag, CODE_language, at, "the file is written for version %.*s of the language, but this hnnc only knows versions up to %d", len,
                        ps->text + at.begin, FRONT_LANGUAGE),
-              "take a newer hnnc, or write `language %d` if the file uses nothing newer", FRONT_LANGUAGE);
+              "use a newer hnnc, or write `language %d` if the file uses nothing newer", FRONT_LANGUAGE);
 }
 
 static void check_claim(Parser *ps, const Item *it, Span at)
@@ -549,7 +549,7 @@ static int yylex(YYSTYPE *value, YYLTYPE *at, Parser *ps)
 static void yyerror(YYLTYPE *at, Parser *ps, const char *what)
 {
   (void)what;                      /* only ever "memory exhausted" */
-  diag_add(ps->diag, CODE_too_deep, *at, "this is nested too deep to be read");
+  diag_add(ps->diag, CODE_too_deep, *at, "this is nested too deeply");
   ps->stopped = true;
 }
 

@@ -77,7 +77,7 @@ static bool piped(Raw *f, uint32_t at) {
   const char *text = f->ps->text + at;
   if (*text != '|' || at + 1 >= f->ps->len || text[1] != '>') return false;
   diag_help(diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + 2}, "there is no `|>`"),
-            "a function stands before its argument: `sin(x)`");
+            "write a call as `sin(x)`");
   push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 2});
   f->skip = at + 2;
   f->glue = true;
@@ -90,7 +90,7 @@ static bool chosen(Raw *f, uint32_t at) {
   uint32_t n = 0;
   if (*text != '?') return false;
   while (at + n < f->ps->len && text[n] != ':' && text[n] != '\n') n++;
-  diag_help(no_meaning(f, at, 1), "`where(c, a, b)` is a where c holds, else b");
+  diag_help(no_meaning(f, at, 1), "`where(c, a, b)` is a if c holds, else b");
   push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
   f->colon = at + n;
   return true;
@@ -102,7 +102,8 @@ static bool remarked(Raw *f, uint32_t at) {
   uint32_t n = 0;
   if (*text != '%' || !at_line_start(f->ps, at)) return false;
   if (!told_before(f, '%'))
-    diag_help(diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
+    diag_help(diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + 1}, "`%%` does not begin a comment"),
+              "write `#`");
   while (at + n < f->ps->len && text[n] != '\n') n++;
   f->skip = at + n;
   return true;
@@ -112,7 +113,7 @@ static bool remarked(Raw *f, uint32_t at) {
 static bool barred(Raw *f, uint32_t at) {
   const char *text = f->ps->text + at;
   if (*text != '|' || text[1] == '|' || (!f->bars && value_before(f))) return false;
-  if (!f->bars && !told_before(f, '|')) diag_help(no_meaning(f, at, 1), "|x| is `abs(x)`, of vectors `norm(x)`");
+  if (!f->bars && !told_before(f, '|')) diag_help(no_meaning(f, at, 1), "|x| is `abs(x)`, or `norm(x)` for a vector");
   f->bars = !f->bars;
   return true;
 }
@@ -125,7 +126,7 @@ static bool single_quoted(Raw *f, uint32_t at) {
   if (*text != '\'' || follows_value(ps, at)) return false;
   while (at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"') n++;
   if (at + n >= ps->len || text[n] != '\'') return false;
-  diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"),
+  diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string must be in double quotes"),
             "write `\"%.*s\"`", (int)n - 1, text + 1);
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
@@ -237,9 +238,9 @@ static const char *string_value(Parser *ps, const Token *t) {
       c = ps->text[++i];
       if (c == 'n' || c == 't') c = c == 'n' ? '\n' : '\t';
       else if (c != '"' && c != '\\')
-        diag_add(ps->diag, CODE_string, (Span){ps->file, i - 1, i + 1}, "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
+        diag_add(ps->diag, CODE_string, (Span){ps->file, i - 1, i + 1}, "the only escapes in a string are \\n, \\t, \\\" and \\\\");
     } else if ((unsigned char)c < 0x20 && c != '\t')
-      diag_add(ps->diag, CODE_string, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string", (unsigned)c);
+      diag_add(ps->diag, CODE_string, (Span){ps->file, i, i + 1}, "character U+%04X is not allowed in a string", (unsigned)c);
     s[n++] = c;
   }
   return intern_n(ps->names, s, strlen(s) < n ? strlen(s) : n);
@@ -250,12 +251,13 @@ static void after_number(Parser *ps, const Token *number, const Token *t) {
   const char *text = ps->text;
   bool zero = number->end - number->begin == 1 && text[number->begin] == '0';
   if (text[t->begin] == '_')
-    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"),
+    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "a number cannot contain `_`"),
               "write `%.*s%.*s`", (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1),
               text + t->begin + 1);
   else if (zero && strchr("xXbBoO", text[t->begin]))
-    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
-  else diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name directly after a number"), "write `*` between them");
+    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers are decimal"),
+              "write numbers as 1, 0.5, 1e-3");
+  else diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name follows a number directly"), "write `*` between them");
 }
 
 /* f"...", r"...": one slip, read as the plain string. */
@@ -265,8 +267,8 @@ static void string_prefix(Raw *f, const Token *t) {
   if (!last || last->kind != T_NAME || last->end != t->begin) return;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (!strcmp(last->name, known[i])) {
-      diag_help(diag_add(f->ps->diag, CODE_other_language, token_span(f->ps, last), "a string has no prefix"),
-                "write it without `%s`; numbers are shown by `report name = ...`", known[i]);
+      diag_help(diag_add(f->ps->diag, CODE_other_language, token_span(f->ps, last), "a string cannot have a prefix"),
+                "write it without `%s`; to show a number, write `report name = ...`", known[i]);
       f->out->n--;
       return;
     }
@@ -319,9 +321,9 @@ static bool no_text(Parser *ps) {
     controls += c < ' ' && !(c >= '\t' && c <= '\r');
   }
   if (!(bad && controls) && controls <= ps->len / 8) return false;
-  DiagMsg *m = diag_add(ps->diag, CODE_encoding, (Span){ps->file, 0, 0}, "`%s` is no program: a program is text, in UTF-8",
+  DiagMsg *m = diag_add(ps->diag, CODE_encoding, (Span){ps->file, 0, 0}, "`%s` is not a program: a program must be UTF-8 text",
                         source_file(ps->src, ps->file)->name);
-  diag_help(m, "a program reads arrays by `data d = read(\"obs.npz\", x)`");
+  diag_help(m, "to read arrays, write a program with `data d = read(\"obs.npz\", x)`");
   return true;
 }
 

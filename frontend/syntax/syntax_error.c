@@ -140,19 +140,19 @@ static uint32_t statement_start(Parser *ps, uint32_t found, bool *top) {
 /* How a statement or item of this keyword is written. */
 static const char *form_of(int keyword) {
   switch (keyword) {
-  case T_TRAIN: return "`train loss on data { steps = 1000 }`";
-  case T_DATA: return "`data d { ... yield x, y }`, or `data d = read(\"file.csv\")`";
-  case T_REPORT: return "`report name = expression on data`";
-  case T_PLOT: return "`plot name = { kind = line, x = ..., y = ... }`";
-  case T_SAVE: return "`save name = { x = expression } on data`";
-  case T_LOSS: return "`loss name(x, y) = ...`, with fields of the data";
-  case T_FN: return "`fn name(x) = ...`, or `fn name(x) { ... return y }`";
-  case T_NET: return "`net name(x: real[n]) { param W: real[n] = 0 ... return y }`";
-  case T_HAMILTONIAN: return "`hamiltonian H(q: real[n], p: real[n]) = ...`";
+  case T_TRAIN: return "write `train loss on data { steps = 1000 }`";
+  case T_DATA: return "write `data d { ... yield x, y }`, or `data d = read(\"file.csv\")`";
+  case T_REPORT: return "write `report name = expression on data`";
+  case T_PLOT: return "write `plot name = { kind = line, x = ..., y = ... }`";
+  case T_SAVE: return "write `save name = { x = expression } on data`";
+  case T_LOSS: return "write `loss name(x, y) = ...`, with fields of the data";
+  case T_FN: return "write `fn name(x) = ...`, or `fn name(x) { ... return y }`";
+  case T_NET: return "write `net name(x: real[n]) { param W: real[n] = 0 ... return y }`";
+  case T_HAMILTONIAN: return "write `hamiltonian H(q: real[n], p: real[n]) = ...`";
   case T_CONST: return "`const n = 3`";
-  case T_USE: return "`use f = mlp([32], 1)`";
-  case T_FOR: return "`for k in 0:n { ... }`";
-  case T_ARROW: return "a type is `real`, `real[n]`, `int`, `bool`; several results have none: leave `->` out";
+  case T_USE: return "write `use f = mlp([32], 1)`";
+  case T_FOR: return "write `for k in 0:n { ... }`";
+  case T_ARROW: return "the types are `real`, `real[n]`, `int`, `bool`; for several results, leave out `->`";
   default: return NULL;
   }
 }
@@ -193,16 +193,16 @@ static bool names_value(const Token *t) {
 }
 
 static const char *constant_text(Parser *ps, const Token *t) {
-  const char *where = t->kind == T_PARAM                     ? "a parameter stands in a `net`; "
-                      : t->kind == T_LET || t->kind == T_VAR ? "in a body; at the top of a file "
+  const char *where = t->kind == T_PARAM                     ? "a parameter is only allowed in a `net`; for "
+                      : t->kind == T_LET || t->kind == T_VAR ? "is only allowed in a body; at the top level, "
                                                              : "";
   const Token *name = t->kind == T_NAME ? t : t + 1, *from = name, *end;
   while (from->kind && from->kind != T_NL && from->kind != '=') from++;
   for (end = from; end->kind && end->kind != T_NL;) end++;
   const uint32_t begin = from->kind == '=' ? from->end : 0, length = begin ? end[-1].end - begin : 0;
-  if (t->kind == T_LET || t->kind == T_VAR) where = arena_printf(ps->mem, "`%s` stands %s", t->name, where);
+  if (t->kind == T_LET || t->kind == T_VAR) where = arena_printf(ps->mem, "`%s` %s", t->name, where);
   if (t->kind == T_PARAM) where = arena_printf(ps->mem, "%sa constant: ", where);
-  if (name->kind != T_NAME) return arena_printf(ps->mem, "%swrite `const a = ...`, one a line", where);
+  if (name->kind != T_NAME) return arena_printf(ps->mem, "%swrite `const a = ...`, one per line", where);
   if (!length || length > 2 * LONGEST_SHOWN) return arena_printf(ps->mem, "%swrite `const %s = ...`", where, name->name);
   return arena_printf(ps->mem, "%swrite `const %s =%.*s`", where, name->name, (int)length, ps->text + begin);
 }
@@ -245,44 +245,43 @@ static const struct {
   {ANY, ANY, ANY, {"import"}, top_value, "%s"},
   {ANY, ANY, ANY, {0}, misspelt, "did you mean `%s`?"},
   {ANY, ANY, ANY, {0}, in_evolve,
-   "a flow has `evolve(q, p) under H for t steps n method leapfrog`, or `evolve x along f for ...`, with words and no `=`; steps are t/n long"},
-  {T_LET, ANY, ',', {0}, NULL, "several names stand in brackets: `let (q, p) = ...`"},
-  {T_VAR, ANY, ',', {0}, NULL, "one `var` a name: `var q = ...`, and `var p = ...`"},
-  {ANY, T_VAR, '(', {0}, NULL, "one `var` a name; `let (a, b) = ...` takes a tuple apart, then `var q = a`"},
-  {T_CONST, T_NAME, ',', {"'='"}, NULL, "one `const` a name: `const a = 1`, and below it `const b = 2`"},
-  {ANY, T_CONST, '(', {0}, NULL, "one `const` a name: `const a = 1`, and below it `const b = 2`"},
-  {T_REPORT, T_NAME, ',', {0}, NULL, "one `report` a name: `report a = ...`, and below it `report b = ...`"},
-  {ANY, T_ON, '(', {0}, in_train, "each loss stands `on` one data set: `train a on s, b on t`"},
-  {ANY, T_ON, '[', {0}, in_train, "each loss stands `on` one data set: `train a on s, b on t`"},
+   "write `evolve(q, p) under H for t steps n method leapfrog`, or `evolve x along f for ...`, without `=`; each step is t/n long"},
+  {T_LET, ANY, ',', {0}, NULL, "write several names in brackets: `let (q, p) = ...`"},
+  {T_VAR, ANY, ',', {0}, NULL, "write one `var` per name: `var q = ...`, and `var p = ...`"},
+  {ANY, T_VAR, '(', {0}, NULL, "write one `var` per name; `let (a, b) = ...` unpacks a tuple, then `var q = a`"},
+  {T_CONST, T_NAME, ',', {"'='"}, NULL, "write one `const` per name: `const a = 1`, and below it `const b = 2`"},
+  {ANY, T_CONST, '(', {0}, NULL, "write one `const` per name: `const a = 1`, and below it `const b = 2`"},
+  {T_REPORT, T_NAME, ',', {0}, NULL, "write one `report` per name: `report a = ...`, and below it `report b = ...`"},
+  {ANY, T_ON, '(', {0}, in_train, "write one data set per loss: `train a on s, b on t`"},
+  {ANY, T_ON, '[', {0}, in_train, "write one data set per loss: `train a on s, b on t`"},
   {ANY, T_ON, '(', {0}, NULL, "`on` takes the name of one data set"},
   {ANY, T_ON, '[', {0}, NULL, "`on` takes the name of one data set"},
-  {T_ON, T_NAME, '(', {0}, last_name, "`on` takes a name: `use part = %s(...)`, then `on part`"},
-  {T_NAME, ':', ':', {0}, typed_name, "a type stands behind one `:`: `%s: real`"},
-  {':', T_NAME, '(', {0}, shape, "a shape stands in `[ ]`: `real%s`"},
-  {T_CONST, ANY, ':', {0}, last_name, "a constant has no type: `const %s = 3`"},
-  {ANY, ANY, ',', {"the end of the line"}, in_const, "one `const` a line: `const a = 1`, and below it `const b = 2`"},
+  {T_ON, T_NAME, '(', {0}, last_name, "`on` takes a name: write `use part = %s(...)`, then `on part`"},
+  {T_NAME, ':', ':', {0}, typed_name, "write a type after one `:`, as in `%s: real`"},
+  {':', T_NAME, '(', {0}, shape, "write a shape in `[ ]`: `real%s`"},
+  {T_CONST, ANY, ':', {0}, last_name, "a constant has no type: write `const %s = 3`"},
+  {ANY, ANY, ',', {"the end of the line"}, in_const, "write one `const` per line: `const a = 1`, and below it `const b = 2`"},
   {ANY, T_PROVE, ANY, {0}, NULL,
-   "its variables stand first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, `prove () 1 + 1 == 2` without any"},
-  {ANY, ANY, T_ON, {0}, in_expect, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`"},
+   "write its variables first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, or `prove () 1 + 1 == 2` without variables"},
+  {ANY, ANY, T_ON, {0}, in_expect, "an `expect` compares reports; write `on` in the report: `report r = ... on data`"},
   {ANY, ':', ':', {0}, NULL, "a range of turns has no step: `2*k for k in 0:n`"},
   {':', ANY, ':', {0}, NULL, "a range of turns has no step: `2*k for k in 0:n`"},
   {ANY, ANY, ANY, {"'='"}, in_save, "%s"},
   {ANY, '=', ANY, {"'{'"}, in_save, "%s"},
-  {T_ON, T_NAME, '+', {"'{'"}, in_train, "data sets are parted by `,`, each behind its loss: `train a on %s, b on t`"},
+  {T_ON, T_NAME, '+', {"'{'"}, in_train, "write each data set after its loss, separated by `,`: `train a on %s, b on t`"},
   {ANY, ANY, ANY, {"a name"}, keyword, "`%s` is a keyword and cannot be a name"},
   {ANY, ANY, ANY, {0}, form, "%s"},
-  {ANY, ANY, ANY, {"the end of the line"}, statement, "a new statement stands on a line of its own, or behind `;`"},
-  {T_PARAM, ANY, '=', {0}, last_name, "a parameter has a type: `param %s: real = ...`"},
+  {ANY, ANY, ANY, {"the end of the line"}, statement, "start a new statement on a new line, or after `;`"},
+  {T_PARAM, ANY, '=', {0}, last_name, "a parameter needs a type: `param %s: real = ...`"},
   {ANY, ANY, ANY, {"and"}, comparison, "comparisons do not chain: write `a < b and b < c`"},
   {ANY, ANY, '=', {"=="}, NULL, "`=` defines, `==` compares"},
   {ANY, ANY, T_EQ, {"'='"}, NULL, "`=` defines, `==` compares"},
-  {ANY, ANY, ANY, {"'{'"}, brace_next, "the `{` stands at the end of this line, not on the next one"},
-  {ANY, ANY, ':', {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
-  {ANY, ANY, T_NL, {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
-  {ANY, ANY, ANY, {0}, in_require, "a requirement is a condition, and words for who calls: `require n >= 2, \"a coupling needs 2 coordinates or more\"`"},
+  {ANY, ANY, ANY, {"'{'"}, brace_next, "put the `{` at the end of this line, not on the next"},
+  {ANY, ANY, ':', {"'{'", "'='", "->"}, NULL, "write several statements in `{ }`, and an expression after `=`"},
+  {ANY, ANY, T_NL, {"'{'", "'='", "->"}, NULL, "write several statements in `{ }`, and an expression after `=`"},
+  {ANY, ANY, ANY, {0}, in_require, "write a condition, and a message for the caller: `require n >= 2, \"a coupling needs 2 coordinates or more\"`"},
   {ANY, T_NL, ANY, {"import"}, NULL,
-   "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
-   "next line after an operator, or inside brackets"},
+   "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); to continue an expression on the next line, end the line with an operator or use brackets"},
 };
 /* clang-format on */
 

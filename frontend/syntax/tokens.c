@@ -328,7 +328,7 @@ static bool filter(Filter *f) {
   case '[':
   case '{':
     if (f->open.n >= MAX_NESTING) {
-      diag_add(ps->diag, CODE_too_deep, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
+      diag_add(ps->diag, CODE_too_deep, token_span(ps, t), "brackets are nested deeper than %d levels", MAX_NESTING);
       return false;
     }
     give_opener(f, t);

@@ -19,7 +19,7 @@ static void rate(Elab *E, const Train *t, const Item *it) {
   if (!steps_of_lr || t->opt.lr <= 1) return;
   elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step",
                       pass_optim_name[kind], t->opt.lr),
-            "usual are 1e-4 to 1e-2");
+            "usual rates are 1e-4 to 1e-2");
 }
 
 /* ---- data that overlap ---------------------------------------------------------------------------------------- */
@@ -50,14 +50,14 @@ static bool overlap(const Data *a, const Data *b) {
 
 static const char *why(const Data *a, const Data *b) {
   return a->kind == DATA_PROGRAM && b->kind == DATA_PROGRAM && a != b
-             ? "both are draws of one program with one seed: give one of them another, `seed = 1`"
-             : "`first(d, 0.8)` and `last(d, 0.2)` part a set; `shuffle(d, 0)` mixes it before";
+             ? "both are drawn by one program with the same seed: give one of them another seed, `seed = 1`"
+             : "split a set with `first(d, 0.8)` and `last(d, 0.2)`; `shuffle(d, 0)` mixes it first";
 }
 
 static void test(Elab *E, const SumLoss *l, const Summand *s, const Item *it) {
   if (!l->test || !overlap(l->data, l->test)) return;
-  DiagMsg *m = elab_warn(E, CODE_test_seen, option_at(it, "test"), "samples of the test set are trained on");
-  elab_label(m, s->on_at, "trained on this");
+  DiagMsg *m = elab_warn(E, CODE_test_seen, option_at(it, "test"), "the test set contains samples that are trained on");
+  elab_label(m, s->on_at, "trained on these data");
   elab_help(m, "%s", why(l->data, l->test));
 }
 
@@ -80,9 +80,9 @@ static int64_t samples(const Data *d) {
 static void batch(Elab *E, const SumLoss *l, const Summand *s, const Item *it) {
   const int64_t n = l->data ? samples(l->data) : 0;
   if (n <= 0 || l->batch <= n) return;
-  elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is more than the %lld sample%s of `%s`",
+  elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is larger than the %lld sample%s of `%s`",
                       (long long)l->batch, (long long)n, n == 1 ? "" : "s", s->on),
-            "every step takes all of them: `batch = all`");
+            "each step takes all samples: write `batch = all`");
 }
 
 static void loss(Elab *E, const Train *t, const SumLoss *l, const Summand *s) {
@@ -91,11 +91,11 @@ static void loss(Elab *E, const Train *t, const SumLoss *l, const Summand *s) {
   bool fields = false;
   for (uint32_t i = 0; i < f->in.n; i++) fields |= f->in.at[i].kind == IN_FIELD;
   if (fields && !graph_reads_fields(f, v))
-    elab_warn(E, CODE_constant_loss, s->name_at, "the loss `%s` does not depend on the data: every sample gives the same", l->name);
+    elab_warn(E, CODE_constant_loss, s->name_at, "the loss `%s` does not depend on the data: it is the same for every sample",
+              l->name);
   else if (t->nsum == 1 && graph_vanishes(f, v, t->moved, t->nmoved)) /* of a sum others may speak against 0 */
-    elab_help(
-        elab_warn(E, CODE_collapse, s->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", l->name),
-        "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
+    elab_help(elab_warn(E, CODE_collapse, s->name_at, "the loss `%s` is 0 for every sample if all parameters are 0", l->name),
+              "a network that returns 0 is a solution: compare with targets, or add a term that is 0 only for the right size");
 }
 
 /* 0: only the data that are read know. */
@@ -118,19 +118,19 @@ static void patience(Elab *E, const Train *t, const Item *it) {
   if (steps <= 0) return;
   if (t->patience > n)
     elab_help(elab_warn(E, CODE_patience, option_at(it, "patience"),
-                        "this never ends the training: %s, are not over before its %lld steps",
-                        checks(E, t->patience, every, "test"), (long long)steps),
+                        "this never stops the training: %s, take longer than its %lld steps", checks(E, t->patience, every, "test"),
+                        (long long)steps),
               help, "tests", "test");
   if (t->sched.kind == SCHED_PLATEAU && t->sched.patience >= n)
     elab_help(elab_warn(E, CODE_patience, option_at(it, "schedule"),
-                        "the rate of this `plateau` never falls: more than %s, are not over before the %lld steps of the training",
+                        "the rate of this `plateau` never falls: more than %s, take longer than the %lld steps of the training",
                         checks(E, t->sched.patience, every, "check"), (long long)steps),
               help, "checks", "check");
 }
 
 static void weight(Elab *E, const SumLoss *l, const Summand *s) {
   if (!s->weight || l->weight != 0) return;
-  elab_help(elab_warn(E, CODE_zero_weight, s->weight->at, "the loss `%s` is multiplied by 0, and trains nothing", l->name),
+  elab_help(elab_warn(E, CODE_zero_weight, s->weight->at, "the loss `%s` has weight 0, and trains nothing", l->name),
             "leave it out, or give it a weight: `0.1*%s`", l->name);
 }
 
@@ -154,8 +154,7 @@ static void apart(Elab *E, const Train *t, const Item *it) {
   for (uint32_t k = 0; t->nsum > 1 && k < t->nsum; k++, s = s->next) {
     if (shares(t, k)) continue;
     elab_help(elab_warn(E, CODE_apart, s->name_at, "the loss `%s` shares no parameter with the others of the sum", t->sum[k].name),
-              "what it trains it could train alone: `train %s%s%s { ... }`", t->sum[k].name, s->on ? " on " : "",
-              s->on ? s->on : "");
+              "train it separately: `train %s%s%s { ... }`", t->sum[k].name, s->on ? " on " : "", s->on ? s->on : "");
     return;
   }
 }
@@ -188,7 +187,7 @@ static bool hamiltonians(Elab *E) {
     const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
     if (!op) continue;
     any = true;
-    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op),
+    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has the kink of `%s`: its vector field jumps there", x->name, op),
             kink, op);
   }
   return any;
@@ -202,9 +201,9 @@ static void losses(Elab *E) {
     for (uint32_t l = 0; t && t->nmoved && l < t->nsum; l++) {
       const char *op = t->sum[l].loss ? graph_kink_in_loss(t->sum[l].loss, &kink, &derivative) : NULL;
       if (op)
-        kink_at(
-            elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op),
-            kink, op);
+        kink_at(elab_warn(E, CODE_kink, derivative,
+                          "this derivative goes through the kink of `%s`, and training differentiates it again", op),
+                kink, op);
     }
   }
 }
@@ -254,10 +253,10 @@ static void parameters(Elab *E) {
     const Param *p = &E->made.params.at[i];
     Owner *of = owner_of(E, &o, p);
     if (used[i] || p->decay > 0 || is_template(E, p)) continue;
-    if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
+    if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no trained loss depends on the parameter `%s`", p->path);
     else if (!of->told)
       elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p),
-                          "no loss that is trained depends on `%.*s`: it stays as it starts", (int)owner(p->path), p->path),
+                          "no trained loss depends on `%.*s`: it keeps its initial values", (int)owner(p->path), p->path),
                 "was another network meant in the loss?");
     of->told = true;
   }
@@ -393,11 +392,11 @@ static void pairing(Elab *E, const Item *it) {
   for (const Formal *a = it->formals; a && a->next; a = a->next->next) {
     const Formal *b = a->next;
     if (!unlike(a, b)) continue;
-    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments are pairs, a q and its p",
+    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments come in pairs, a q and its p",
                            b->name, a->name, it->name);
     elab_label(m, a->at, "taken as its position");
-    if (is_momentum(a->name)) elab_help(m, "the position stands first: `%s(%s, %s)`", it->name, b->name, a->name);
-    else elab_help(m, "several coordinates are one vector: `%s(q: real[2], p: real[2])`, with q[0] and q[1]", it->name);
+    if (is_momentum(a->name)) elab_help(m, "the position comes first: `%s(%s, %s)`", it->name, b->name, a->name);
+    else elab_help(m, "make several coordinates one vector: `%s(q: real[2], p: real[2])`, with q[0] and q[1]", it->name);
     return;
   }
 }
@@ -412,9 +411,9 @@ static void unchecked(Elab *E) {
   for (uint32_t i = 0; i < E->main->nglobal; i++) {
     const Global *g = &E->main->global[i];
     if (g->item->kind == IT_LOSS && !g->elaborated)
-      elab_help(elab_warn(E, CODE_unused, g->item->name_at,
-                          "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
-                "with types, as in `x: real[2]`, it is checked all the same");
+      elab_help(elab_warn(E, CODE_unused, g->item->name_at, "no `train` uses the loss `%s`: only the names in its body are checked",
+                          g->name),
+                "to check all of it, give its arguments types, as in `x: real[2]`");
   }
 }
 

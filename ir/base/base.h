@@ -81,8 +81,9 @@ typedef struct SourceFile {
   uint32_t nmarks;
   struct SourceMark {
     uint32_t at, chars;
-  } *mark;     /* characters before a byte, now and then: lines may be long */
-  bool loaded; /* from the file of that name */
+  } *mark;      /* characters before a byte, now and then: lines may be long */
+  bool loaded;  /* from the file of that name */
+  int language; /* version of the language that it says it is written for; 0: none */
 } SourceFile;
 
 /* What a call is not to break: the words for it, and of which function. */
@@ -106,6 +107,7 @@ uint32_t source_load(Source *s, const char *path);     /* a regular file; 0 + er
 uint32_t source_load_any(Source *s, const char *path); /* pipes and devices too: a file that the user named;
                                                             `-` is the standard input, of the name SOURCE_STDIN */
 #define SOURCE_STDIN "<stdin>"
+void source_says_language(Source *s, uint32_t file, int version);
 const char *source_fault(int error); /* as strerror */
 const SourceFile *source_file(const Source *s, uint32_t file);
 void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column); /* both from 1; columns in characters */

@@ -127,6 +127,8 @@ const SourceFile *source_file(const Source *s, uint32_t file) {
   return &s->files.at[file - 1];
 }
 
+void source_says_language(Source *s, uint32_t file, int version) { s->files.at[file - 1].language = version; }
+
 uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code) {
   const unsigned char *p = (const unsigned char *)text + at;
   uint32_t left = len - at, n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;

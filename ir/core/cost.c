@@ -13,7 +13,7 @@ static double dot_cost(const Fn *f, const Inst *i) {
   return n;
 }
 
-static double inst_cost(const Fn *f, const Inst *i) {
+double ir_inst_cost(const Fn *f, const Inst *i) {
   double n = elements(i->type);
   for (uint32_t k = 0; k < i->nargs; k++) {
     const double in = elements(ir_type(f, ir_arg(f, i, k)));
@@ -33,6 +33,6 @@ static double inst_cost(const Fn *f, const Inst *i) {
 
 double ir_eval_cost(const Fn *f) {
   double sum = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) sum += inst_cost(f, &f->inst.at[id]);
+  for (uint32_t id = 1; id < f->inst.n; id++) sum += ir_inst_cost(f, &f->inst.at[id]);
   return sum;
 }

@@ -133,6 +133,13 @@ int64_t type_count(Type t) {
   return n;
 }
 
+TypeAxis type_axis(Type t, int64_t axis) {
+  TypeAxis a = {1, t.dim[axis], 1};
+  for (int k = 0; k < axis; k++) a.outer *= t.dim[k];
+  for (int k = (int)axis + 1; k < t.rank; k++) a.inner *= t.dim[k];
+  return a;
+}
+
 static void type_write(Type t, const char *base, const char *sep, char *buf, size_t size) {
   size_t at = (size_t)snprintf(buf, size, "%s", base);
   const char *lead = "[";

@@ -297,20 +297,52 @@ static void record_end(Node *n, Recorded *r, uint32_t states) {
   base_free(r->starts);
 }
 
+static size_t states_total(const Node *n, uint32_t states) {
+  size_t total = 0;
+  for (uint32_t k = 0; k < states; k++) total += elem_total(n->args[k], n->run->B);
+  return total;
+}
+
+/* The first states of the operands side by side: [dim][lanes]. */
+static double *pack_states(const Node *n, uint32_t states) {
+  double *out = base_realloc(NULL, states_total(n, states) * sizeof *out), *at = out;
+  for (uint32_t k = 0; k < states; k++) {
+    const size_t size = elem_total(n->args[k], n->run->B);
+    memcpy(at, n->args[k]->v, size * sizeof *at);
+    at += size;
+  }
+  return out;
+}
+
+/* Operands of the body are those of the `ode`, but for the states and the time. */
+static void rates_begin(Rates *r) {
+  r->in = base_realloc(NULL, r->n->i->nargs * sizeof *r->in);
+  r->out = base_realloc(NULL, r->body->out.n * sizeof *r->out);
+  for (uint32_t k = 0; k < r->n->i->nargs; k++) r->in[k] = *r->n->args[k];
+  r->in[r->states].type = r->body->in.at[r->states].type;
+}
+
 static bool eval_ode(Node *n) {
-  ode_attr attr = ode_attr_at(n->attr);
+  const ode_attr attr = ode_attr_at(n->attr);
   const EvalEnv *env = n->run->env;
   if (!env || !env->ode) return eval_fail(n->run, "`ode` without a stepper");
-  uint32_t states = (uint32_t)attr.states;
+  const uint32_t states = (uint32_t)attr.states;
   const Tensor *times = n->args[states];
-  int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
+  const size_t total = states_total(n, states), lanes = n->args[0]->type.lane ? (size_t)n->run->B : 1;
   Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states, .order = ir_ode_order(n->f, n->i)};
   if (attr.method == M_TAYLOR && !r.order) return eval_fail(n->run, "`ode` by taylor without series");
+  rates_begin(&r);
+  double *y0 = pack_states(n, states), *out = base_realloc(NULL, total * times->type.dim[0] * sizeof *out);
   HnnOde o = {.method = (int32_t)attr.method,
               .order = (int32_t)r.order,
               .kinks = (int32_t)attr.kinks,
               .f64 = 1,
               .lanes = (int32_t)lanes,
+              .dim = (int32_t)(total / lanes),
+              .watched = (int32_t)(states_total(n, (uint32_t)attr.watched) / lanes),
+              .y0 = y0,
+              .out = out,
+              .counts = n->results[states].v,
               .ntimes = (int32_t)times->type.dim[0],
               .lane_times = times->type.lane,
               .times = times->v,
@@ -319,23 +351,6 @@ static bool eval_ode(Node *n) {
               .ctx = &r};
   memcpy(&o.rtol, &attr.rtol, sizeof o.rtol);
   memcpy(&o.atol, &attr.atol, sizeof o.atol);
-  size_t total = 0;
-  for (uint32_t k = 0; k < states; k++) total += elem_total(n->args[k], n->run->B);
-  o.dim = (int32_t)(total / (size_t)lanes);
-  double *y0 = base_realloc(NULL, total * sizeof *y0), *at = y0;
-  double *out = base_realloc(NULL, total * (size_t)o.ntimes * sizeof *out);
-  o.counts = n->results[states].v;
-  r.in = base_realloc(NULL, n->i->nargs * sizeof *r.in);
-  r.out = base_realloc(NULL, r.body->out.n * sizeof *r.out);
-  for (uint32_t k = 0; k < n->i->nargs; k++) r.in[k] = *n->args[k];
-  r.in[states].type = r.body->in.at[states].type;
-  for (uint32_t k = 0; k < states; k++) {
-    memcpy(at, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof *at);
-    at += elem_total(n->args[k], n->run->B);
-  }
-  o.y0 = y0;
-  o.out = out;
-  for (uint32_t k = 0; k < (uint32_t)attr.watched; k++) o.watched += (int32_t)(elem_total(n->args[k], n->run->B) / (size_t)lanes);
   Recorded recorded = record_begin(n, &o, &attr);
   if (env->ode(&o) && env->failed) env->failed(env->ctx, n->f, (Val){(uint32_t)(n->i - n->f->inst.at)}, &o);
   unpack_rows(n, out, states, (size_t)o.ntimes, 0);

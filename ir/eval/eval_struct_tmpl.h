@@ -12,17 +12,6 @@ static bool eval_barrier(Node *n) { return copy_all(n); }
 static bool eval_spread(Node *n) { return copy_all(n); }
 static bool eval_reshape(Node *n) { return copy_all(n); }
 
-typedef struct Axis {
-  int64_t outer, size, inner;
-} Axis;
-
-static Axis axis_of(Type t, int64_t axis) {
-  Axis a = {1, t.dim[axis], 1};
-  for (int k = 0; k < axis; k++) a.outer *= t.dim[k];
-  for (int k = (int)axis + 1; k < t.rank; k++) a.inner *= t.dim[k];
-  return a;
-}
-
 static bool eval_transpose(Node *n) {
   Type from = n->arg[0]->type, to = n->i->type;
   int64_t stride[IR_MAX_RANK], step = 1, count = type_count(to);
@@ -36,7 +25,7 @@ static bool eval_transpose(Node *n) {
 }
 
 static bool eval_flip(Node *n) {
-  Axis a = axis_of(n->i->type, flip_attr_at(n->attr).axis);
+  TypeAxis a = type_axis(n->i->type, flip_attr_at(n->attr).axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -46,7 +35,7 @@ static bool eval_flip(Node *n) {
 
 static bool eval_expand(Node *n) {
   expand_attr attr = expand_attr_at(n->attr);
-  Axis a = axis_of(n->i->type, attr.axis);
+  TypeAxis a = type_axis(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++) eval_move(n->run, n->out, (o * a.size + k) * a.inner + i, n->arg[0], o * a.inner + i);
@@ -55,7 +44,7 @@ static bool eval_expand(Node *n) {
 
 static bool eval_slice(Node *n) {
   slice_attr attr = slice_attr_at(n->attr);
-  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  TypeAxis a = type_axis(n->arg[0]->type, attr.axis);
   int64_t start = attr.start, size = attr.n, step = attr.step;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < size; k++)
@@ -66,7 +55,7 @@ static bool eval_slice(Node *n) {
 
 static bool eval_unslice(Node *n) {
   unslice_attr attr = unslice_attr_at(n->attr);
-  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  TypeAxis a = type_axis(n->arg[0]->type, attr.axis);
   int64_t start = attr.start, step = attr.step, total = attr.total;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
@@ -77,7 +66,7 @@ static bool eval_unslice(Node *n) {
 
 static bool eval_window(Node *n) {
   const window_attr attr = window_attr_at(n->attr);
-  Axis a = axis_of(n->arg[0]->type, attr.axis), to = axis_of(n->i->type, attr.axis);
+  TypeAxis a = type_axis(n->arg[0]->type, attr.axis), to = type_axis(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -89,7 +78,7 @@ static bool eval_window(Node *n) {
 
 static bool eval_unwindow(Node *n) {
   const unwindow_attr attr = unwindow_attr_at(n->attr);
-  Axis a = axis_of(n->i->type, attr.axis);
+  TypeAxis a = type_axis(n->i->type, attr.axis);
   const int64_t size = n->arg[0]->type.dim[n->arg[0]->type.rank - 1], count = n->arg[0]->type.dim[attr.axis],
                 w = eval_width(n->out, n->run->B);
   for (int64_t o = 0; o < a.outer; o++)
@@ -105,10 +94,10 @@ static bool eval_unwindow(Node *n) {
 
 static bool eval_concat(Node *n) {
   concat_attr attr = concat_attr_at(n->attr);
-  Axis to = axis_of(n->i->type, attr.axis);
+  TypeAxis to = type_axis(n->i->type, attr.axis);
   int64_t start = 0;
   for (uint32_t p = 0; p < n->i->nargs; p++) {
-    Axis a = axis_of(n->args[p]->type, attr.axis);
+    TypeAxis a = type_axis(n->args[p]->type, attr.axis);
     for (int64_t o = 0; o < a.outer; o++)
       for (int64_t e = 0; e < a.size * a.inner; e++)
         eval_move(n->run, n->out, (o * to.size + start) * a.inner + e, n->args[p], o * a.size * a.inner + e);
@@ -119,7 +108,7 @@ static bool eval_concat(Node *n) {
 
 static bool eval_take(Node *n) {
   take_attr attr = take_attr_at(n->attr);
-  Axis a = axis_of(n->arg[0]->type, attr.axis), to = axis_of(n->i->type, attr.axis);
+  TypeAxis a = type_axis(n->arg[0]->type, attr.axis), to = type_axis(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -129,7 +118,7 @@ static bool eval_take(Node *n) {
 
 static bool eval_put(Node *n) {
   put_attr attr = put_attr_at(n->attr);
-  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  TypeAxis a = type_axis(n->arg[0]->type, attr.axis);
   int64_t w = eval_width(n->out, n->run->B) * a.inner, total = attr.total;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++) {
@@ -220,7 +209,7 @@ static bool eval_batch_mean(Node *n) {
 }
 
 static bool reduce(Node *n, Op op) {
-  Axis a = axis_of(n->arg[0]->type, n->attr[0]);
+  TypeAxis a = type_axis(n->arg[0]->type, n->attr[0]);
   int64_t w = eval_width(n->out, n->run->B) * a.inner;
   for (int64_t o = 0; o < a.outer; o++) {
     Elem *to = n->out->v + o * w;

@@ -15,6 +15,7 @@ struct Flow { /* one function, the whole or a body */
   uint32_t *now, *ever;   /* by instruction: its source, 0 if finite; now, and the first in any turn */
   HnnOdeFailure *failure; /* by instruction: of an ode */
   double *time;
+  uint64_t *cost; /* by instruction: what its evaluation counts for in `looked`, less what its body does */
 };
 
 typedef struct Hunt {
@@ -26,6 +27,14 @@ typedef struct Hunt {
   VEC(Origin) origin; /* source k is origin.at[k - 1] */
 } Hunt;
 
+enum { FEW = 16 }; /* numbers take about as long as the call of an operation */
+
+static uint64_t cost_of(const Fn *f, const Inst *i, int64_t samples) {
+  bool lane = i->type.lane;
+  for (uint32_t k = 0; k < i->nargs; k++) lane |= ir_type(f, ir_arg(f, i, k)).lane;
+  return 1 + (uint64_t)(i->sub ? 0 : ir_inst_cost(f, i) * (double)(lane ? samples : 1) / FEW);
+}
+
 static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   size_t n = f->inst.n;
   Flow *w = base_realloc(NULL, sizeof *w);
@@ -34,6 +43,8 @@ static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   w->ever = base_zeroed(n, sizeof *w->ever);
   w->failure = base_zeroed(n, sizeof *w->failure);
   w->time = base_zeroed(n, sizeof *w->time);
+  w->cost = base_zeroed(n, sizeof *w->cost);
+  for (uint32_t id = 1; id < n; id++) w->cost[id] = cost_of(f, &f->inst.at[id], h->samples);
   *vec_push(&h->flow) = w;
   for (uint32_t id = 1; id < n; id++)
     if (f->inst.at[id].sub) add_flows(h, ir_body(f, &f->inst.at[id]), w, id);
@@ -178,20 +189,11 @@ static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t
   return 0;
 }
 
-enum { FEW = 16 }; /* numbers take about as long as the call of an operation */
-
-static uint64_t numbers(const Hunt *h, const Tensor *t, const Tensor *const *args, uint32_t nargs) {
-  uint64_t n = (uint64_t)(type_count(t->type) * (t->type.lane ? h->samples : 1));
-  for (uint32_t k = 0; args && k < nargs; k++)
-    if (args[k]->v) n += (uint64_t)(type_count(args[k]->type) * (args[k]->type.lane ? h->samples : 1));
-  return n;
-}
-
 static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
   Hunt *h = ctx;
   Flow *w = flow_of(h, f);
   const Inst *i = ir_inst(f, v);
-  h->looked += 1 + numbers(h, t, args, i->nargs) / FEW;
+  h->looked += w ? w->cost[v.id] : 1;
   if (h->looked > ORIGIN_MOST) return false;
   if (!w || i->type.dt != DT_REAL) return true;
   int64_t at = first_lost(h, t);
@@ -210,7 +212,8 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *
 static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
   Hunt *h = ctx;
   Flow *w = flow_of(h, f);
-  if (h->looked > ORIGIN_MOST && !h->ended.f) h->ended = (Origin){.f = f, .v = v, .time = base_shown(ode->failed_at)};
+  /* The outermost, which fails last: its end is what is to be reached. */
+  if (h->looked > ORIGIN_MOST) h->ended = (Origin){.f = f, .v = v, .time = base_shown(ode->failed_at)};
   if (!w || w->failure[v.id]) return;
   w->failure[v.id] = (HnnOdeFailure)ode->failure;
   w->time[v.id] = base_shown(ode->failed_at);
@@ -232,7 +235,7 @@ bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env
   out->looked = h.looked;
   for (uint32_t k = 0; k < h.flow.n; k++) {
     Flow *w = h.flow.at[k];
-    base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w);
+    base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w->cost), base_free(w);
   }
   vec_free(&h.flow);
   vec_free(&h.origin);
@@ -329,7 +332,7 @@ static const char *requirement(const Source *src, const Origin *o, char *buf, si
     snprintf(buf, size, "a crossing was not found before `until` = %g", o->arg[0]);
   else if (ir_require_attr(o->f, i).cause == CAUSE_LOST)
     snprintf(buf, size,
-             about % 2 ? "before a crossing was found, `%s` could not go on"
+             about % 2 ? "before a crossing was found, `%s` could not continue"
                        : "before a crossing was found, a step of `%s` was not finite, or did not converge, at dt = %g",
              ir_method[about / 2].name, o->arg[0]);
   else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
@@ -383,8 +386,10 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
 static const char *row_text(const Origin *o, char *buf, size_t size) {
   double i = o->arg[0];
   bool whole = i == floor(i);
-  snprintf(buf, size, whole ? "the index %.10g leaves an axis of %.0f" : "the index %.10g of an axis of %.0f is no whole number", i,
-           o->arg[1]);
+  snprintf(buf, size,
+           whole ? "the index %.10g is out of range for an axis of %.0f"
+                 : "the index %.10g of an axis of %.0f is not a whole number",
+           i, o->arg[1]);
   return buf;
 }
 
@@ -460,30 +465,29 @@ const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t
 const char *ir_origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
   if (i->op != OP_ode && o->failure == HNN_ODE_SMALL)
-    return "the rates are not finite beyond a time, so the steps of the adaptive method fell below rounding there";
+    return "the rates are not finite after some time, so the steps of the adaptive method fell below rounding there";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
-    return "the step is too large: take a smaller `dt`";
+    return "the step is too large: use a smaller `dt`";
   if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))
-    return "`times` rise or fall throughout, within each sample; equal ones may follow each other";
+    return "`times` must rise or fall throughout, within each sample; repeated times are allowed";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_STATED) return NULL;
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_ENDED)
-    return "raise `until` (time runs from `start` on, down if `dt` is negative), or ask for fewer `crossings`";
+    return "use a larger `until` (time starts at `start`, and falls if `dt` is negative), or fewer `crossings`";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_LOST)
     return ir_require_attr(o->f, i).about % 2
-               ? "a singularity is near, or `max_steps` are too few: end before, by `until`, or raise `max_steps`"
-               : "take a smaller `dt`, or end before, by `until`";
-  if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
+               ? "a singularity is near, or `max_steps` is too small: end earlier with `until`, or raise `max_steps`"
+               : "use a smaller `dt`, or end earlier with `until`";
+  if (i->op == OP_require) return "use more `steps`, or a start whose orbit returns to the surface";
   if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
-    return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";
-  if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
+    return "it is a gap in the data: use `where(x_mask > 0, x, 0)`, which is 0 there";
+  if (o->outside) return "rows are numbered from 0; at run time, an index cannot count from the end";
   switch (o->failure) {
   case HNN_ODE_STEPS:
     if (record_full(o))
-      return "`max_steps` does not change that; fewer steps do: a larger `rtol`, a higher order (`dop853`, `gauss16`), a shorter "
-             "time, or "
-             "pieces of it by an `integrate` each; methods of fixed steps, such as rk4, have no such record";
-    return "raise it, by `max_steps = 10^7` among the options of the method, or ask for less: a shorter time, larger tolerances";
-  case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
+      return "`max_steps` does not change that; take fewer steps: a larger `rtol`, a higher order (`dop853`, `gauss16`), a shorter "
+             "time, or several `integrate` in sequence; fixed-step methods, such as rk4, have no such record";
+    return "raise it in the options of the method, `max_steps = 10^7`, or use a shorter time or larger tolerances";
+  case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below the rounding error";
   default: return NULL;
   }
 }

@@ -14,7 +14,7 @@ typedef struct Origin {
   uint64_t looked; /* operations that were evaluated in search of it so far */
 } Origin;
 
-/* A search ends after so many operations, each on a few numbers (some 5 s): a program may run for hours. */
+/* A search ends after so many operations, each on a few numbers (some 5 s of the processor): a program may run for hours. */
 enum { ORIGIN_MOST = 100000000 };
 
 /* Evaluates f on n samples and follows what is not finite in its outputs, or is beyond `limit`, back to its origin. env:

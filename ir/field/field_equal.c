@@ -198,18 +198,20 @@ static void undecided(const Pair *p) {
   r->differs = true;
   if (!r->real_points) {
     snprintf(r->reason, sizeof r->reason,
-             "output %u, element %lld differs in the field; no real point was found at which both have values", r->output,
-             (long long)r->element);
+             "output %u, element %lld differs in finite-field arithmetic; no real point was found at which both sides have values",
+             r->output, (long long)r->element);
     return;
   }
   if (r->blurred) {
-    snprintf(r->reason, sizeof r->reason,
-             "output %u, element %lld differs in the field, and at %d of %d real points, where rounding may be why", r->output,
-             (long long)r->element, r->blurred, r->real_points);
+    snprintf(
+        r->reason, sizeof r->reason,
+        "output %u, element %lld differs in finite-field arithmetic, and at %d of %d real points, where rounding may be the cause",
+        r->output, (long long)r->element, r->blurred, r->real_points);
     return;
   }
-  snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but agrees to %.0e at %d real points",
-           r->output, (long long)r->element,
+  snprintf(r->reason, sizeof r->reason,
+           "output %u, element %lld differs in finite-field arithmetic%s, but agrees to %.0e at %d real points", r->output,
+           (long long)r->element,
            p->env.rounded     ? ", with rounded constants"
            : p->env.imaginary ? ", with imaginary roots"
                               : "",
@@ -284,11 +286,12 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
   if (differ_really(p, seed, control_points(p))) return FIELD_DIFFERENT;
   if (!proof(p)) return FIELD_EQUAL;
   if (!r->real_points && !differ_really(p, seed + 8, SEARCH) && !r->real_points) {
-    snprintf(r->reason, sizeof r->reason, "no real point was found at which both have values");
+    snprintf(r->reason, sizeof r->reason, "no real point was found at which both sides have values");
     return FIELD_UNDECIDED;
   }
   if (r->bits >= FIELD_BITS) return FIELD_EQUAL;
-  snprintf(r->reason, sizeof r->reason, "agrees at %d points of the field, but its degree is too high for a proof", r->points);
+  snprintf(r->reason, sizeof r->reason, "agrees at %d points of the finite field, but its degree is too high for a proof",
+           r->points);
   return FIELD_UNDECIDED;
 }
 
@@ -319,10 +322,10 @@ static FieldAnswer decide(Pair *p, uint64_t seed) {
   if (differ_really(p, seed + SEARCH, proof(p) ? real_points(p, AGREEMENT, REAL_WORK) - r->real_points : 0)) return FIELD_DIFFERENT;
   if (!open(p)) return undecided(p), FIELD_UNDECIDED;
   if (!open_equality(p)) {
-    snprintf(r->reason, sizeof r->reason, "what is compared is a row of which it is not known that there is one");
+    snprintf(r->reason, sizeof r->reason, "the comparison reads a row that may not exist");
     return FIELD_UNDECIDED;
   }
-  snprintf(r->reason, sizeof r->reason, "an equality of transcendental or rounded values is not known to be false");
+  snprintf(r->reason, sizeof r->reason, "it depends on an equality of transcendental or rounded values, which is not decided");
   return FIELD_UNDECIDED;
 }
 

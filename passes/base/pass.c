@@ -49,8 +49,8 @@ bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, D
   if (ir_written() - before + more <= PASS_MOST) return false;
   if (!diag) return true;
   DiagMsg *m = diag_add(diag, CODE_too_large, at, "%s here makes a function of more than %d operations", what, (int)PASS_MOST);
-  diag_help(m, "each order of derivatives, and each stage of a method, writes out what it is taken of again: take fewer of one "
-               "another, or of less");
+  diag_help(m, "each order of derivatives, and each stage of a method, copies the function: nest fewer of them, or make the "
+               "function smaller");
   return true;
 }
 

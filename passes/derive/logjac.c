@@ -215,7 +215,7 @@ static bool by_matrix(LogJac *l, Val *out) {
   if (size > MATRIX) {
     if (l->diag)
       diag_add(l->diag, CODE_too_large, l->at,
-               "the log-determinant of this step is of a full matrix of %lld elements, which is too large", (long long)size);
+               "the log-determinant of this step needs a full matrix of %lld elements, which is too large", (long long)size);
     return false;
   }
   if (!derive_jacobian_matrix(l->run, l->b, l->e, l->x, l->at, l->diag, &a)) return false;
@@ -249,7 +249,7 @@ static void singular(const LogJac *l) {
   }
   fclose(to);
   DiagMsg *m = diag_add(l->diag, CODE_no_derivative, l->at, "the log-determinant of this step is -inf everywhere: %s", text);
-  diag_help(m, "a step that can be undone moves each element by one of its own; `round`, `sign` and conditions have no derivative");
+  diag_help(m, "an invertible step needs a derivative that is not zero; that of `round`, `sign` and conditions is zero");
   free(text);
 }
 

@@ -331,9 +331,9 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
   if (ir_scan_shape(r->src, i).converge == 2) {
     region_error(
         r, CODE_no_derivative, r->asked,
-        "second derivatives go forwards over backwards: write `hessian(f)(x)`, or `grad` and `jac` by at most 256 numbers; methods "
-        "of fixed steps, such as rk4 and gauss4, have derivatives of any order",
-        "this goes backwards through the gradient of an adaptive method, which has a derivative forwards alone");
+        "compute second derivatives forward over reverse: write `hessian(f)(x)`, or `grad` and `jac` by at most 256 numbers; "
+        "fixed-step methods, such as rk4 and gauss4, have derivatives of any order",
+        "this differentiates the gradient of an adaptive method in reverse mode, but that gradient only has a forward derivative");
     return;
   }
   const Fn *body = ir_body(r->src, i);

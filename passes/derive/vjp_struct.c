@@ -10,7 +10,7 @@ static Type operand_type(Vjp *s, const Inst *i, uint32_t k) { return ir_type(vjp
 static Val primal(Vjp *s, const Inst *i, uint32_t k) { return region_value(vjp_region(s), operand(s, i, k)); }
 
 static const char *const batch_message = "a derivative per sample cannot pass through a sum over the batch";
-static const char *const batch_help = "take the derivative of a mean over the batch, or keep the mean out of it";
+static const char *const batch_help = "differentiate a mean over the batch, or leave the mean out";
 
 /* ---- leaves, and ops without a derivative ------------------------------------------------------------- */
 

@@ -217,14 +217,13 @@ static Val einsum(Jets *j, const Inst *i) {
 
 static Val no_series(Jets *j, const Inst *i) {
   if (!j->failed && i->op == OP_scan)
-    diag_help(
-        diag_add(j->diag, CODE_no_series, i->at,
-                 "`taylor` has no series of this loop of %u turns, which has more than %d operations in all and is not written out",
-                 ir_scan_shape(j->f, i).n, JETS_UNROLLED_MOST),
-        "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
+    diag_help(diag_add(j->diag, CODE_no_series, i->at,
+                       "`taylor` has no series for this loop of %u turns: written out, it would have more than %d operations",
+                       ir_scan_shape(j->f, i).n, JETS_UNROLLED_MOST),
+              "write `dop853(rtol = 1e-12)`, which only needs the values of the rates");
   else if (!j->failed)
-    diag_help(diag_add(j->diag, CODE_no_series, i->at, "`taylor` knows no series of %s", ir_op[i->op].name),
-              "write `dop853(rtol = 1e-12)`, which asks for values of the rates alone");
+    diag_help(diag_add(j->diag, CODE_no_series, i->at, "`taylor` has no series for %s", ir_op[i->op].name),
+              "write `dop853(rtol = 1e-12)`, which only needs the values of the rates");
   j->failed = true;
   return VAL_NONE;
 }

@@ -117,22 +117,10 @@ Deps sparsity_proj(SearchFrame *fr, const Inst *i) {
 
 /* ---- moves along one axis -------------------------------------------------------------------------------- */
 
-typedef struct Axis {
-  int64_t outer, n, inner;
-} Axis;
-
-static Axis axis_of(Type t, int64_t axis) {
-  Axis a = {1, t.dim[axis], 1};
-  for (int k = 0; k < axis; k++) a.outer *= t.dim[k];
-  for (int k = (int)axis + 1; k < t.rank; k++) a.inner *= t.dim[k];
-  return a;
-}
-
-/* to[o][k0][.] = from[o][k1][.] for all o. */
-static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
+static void move(Deps to, TypeAxis t, int64_t k0, Deps from, TypeAxis f, int64_t k1) {
   for (int64_t o = 0; o < t.outer; o++)
     for (int64_t j = 0; j < t.inner; j++)
-      to.id[(o * t.n + k0) * t.inner + j] = sparsity_deps_at(from, (o * f.n + k1) * f.inner + j);
+      to.id[(o * t.size + k0) * t.inner + j] = sparsity_deps_at(from, (o * f.size + k1) * f.inner + j);
 }
 
 /* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
@@ -141,8 +129,8 @@ static Deps picked(SearchFrame *fr, const Inst *i, bool listed) {
   if (x.same) return x;
   int64_t n = type_count(i->type), axis = listed ? ir_take_attr(fr->f, i).axis : ir_slice_attr(fr->f, i).axis;
   Deps out = sparsity_deps_new(fr->search, n);
-  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < t.n; k++)
+  TypeAxis t = type_axis(i->type, axis), f = type_axis(arg_type(fr, i, 0), axis);
+  for (int64_t k = 0; k < t.size; k++)
     move(out, t, k, x, f, listed ? ir_list(fr->f, i).at[k] : ir_slice_attr(fr->f, i).start + k * ir_slice_attr(fr->f, i).step);
   return sparsity_deps_close(out, n);
 }
@@ -154,8 +142,8 @@ Deps sparsity_flip(SearchFrame *fr, const Inst *i) {
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   Deps out = sparsity_deps_new(fr->search, type_count(i->type));
-  Axis t = axis_of(i->type, ir_flip_attr(fr->f, i).axis);
-  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, t, t.n - 1 - k);
+  TypeAxis t = type_axis(i->type, ir_flip_attr(fr->f, i).axis);
+  for (int64_t k = 0; k < t.size; k++) move(out, t, k, x, t, t.size - 1 - k);
   return sparsity_deps_close(out, type_count(i->type));
 }
 
@@ -163,8 +151,8 @@ Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   unslice_attr attr = ir_unslice_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
   Deps out = sparsity_deps_new(fr->search, n);
-  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, sparsity_deps_of(fr, i, 0), f, k);
+  TypeAxis t = type_axis(i->type, axis), f = type_axis(arg_type(fr, i, 0), axis);
+  for (int64_t k = 0; k < f.size; k++) move(out, t, attr.start + k * attr.step, sparsity_deps_of(fr, i, 0), f, k);
   return sparsity_deps_close(out, n);
 }
 
@@ -172,13 +160,14 @@ Deps sparsity_window(SearchFrame *fr, const Inst *i) {
   const window_attr attr = ir_window_attr(fr->f, i);
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
-  const Axis t = axis_of(i->type, attr.axis), f = axis_of(arg_type(fr, i, 0), attr.axis);
+  const TypeAxis t = type_axis(i->type, attr.axis), f = type_axis(arg_type(fr, i, 0), attr.axis);
   Deps out = sparsity_deps_new(fr->search, type_count(i->type));
   for (int64_t o = 0; o < f.outer; o++)
-    for (int64_t k = 0; k < t.n; k++)
+    for (int64_t k = 0; k < t.size; k++)
       for (int64_t e = 0; e < f.inner; e++)
         for (int64_t j = 0; j < attr.size; j++)
-          out.id[((o * t.n + k) * f.inner + e) * attr.size + j] = sparsity_deps_at(x, (o * f.n + k * attr.step + j) * f.inner + e);
+          out.id[((o * t.size + k) * f.inner + e) * attr.size + j] =
+              sparsity_deps_at(x, (o * f.size + k * attr.step + j) * f.inner + e);
   return sparsity_deps_close(out, type_count(i->type));
 }
 
@@ -186,11 +175,11 @@ Deps sparsity_unwindow(SearchFrame *fr, const Inst *i) {
   const unwindow_attr attr = ir_unwindow_attr(fr->f, i);
   const Type from = arg_type(fr, i, 0);
   Deps x = sparsity_deps_of(fr, i, 0);
-  const Axis t = axis_of(i->type, attr.axis);
+  const TypeAxis t = type_axis(i->type, attr.axis);
   const int64_t size = from.dim[from.rank - 1], count = from.dim[attr.axis], n = type_count(i->type);
   Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t e = 0; e < n; e++) {
-    const int64_t inner = e % t.inner, at = e / t.inner % t.n, o = e / t.inner / t.n;
+    const int64_t inner = e % t.inner, at = e / t.inner % t.size, o = e / t.inner / t.size;
     sparsity_set_open(sets(fr));
     for (int64_t j = at % attr.step; j < size && j <= at; j += attr.step)
       if ((at - j) / attr.step < count)
@@ -246,12 +235,12 @@ Deps sparsity_put(SearchFrame *fr, const Inst *i) {
   put_attr attr = ir_put_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
   Deps out = sparsity_deps_new(fr->search, n), x = sparsity_deps_of(fr, i, 0);
-  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
+  TypeAxis t = type_axis(i->type, axis), f = type_axis(arg_type(fr, i, 0), axis);
   for (int64_t o = 0; o < t.outer; o++)
-    for (int64_t k = 0; k < f.n; k++)
+    for (int64_t k = 0; k < f.size; k++)
       for (int64_t j = 0; j < t.inner; j++) {
-        uint32_t *to = &out.id[(o * t.n + ir_list(fr->f, i).at[k]) * t.inner + j];
-        *to = sparsity_set_union(sets(fr), *to, sparsity_deps_at(x, (o * f.n + k) * f.inner + j));
+        uint32_t *to = &out.id[(o * t.size + ir_list(fr->f, i).at[k]) * t.inner + j];
+        *to = sparsity_set_union(sets(fr), *to, sparsity_deps_at(x, (o * f.size + k) * f.inner + j));
       }
   return sparsity_deps_close(out, n);
 }
@@ -260,10 +249,10 @@ Deps sparsity_concat(SearchFrame *fr, const Inst *i) {
   concat_attr attr = ir_concat_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis, at = 0;
   Deps out = sparsity_deps_new(fr->search, n);
-  Axis t = axis_of(i->type, axis);
+  TypeAxis t = type_axis(i->type, axis);
   for (uint32_t a = 0; a < i->nargs; a++) {
-    Axis f = axis_of(arg_type(fr, i, a), axis);
-    for (int64_t k = 0; k < f.n; k++) move(out, t, at++, sparsity_deps_of(fr, i, a), f, k);
+    TypeAxis f = type_axis(arg_type(fr, i, a), axis);
+    for (int64_t k = 0; k < f.size; k++) move(out, t, at++, sparsity_deps_of(fr, i, a), f, k);
   }
   return sparsity_deps_close(out, n);
 }
@@ -274,8 +263,8 @@ Deps sparsity_expand(SearchFrame *fr, const Inst *i) {
   if (x.same) return x;
   int64_t n = type_count(i->type);
   Deps out = sparsity_deps_new(fr->search, n);
-  Axis t = axis_of(i->type, attr.axis), f = {t.outer, 1, t.inner};
-  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, 0);
+  TypeAxis t = type_axis(i->type, attr.axis), f = {t.outer, 1, t.inner};
+  for (int64_t k = 0; k < t.size; k++) move(out, t, k, x, f, 0);
   return sparsity_deps_close(out, n);
 }
 
@@ -285,11 +274,11 @@ static Deps along(SearchFrame *fr, const Inst *i) {
   if (x.same) return x;
   int64_t n = type_count(i->type);
   Deps out = sparsity_deps_new(fr->search, n);
-  Axis f = axis_of(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
+  TypeAxis f = type_axis(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
   for (int64_t o = 0; o < f.outer; o++)
     for (int64_t j = 0; j < f.inner; j++) {
       sparsity_set_open(sets(fr));
-      for (int64_t k = 0; k < f.n; k++) sparsity_set_add(sets(fr), sparsity_deps_at(x, (o * f.n + k) * f.inner + j));
+      for (int64_t k = 0; k < f.size; k++) sparsity_set_add(sets(fr), sparsity_deps_at(x, (o * f.size + k) * f.inner + j));
       out.id[o * f.inner + j] = sparsity_set_close(sets(fr));
     }
   return sparsity_deps_close(out, n);

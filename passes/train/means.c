@@ -279,11 +279,11 @@ static Span first_mean(const Fn *f) {
 static bool refuse(const Fn *f, const Inst *i, Diag *diag) {
   bool map = i->op == OP_scan && ir_scan_shape(f, i).carry == 0;
   if (map) return false;
-  DiagMsg *m =
-      diag_add(diag, CODE_batch_mean, first_mean(ir_body(f, i)),
-               i->op == OP_scan ? "a mean over the batch cannot stand in a loop whose turns follow one another, nor in a trajectory"
-                                : "a mean over the batch cannot stand in the rates of a trajectory");
-  diag_help(m, "all samples would have to wait for it at every turn; put it before the loop or after it");
+  DiagMsg *m = diag_add(
+      diag, CODE_batch_mean, first_mean(ir_body(f, i)),
+      i->op == OP_scan ? "a mean over the batch is not allowed in a loop whose turns depend on one another, nor in a trajectory"
+                       : "a mean over the batch is not allowed in the rates of a trajectory");
+  diag_help(m, "all samples would have to wait for it at every turn: put it before or after the loop");
   return true;
 }
 

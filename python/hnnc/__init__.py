@@ -13,12 +13,12 @@ Arrays are in the model's precision (`m.dtype`), the sample first.
 """
 from ._model import (CompileError, Diagnostic, Error, Function, Loss, Model, Parameters, Proof, check, compile, load, load_run)
 from ._density import Density
-from ._run import Report, Run, Runs, run, runs, sweep
+from ._run import Report, Run, Runs, report, run, runs, sweep
 from . import _hnnc
 
 __version__ = _hnnc.version
 __all__ = ["CompileError", "Density", "Diagnostic", "Error", "Function", "Loss", "Model", "Parameters", "Proof", "Report", "Run", "Runs", "check", "compile",
-           "load", "load_run", "run", "runs", "sweep"]
+           "load", "load_run", "report", "run", "runs", "sweep"]
 
 
 def load_ipython_extension(shell: object) -> None:

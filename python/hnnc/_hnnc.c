@@ -366,6 +366,20 @@ static PyObject *runs(PyObject *self, PyObject *dir) {
   return answer;
 }
 
+/* runs_page(directories, path) -> None, or why it was not written. */
+static PyObject *runs_page(PyObject *self, PyObject *args) {
+  (void)self;
+  PyObject *list, *one;
+  const char *path, *dir[1000];
+  char why[512];
+  if (!PyArg_ParseTuple(args, "O!s", &PyList_Type, &list, &path)) return NULL;
+  const Py_ssize_t n = PyList_Size(list);
+  if (n > (Py_ssize_t)(sizeof dir / sizeof *dir)) return PyErr_SetString(PyExc_ValueError, "too many runs"), NULL;
+  for (Py_ssize_t k = 0; k < n; k++)
+    if (!(one = PyList_GetItem(list, k)) || !(dir[k] = PyUnicode_AsUTF8AndSize(one, NULL))) return NULL;
+  return hnnc_runs_page(dir, (size_t)n, path, why, sizeof why) ? Py_NewRef(Py_None) : to_text(why);
+}
+
 /* With the signature that help() and inspect show, which the stubs in _hnnc.pyi say, too. */
 #define METHOD(name, f, flags, args) {name, (PyCFunction)(void (*)(void))(f), flags, name "($self" args ", /)\n--\n\n"}
 static PyMethodDef model_methods[] = {METHOD("state", model_state, METH_NOARGS, ""),
@@ -399,7 +413,8 @@ static const char model_doc[] = "Model(path, text=None, run=False, overrides=Non
 static PyType_Slot model_slots[] = {{Py_tp_new, model_new}, {Py_tp_dealloc, model_dealloc}, {Py_tp_methods, model_methods}, {Py_tp_doc, (void *)(uintptr_t)model_doc}, {0, NULL}};
 static PyType_Spec model_spec = {"hnnc._hnnc.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT, model_slots};
 
-static PyMethodDef functions[] = {{"runs", runs, METH_O, "runs($module, directory, /)\n--\n\n"}, {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {{"runs_page", runs_page, METH_VARARGS, "runs_page($module, directories, path, /)\n--\n\n"},
+                                  {"runs", runs, METH_O, "runs($module, directory, /)\n--\n\n"}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "hnnc._hnnc", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__hnnc(void) {

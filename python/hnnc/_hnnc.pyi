@@ -8,6 +8,7 @@ _Value = tuple[str, tuple[int, ...], bool, tuple[int, int, list[int], list[int]]
 
 version: str
 
+def runs_page(directories: list[str], path: str, /) -> str | None: ...
 def runs(directory: str, /) -> str | None: ...
 
 @final

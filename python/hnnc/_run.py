@@ -97,34 +97,43 @@ def _report(name: str, shape: tuple[int, ...], n: int, means: list[float], sds: 
 
 
 class Plot:
-    """A drawing of a run: shown as a picture in a notebook; `path` is its file, an .svg, or a .gif if it moves. `save("figure.pdf")` is for papers."""
+    """A drawing of a run: shown as a picture in a notebook, with its `caption` below; `path` is its file, an .svg, or a .gif if it moves.
+    `save("figure.pdf")` is for papers."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, caption: str | None = None) -> None:
+        self.path, self.caption = path, caption
 
     def _image(self) -> str:
-        with open(self.path, "rb") as f: return as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read())
+        with open(self.path, "rb") as f: image = as_image("gif" if self.path.endswith(".gif") else "svg+xml", f.read(), self.caption or os.path.basename(self.path))
+        return image if self.caption is None else image + paragraph(self.caption)
 
     def _repr_html_(self) -> str:
         return self._image()
 
-    def save(self, path: str) -> None:
-        """Writes the picture as .pdf, .png or .svg, by its own gnuplot script: the first needs gnuplot's cairo terminals (Debian: gnuplot-nox)."""
-        kind, base = os.path.splitext(path)[1][1:].lower(), os.path.splitext(os.path.abspath(self.path))[0]
-        if kind == os.path.splitext(self.path)[1][1:]:
-            shutil.copyfile(self.path, path)
+    def _repr_svg_(self) -> str | None:
+        still = os.path.splitext(self.path)[0] + ".svg"
+        if not os.path.exists(still): return None
+        with open(still, encoding="utf-8") as f: return f.read()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the picture as .pdf, .png, .svg or, of what moves, .gif: the file that is there, or by its own gnuplot script, the first two with gnuplot's
+        cairo terminals (Debian: gnuplot-nox)."""
+        to = os.fspath(path)
+        kind, base = os.path.splitext(to)[1][1:].lower(), os.path.splitext(os.path.abspath(self.path))[0]
+        if kind not in ("pdf", "png", "svg", "gif"): raise ValueError("`path` ends in .pdf, .png, .svg or .gif, found %r" % to)
+        if kind in ("svg", "gif") and os.path.exists(base + "." + kind):
+            shutil.copyfile(base + "." + kind, to)
             return
-        if kind not in ("pdf", "png", "svg"): raise ValueError("`path` ends in .pdf, .png or .svg, found %r" % path)
         with tempfile.TemporaryDirectory() as folder:
             for end in ".dat", ".gp": shutil.copy(base + end, folder)
             name = os.path.basename(base)
             try:
-                made = subprocess.run(["gnuplot", "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+                made = subprocess.run(["gnuplot", "-d", "-e", "format = '%s'" % kind, name + ".gp"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
             except OSError as e:
-                raise Error("gnuplot, which draws %s, cannot be run: %s" % (path, e.strerror)) from None
+                raise Error("gnuplot, which draws %s, cannot be run: %s" % (to, e.strerror)) from None
             there = os.path.join(folder, name + "." + kind)
-            if made.returncode or not os.path.exists(there): raise Error("gnuplot did not draw %s: %s" % (path, made.stderr.strip()[-500:] or "its script is of an older hnnc"))
-            shutil.copyfile(there, path)
+            if made.returncode or not os.path.exists(there): raise Error("gnuplot did not draw %s: %s" % (to, made.stderr.strip()[-500:] or "its script is of an older hnnc"))
+            shutil.copyfile(there, to)
 
     def __repr__(self) -> str:
         return "<plot %s>" % self.path
@@ -193,11 +202,18 @@ class Run:
     def plots(self) -> dict[str, Plot]:
         folder = os.path.join(self.dir, "plots") if self.dir else None
         names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n)) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
+        said = self.manifest.get("plots") if names else []
+        captions = {p.get("name"): p.get("caption") for p in said or [] if isinstance(p, dict)}
+        return _Named("plot", {n[:-4]: Plot(os.path.join(folder or "", n), captions.get(n[:-4])) for kind in (".svg", ".gif") for n in names if n.endswith(kind)})
 
     def plot(self, name: str) -> Plot:
         """`run.plot("phase").save("phase.pdf")`: plots[name]."""
         return self.plots[name]
+
+    def report(self, path: str | os.PathLike[str] = "report.html") -> str:
+        """Writes the page of the run, as `hnnc report`, and returns its path: curves, reports, plots, times, how to cite it, without a network."""
+        if self.dir is None: raise Error("a run without a directory has no report")
+        return report([self], path)
 
     def arrays(self, name: str) -> dict[str, Any]:
         """What `save NAME` wrote: a dict of arrays."""
@@ -324,15 +340,21 @@ def runs(directory: str | os.PathLike[str] = "runs") -> Runs:
     return Runs(json.loads(text)["runs"])
 
 
+def report(of: Iterable[Run | str | os.PathLike[str]], path: str | os.PathLike[str] = "report.html") -> str:
+    """Writes one page of several runs beside one another: of Run objects, run directories, or folders of runs. Returns its path."""
+    folders = [(r.dir or "") if isinstance(r, Run) else os.fspath(r) for r in of]
+    why = _hnnc.runs_page(folders, os.fspath(path))
+    if why: raise Error(why)
+    return os.fspath(path)
+
+
 def _claim(out: str, what: dict[str, Any]) -> None:
-    """Makes the folder of a sweep, or finds it: grid.json says what its runs are."""
-    mine = os.path.join(out, "grid.json")
+    """Makes the folder of a sweep, or finds it: sweep.json says what its runs are, as that of the command does (driver/runs/sweep.c)."""
+    mine = os.path.join(out, "sweep.json")
     os.makedirs(out, exist_ok=True)
-    if os.path.exists(os.path.join(out, "sweep.json")):
-        raise FileExistsError("%s has a sweep of the command: `hnnc resume` goes on with that, another `out` makes a new one" % out)
     if os.path.exists(mine):
-        if _json(mine) != what: raise FileExistsError("%s has another sweep: another `out` makes a new one" % out)
-    elif os.listdir(out): raise FileExistsError("%s holds other files: a sweep needs a folder of its own" % out)
+        if _json(mine) != what: raise FileExistsError("%s has another sweep: `hnnc resume` continues that one, and another `out` makes a new one" % out)
+    elif os.listdir(out): raise FileExistsError("%s contains other files: a sweep needs a directory of its own" % out)
     with open(mine, "w", encoding="utf-8") as f: json.dump(what, f, indent=1)
 
 
@@ -355,14 +377,14 @@ def sweep(path: str | os.PathLike[str], grid: Mapping[str, Iterable[Any]], *, se
     jobs, threads = _whole("jobs", jobs, 1), _whole("threads", threads)
     seeds = [_whole("each of seeds", s) for s in seeds] if isinstance(seeds, Iterable) and not isinstance(seeds, (str, bytes)) else range(_whole("seeds", seeds))
     points = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    _claim(out, {"model": os.path.abspath(path), "overrides": _overrides(None, constants), "grid": [_overrides(p, {}) for p in points], "seeds": list(seeds)})
-    jobs_list = [(k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+    jobs_list = [("%03d" % k, p, s) for k, (p, s) in enumerate(itertools.product(points, seeds))]
+    _claim(out, {"model": os.path.abspath(path), "points": [{"dir": d, "overrides": _overrides(p, constants), "seed": s} for d, p, s in jobs_list]})
     at_work: set[Model] = set()
     over: list[bool] = []
 
-    def one(job: tuple[int, dict[str, Any], int]) -> dict[str, Any]:
-        k, point, seed = job
-        place, row = os.path.join(out, "%03d" % k), {"run": None, "seed": seed, **point}
+    def one(job: tuple[str, dict[str, Any], int]) -> dict[str, Any]:
+        name, point, seed = job
+        place, row = os.path.join(out, name), {"run": None, "seed": seed, **point}
         if over: return {**row, "status": "stopped"}
         try:
             m = load(path, options=point, seed=seed, threads=threads, **constants)

@@ -37,9 +37,9 @@ def as_html(heads: list[str], rows: list[list[Any]]) -> str:
     return "<table><thead>%s</thead><tbody>%s</tbody></table>" % (row("th", heads), "".join(row("td", r) for r in cells))
 
 
-def as_image(kind: str, data: bytes) -> str:
+def as_image(kind: str, data: bytes, told: str = "") -> str:
     """A picture inside of HTML: apart from others, so that what is called alike in two of them does not meet."""
-    return '<img src="data:image/%s;base64,%s">' % (kind, base64.b64encode(data).decode("ascii"))
+    return '<img alt="%s" src="data:image/%s;base64,%s">' % (html.escape(told), kind, base64.b64encode(data).decode("ascii"))
 
 
 def paragraph(text: str) -> str:

@@ -62,6 +62,6 @@ bool rt_apart(void (*f)(void *ctx), void *ctx, unsigned seconds, size_t more, Rt
   rt_shared_free(done, sizeof *done);
   if (ok) return true;
   if (pid < 0) return rt_fail(why, "a process cannot be started: %s", strerror(e));
-  return late ? rt_fail(why, "it was ended after %u s of the processor, or for the memory that it took", seconds)
+  return late ? rt_fail(why, "it was stopped after %u s of processor time, or because of its memory use", seconds)
               : rt_fail(why, "it crashed");
 }

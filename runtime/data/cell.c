@@ -100,12 +100,12 @@ static bool has(const char *s, size_t n, const char *mark) {
 }
 
 const char *rt_cell_help(const char *s, size_t n) {
-  if (n && *s != '#' && has(s, n, "#")) return "; a comment stands on a line of its own";
+  if (n && *s != '#' && has(s, n, "#")) return "; put a comment on a line of its own";
   if (!rt_cell_foreign(s, n)) return "";
-  if (has(s, n, "\xE2\x88\x92") || has(s, n, "\xE2\x80\x93")) return "; its sign is a typesetter's, write `-`";
+  if (has(s, n, "\xE2\x88\x92") || has(s, n, "\xE2\x80\x93")) return "; its minus sign is a typographic one, write `-`";
   if (hexadecimal(s + sign(s, s + n), s + n)) return "; write it as a decimal number";
   if (has(s, n, " ") || has(s, n, "_") || has(s, n, "'") || has(s, n, "\xC2") || has(s, n, "\xE2"))
-    return "; write it without marks between its digits";
-  if (has(s, n, ",")) return "; write numbers with a decimal point, and no comma";
+    return "; write it without separators between its digits";
+  if (has(s, n, ",")) return "; write numbers with a decimal point, not a comma";
   return "";
 }

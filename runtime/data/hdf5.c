@@ -48,7 +48,7 @@ static int innermost(unsigned n, const RtHdf5Fault *fault, void *out) {
 
 /* What the library says of its last fault. */
 static const char *reason(const RtHdf5 *h, RtError *text) {
-  *text = (RtError){"the data are damaged or cut off"};
+  *text = (RtError){"the data are damaged or truncated"};
   h->Ewalk2(0, 0, innermost, text->text);
   return text->text;
 }
@@ -65,9 +65,10 @@ static bool element_type(const RtHdf5 *h, RtHid set, Npy *a, RtError *why) {
   a->kind = class == H5_FLOAT ? 'f' : whole && h->Tget_sign(base) == 0 ? 'u' : whole ? 'i' : class == H5_STRING ? 'S' : 0;
   if (base != type && base >= 0) h->Tclose(base);
   if (type >= 0) h->Tclose(type);
-  if (class == H5_COMPOUND) return rt_fail(why, "it holds records (or complex numbers); save each field as a dataset of its own");
+  if (class == H5_COMPOUND)
+    return rt_fail(why, "it contains records (or complex numbers); save each field as a dataset of its own");
   if (class == H5_VLEN || class == H5_ARRAY) return rt_fail(why, "its elements are arrays; save it as one array with more axes");
-  return a->kind || rt_fail(why, "its elements are not numbers that can be read; save it as float64");
+  return a->kind || rt_fail(why, "its elements are not numbers of a supported type; save it as float64");
 }
 
 static bool shape(const RtHdf5 *h, RtHid set, Npy *a, RtError *why) {
@@ -92,7 +93,7 @@ static bool describe(const RtHdf5 *h, RtHid set, Npy *a, RtColumn *k, RtError *w
   *a = (Npy){0};
   if (!element_type(h, set, a, why)) return false;
   k->number = a->kind != 'S';
-  if (!k->number) return rt_fail(why, "it holds text");
+  if (!k->number) return rt_fail(why, "it contains text");
   if (!shape(h, set, a, why)) return false;
   k->rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW;
   k->rank = a->rank ? a->rank - 1 : 0;
@@ -147,7 +148,7 @@ static bool group(Look *l, RtHid at, const char *path, int depth) {
 static bool open_file(const RtHdf5 *h, const char *path, RtHid *file, RtError *err) {
   RtError why;
   *file = h->Fopen(path, 0, 0);
-  return *file >= 0 || rt_fail(err, "%s: not a good HDF5 file (%.200s); copy or save it again", path, reason(h, &why));
+  return *file >= 0 || rt_fail(err, "%s: not a valid HDF5 file (%.200s); copy or save it again", path, reason(h, &why));
 }
 
 static void look(void *shared) {
@@ -155,7 +156,7 @@ static void look(void *shared) {
   RtHid file;
   if (!open_file(&l->h, l->path, &file, &l->err)) return;
   const RtHid root = l->h.Oopen(file, "/", 0);
-  l->ok = root >= 0 ? group(l, root, "", 0) : rt_fail(&l->err, "%s: not a good HDF5 file; copy or save it again", l->path);
+  l->ok = root >= 0 ? group(l, root, "", 0) : rt_fail(&l->err, "%s: not a valid HDF5 file; copy or save it again", l->path);
 }
 
 static bool no_memory(const char *path, RtError *err) { return rt_fail(err, "%s: not enough memory", path); }
@@ -191,7 +192,7 @@ bool rt_hdf5_open(const char *path, RtTable *t, RtError *err) {
   if (!l) return no_memory(path, err);
   l->h = h, l->path = path;
   bool ok = rt_apart(look, l, SECONDS, MEMORY, &why) ||
-            rt_fail(err, "%.200s: not a good HDF5 file (in libhdf5 %s); copy or save it again", path, why.text);
+            rt_fail(err, "%.200s: not a valid HDF5 file (in libhdf5 %s); copy or save it again", path, why.text);
   if (ok && !l->ok) ok = rt_fail(err, "%s", l->err.text);
   ok = ok && columns(l, t, err);
   rt_shared_free(l, sizeof *l);

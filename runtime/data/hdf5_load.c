@@ -35,7 +35,7 @@ static bool symbols(void *lib, RtHdf5 *out, RtError *err) {
 #undef X
   unsigned v[3] = {0};
   if (out->open() < 0 || out->get_libversion(&v[0], &v[1], &v[2]) < 0) return rt_fail(err, "the HDF5 library cannot be started");
-  if (v[0] == 1 && v[1] < 10) return rt_fail(err, "the HDF5 library is of version 1.%u, and 1.10 is needed", v[1]);
+  if (v[0] == 1 && v[1] < 10) return rt_fail(err, "the HDF5 library has version 1.%u, but version 1.10 is needed", v[1]);
   out->Eset_auto2(0, NULL, NULL); /* what is wrong is told by Ewalk2 */
   return number_type(lib, "H5T_NATIVE_DOUBLE_g", &out->f64, err) && number_type(lib, "H5T_NATIVE_LLONG_g", &out->i64, err) &&
          number_type(lib, "H5T_NATIVE_ULLONG_g", &out->u64, err);

@@ -101,10 +101,10 @@ static bool other_type(const char *d, const char *descr, RtError *err) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (*d == known[i].letter) {
       char format[160];
-      snprintf(format, sizeof format, "it holds %s", known[i].what);
+      snprintf(format, sizeof format, "it contains %s", known[i].what);
       return rt_fail(err, format, descr);
     }
-  return rt_fail(err, "its elements are of type `%.20s`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")",
+  return rt_fail(err, "its elements have the type `%.20s`, which is not supported; save it as float64, e.g. x.astype(\"f8\")",
                  descr);
 }
 
@@ -123,7 +123,7 @@ static bool element_type(Npy *a, const char *descr, RtError *err) {
 }
 
 static bool damaged(RtError *err, const char *why) {
-  return rt_fail(err, "not a good .npy file (%s); save it again with numpy.save", why);
+  return rt_fail(err, "not a valid .npy file (%s); save it again with numpy.save", why);
 }
 
 /* Where the header's text lies. */
@@ -131,10 +131,10 @@ static bool header_of(const unsigned char *p, size_t have, uint64_t total, Scan 
   if (have < 10 || memcmp(p, "\x93NUMPY", 6)) return damaged(err, "it does not begin with \\x93NUMPY");
   if (p[6] < 1 || p[6] > 3) return damaged(err, "an unknown version of the format");
   const size_t at = p[6] == 1 ? 10 : 12;
-  if (have < at) return damaged(err, "the header is cut off");
+  if (have < at) return damaged(err, "the header is truncated");
   size_t n = (size_t)p[8] | (size_t)p[9] << 8;
   if (p[6] > 1) n |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
-  if (n > total - at) return damaged(err, "the header is cut off");
+  if (n > total - at) return damaged(err, "the header is truncated");
   if (n > have - at) return damaged(err, "the header is too long");
   *c = (Scan){(const char *)p + at, (const char *)p + at + n};
   return true;
@@ -147,15 +147,16 @@ bool npy_parse(Npy *a, const void *image, size_t have, uint64_t total, RtError *
   bool plain;
   if (!header_of(image, have, total, &c, err)) return false;
   const size_t at = (size_t)(c.end - (const char *)image);
-  if (!dict(&c, a, descr, sizeof descr, &plain)) return damaged(err, "the header cannot be understood");
+  if (!dict(&c, a, descr, sizeof descr, &plain)) return damaged(err, "the header cannot be parsed");
   if (!plain) return rt_fail(err, "structured arrays cannot be read; save each field as an array of its own (numpy.savez)");
   if (!element_type(a, descr, err)) return false;
   if (a->kind == 'U' || a->kind == 'S') return true;
   if (!rt_elems(a->rank, a->dim, &a->count)) return damaged(err, "the shape is too large");
   const uint64_t follow = total - at;
   if ((uint64_t)a->count > follow / (uint64_t)a->size)
-    return rt_fail(err, "the file is cut off: %lld elements of %d bytes are announced, %llu bytes follow; copy or save it again",
-                   (long long)a->count, a->size, (unsigned long long)follow);
+    return rt_fail(
+        err, "the file is truncated: the header announces %lld elements of %d bytes, but %llu bytes follow; copy or save it again",
+        (long long)a->count, a->size, (unsigned long long)follow);
   if ((uint64_t)a->count * (uint64_t)a->size != follow) return damaged(err, "there are bytes after the elements");
   a->data = have == total ? (const unsigned char *)image + at : NULL;
   return true;
@@ -213,8 +214,8 @@ static bool refused(const Npy *a, const uint32_t *index, int64_t i, RtError *err
   if (a->kind == 'u') snprintf(value, sizeof value, "%llu", (unsigned long long)word(a, i));
   else snprintf(value, sizeof value, "%lld", (long long)word(a, i));
   return rt_fail(err,
-                 "the element [%s] is %s, a whole number that f64 does not hold exactly; subtract a constant before, or "
-                 "save it rounded, x.astype(\"f8\")",
+                 "the element [%s] is %s, a whole number that f64 cannot represent exactly; subtract a constant first, or save it "
+                 "rounded, x.astype(\"f8\")",
                  text, value);
 }
 
@@ -259,10 +260,10 @@ static bool whole_column(const Npy *a, RtTable *t, RtError *err) {
 }
 
 static bool columns_of(const Npy *a, RtTable *t, RtError *err) {
-  if (a->kind == 'U' || a->kind == 'S') return rt_fail(err, "the array holds text");
+  if (a->kind == 'U' || a->kind == 'S') return rt_fail(err, "the array contains text");
   if (t->whole) return whole_column(a, t, err);
   if (a->rank == 0 || a->rank > HNN_MAX_RANK + 1)
-    return rt_fail(err, "an array of rank %d is no table; rows come along the first axis", a->rank);
+    return rt_fail(err, "an array of rank %d is not a table; rows run along the first axis", a->rank);
   if (!a->count) return rt_fail(err, "the array is empty");
   if (a->rank > 1 && a->dim[1] > 65536) return rt_fail(err, "%u columns are too many", a->dim[1]);
   t->rows = a->dim[0];

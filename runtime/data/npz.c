@@ -37,7 +37,7 @@ static bool read_on(const RtZip *zip, zip_file_t *f, Bytes *b, uint64_t most, Rt
     }
     const uint64_t room = b->room - b->n, want = most - b->n < room ? most - b->n : room;
     const zip_int64_t got = zip->fread(f, b->at + b->n, want);
-    if (got <= 0) return rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
+    if (got <= 0) return rt_fail(why, "cannot be read (the data are damaged or truncated); save it again with numpy.savez");
     b->n += (size_t)got;
   }
   return true;
@@ -56,7 +56,7 @@ static bool member(const Archive *ar, int64_t i, bool all, Bytes *b, uint64_t *t
   *total = st.size;
   bool ok = read_on(zip, f, b, all || st.size < NPY_HEAD ? st.size : NPY_HEAD, why);
   if (ok && b->n == st.size && zip->fread(f, &more, 1) != 0) /* 0: the end, checksum good */
-    ok = rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
+    ok = rt_fail(why, "cannot be read (the data are damaged or truncated); save it again with numpy.savez");
   zip->fclose(f);
   return ok;
 }
@@ -71,7 +71,7 @@ static bool array_of(const Archive *ar, int64_t i, bool all, Bytes *b, Npy *a, R
 /* Type and shape of a column; false: why not. */
 static bool describe(const Npy *a, bool whole, RtColumn *k, RtError *why) {
   k->number = a->kind != 'U' && a->kind != 'S';
-  if (!k->number) return rt_fail(why, "it holds text");
+  if (!k->number) return rt_fail(why, "it contains text");
   if (a->rank > HNN_MAX_RANK + 1) return rt_fail(why, "%d axes are too many", a->rank);
   k->rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW;
   k->rank = a->rank ? a->rank - 1 : 0;
@@ -105,7 +105,7 @@ static bool open_archive(Archive *ar, const char *path, RtError *err) {
   if (ar->z) return true;
   zip_error_t e;
   zip->error_init_with_code(&e, code);
-  zip_failed(err, path, "open", code == ZIP_ER_EXISTS ? "two arrays have one name" : zip->error_strerror(&e));
+  zip_failed(err, path, "open", code == ZIP_ER_EXISTS ? "two arrays have the same name" : zip->error_strerror(&e));
   zip->error_fini(&e);
   return false;
 }
@@ -121,7 +121,7 @@ bool rt_npz_open(const char *path, RtTable *t, RtError *err) {
   free(b.at);
   ar.zip.discard(ar.z);
   if (!ok) return rt_fail(err, "%s: not enough memory", path);
-  return t->ncolumn || rt_fail(err, "%s: the archive holds no arrays (members NAME.npy)", path);
+  return t->ncolumn || rt_fail(err, "%s: the archive contains no arrays (members NAME.npy)", path);
 }
 
 static bool member_values(const Archive *ar, RtColumn *k, const RtTable *t, Bytes *b, RtError *why) {

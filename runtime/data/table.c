@@ -198,11 +198,12 @@ static void bad_cell(Read *r, int c, Cell cell, Field f) {
   const char *help = rt_cell_help(f.at, f.len);
   const int n = shown(f.at, f.len);
   if (cell == CELL_GAP && !f.len) fault(r, c, "line %ld: the field is empty; fill it in or remove the row", r->line);
-  else if (cell == CELL_TEXT && r->kind[c] == KIND_TEXT) fault(r, c, "it holds text, in line %ld `%.*s`%s", r->line, n, f.at, help);
+  else if (cell == CELL_TEXT && r->kind[c] == KIND_TEXT)
+    fault(r, c, "it contains text, in line %ld `%.*s`%s", r->line, n, f.at, help);
   else if (cell == CELL_TEXT) fault(r, c, "line %ld: expected a number, found `%.*s`%s", r->line, n, f.at, help);
   else if (cell == CELL_RANGE) fault(r, c, "line %ld: `%.*s` is out of range", r->line, n, f.at);
   else if (cell == CELL_INEXACT)
-    fault(r, c, "line %ld: `%.*s` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded",
+    fault(r, c, "line %ld: `%.*s` is a whole number that f64 cannot represent exactly; write it with a decimal point to round it",
           r->line, n, f.at);
   else fault(r, c, "line %ld: `%.*s` is not a finite number; remove the row or fill it in", r->line, n, f.at);
 }
@@ -243,16 +244,16 @@ static bool first_was_row(const Read *r) {
   for (int c = 0; c < r->nfield; c++)
     if (r->kind[c] == KIND_TEXT && rt_cell(r->field[c].at, r->field[c].len, &v) == CELL_NUMBER)
       return rt_fail(r->err,
-                     "%s:%ld: `%.*s` is a number, where the first row has text: if that is the header, none of its names may "
-                     "be a number; if not, every field must be one",
+                     "%s:%ld: `%.*s` is a number, but the first row has text: if the first row is the header, none of its names "
+                     "may be a number; if not, each field must be a number",
                      r->path, r->line, shown(r->field[c].at, r->field[c].len), r->field[c].at);
   return true;
 }
 
 static bool row(Read *r, bool last) {
   if (r->nfield != r->t->ncolumn)
-    return rt_fail(r->err, "%s:%ld: found %d column%s, the rows above have %d%s", r->path, r->line, r->nfield,
-                   r->nfield == 1 ? "" : "s", r->t->ncolumn, last ? "; it is the last line: is the file cut off?" : "");
+    return rt_fail(r->err, "%s:%ld: found %d column%s, but the rows above have %d%s", r->path, r->line, r->nfield,
+                   r->nfield == 1 ? "" : "s", r->t->ncolumn, last ? "; it is the last line: is the file truncated?" : "");
   if (!grow(r) || (r->t->rows == 1 && !r->named && !first_was_row(r))) return false;
   for (int c = 0; c < r->nfield; c++) store(r, c);
   r->t->rows++;
@@ -280,13 +281,13 @@ static bool doubtful(Read *r, bool header) {
     if (f.quoted) continue;
     if (header && rt_cell_foreign(f.at, f.len))
       return !rt_fail(r->err,
-                      "%s:%ld: `%.*s` is neither a number nor the name of a column%s; a name like this stands in double quotes",
+                      "%s:%ld: `%.*s` is neither a number nor the name of a column%s; put a name like this in double quotes",
                       r->path, r->line, shown(f.at, f.len), f.at, rt_cell_help(f.at, f.len));
     if (!header && r->separator == ',' && several_numbers(f))
-      return !rt_fail(r->err,
-                      "%s:%ld: found `%.*s` between commas; write decimal points for decimal commas, or part columns by "
-                      "commas alone",
-                      r->path, r->line, shown(f.at, f.len), f.at);
+      return !rt_fail(
+          r->err,
+          "%s:%ld: found `%.*s` between commas; write decimal points for decimal commas, or separate columns by commas only",
+          r->path, r->line, shown(f.at, f.len), f.at);
   }
   return false;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static bool fill(RtArray *out, int rank, const uint32_t *dim, const double *v, RtError *err) {
-  if (rank > HNN_MAX_RANK) return rt_fail(err, "it has %d axes, and %d is the most", rank, HNN_MAX_RANK);
+  if (rank > HNN_MAX_RANK) return rt_fail(err, "it has %d axes, but at most %d are allowed", rank, HNN_MAX_RANK);
   if (!rt_array_init(out, "", true, rank, dim, 0)) return rt_fail(err, "not enough memory");
   memcpy(out->v, v, (size_t)out->elems * sizeof *v);
   return true;
@@ -56,7 +56,7 @@ static bool column(RtTable *t, const char *name, RtArray *out, RtError *err) {
 
 bool rt_array_read(const char *path, const char *name, RtArray *out, RtError *err) {
   RtTable t = {0};
-  if (!name) return rt_table_is_npy(path) ? whole_npy(path, out, err) : rt_fail(err, "it has several arrays: one of them is named");
+  if (!name) return rt_table_is_npy(path) ? whole_npy(path, out, err) : rt_fail(err, "it has several arrays: name one of them");
   if (rt_table_is_npy(path)) return rt_fail(err, "it has one array, without a name");
   if (!rt_table_read(path, RT_VALUES, &t, err)) return false;
   const bool ok = column(&t, name, out, err);

@@ -18,10 +18,10 @@ const char *lib_abi_error(int code) {
   switch (code) {
   case 0: return last;
   case HNN_NOT_FINITE: return "numbers are not finite";
-  case HNN_BAD_CALL: return "an argument makes no sense";
+  case HNN_BAD_CALL: return "an invalid argument";
   case HNN_NO_MEMORY: return "there is not enough memory";
-  case HNN_BAD_CPU: return "this processor lacks what the code needs";
-  case HNN_BAD_FILE: return "the file cannot be read or written, or is not of this model";
+  case HNN_BAD_CPU: return "this processor lacks features that the code needs";
+  case HNN_BAD_FILE: return "the file cannot be read or written, or belongs to another model";
   default: return "there is no such code";
   }
 }
@@ -48,7 +48,7 @@ int lib_abi_threads(hnn_model *m, int threads) {
   if (!m) return no_model();
   const int code = lib_threads(m, threads);
   if (code == HNN_NO_MEMORY) return no_memory();
-  return code ? lib_abi_fail(code, "threads are 1 or more, or 0 for all cores, found %d", threads) : code;
+  return code ? lib_abi_fail(code, "threads must be 1 or more, or 0 for all cores, found %d", threads) : code;
 }
 
 void *lib_abi_param(hnn_model *m, int k) {
@@ -75,7 +75,7 @@ static int bad_array(const hnn_function *f, const hnn_value *value, int from, in
 
 /* results: they are looked at too, as those of a call. Of no samples only what all samples share is needed. */
 static int bad_call(const hnn_function *f, int64_t n, const hnn_array *in, bool results, const hnn_array *out) {
-  if (n < 0) return lib_abi_fail(HNN_BAD_CALL, "`%s`: the number of samples is %lld", f->name, (long long)n);
+  if (n < 0) return lib_abi_fail(HNN_BAD_CALL, "`%s`: invalid number of samples, %lld", f->name, (long long)n);
   int code = n ? bad_array(f, f->in, 0, f->nin, in, n, "argument") : HNN_OK;
   for (int k = 0; !code && results && k < f->nout; k++)
     if (n || !f->out[k].per_sample) code = bad_array(f, f->out, k, k + 1, out, n, "result");
@@ -99,15 +99,15 @@ int lib_abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *
     return lib_abi_fail(HNN_BAD_CALL, "there is no training %d; there are %d", training, l->ntraining);
   const hnn_training *t = &l->training[training];
   if (m->shares) return lib_abi_fail(HNN_BAD_CALL, "`%s`: a handle that shares parameters cannot train", t->name);
-  if (!n || !in || !loss) return lib_abi_fail(HNN_BAD_CALL, "`%s`: n, the samples and loss are not NULL", t->name);
+  if (!n || !in || !loss) return lib_abi_fail(HNN_BAD_CALL, "`%s`: n, the samples and loss must not be NULL", t->name);
   const int code = lib_step(m, training, n, in, lr, loss);
   if (code == HNN_NO_MEMORY) return no_memory();
   if (code == HNN_NOT_FINITE)
-    return lib_abi_fail(code, "`%s`: the loss, its gradient, lr or what the step makes is not finite; nothing was changed",
+    return lib_abi_fail(code, "`%s`: the loss, its gradient, lr or the result of the step is not finite; nothing was changed",
                         t->name);
   for (int k = 0; code && k < t->nloss; k++) {
     const hnn_function *f = &l->function[t->loss[k]];
-    if (n[k] < 1) return lib_abi_fail(code, "`%s`: a step needs a sample, found %lld", f->name, (long long)n[k]);
+    if (n[k] < 1) return lib_abi_fail(code, "`%s`: a step needs at least one sample, found %lld", f->name, (long long)n[k]);
     if (!lib_call_good(m, m->m->shown[t->loss[k]], n[k], in[k])) return bad_call(f, n[k], in[k], false, NULL);
   }
   return code;

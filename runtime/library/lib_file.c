@@ -164,9 +164,9 @@ static int values(const char *path, const hnn_parameter *p, const Tensor *t, con
   for (int k = 0; same && k < p->rank; k++) same = t->dim[k] == p->dim[k];
   if (!same) return wrong_shape(path, p, t);
   if (!wide && strcmp(t->dtype, "F32"))
-    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` is %.20s; F32 and F64 can be read", path, p->path, t->dtype);
+    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` is %.20s; only F32 and F64 are supported", path, p->path, t->dtype);
   if (t->range[1] - t->range[0] != bytes || t->range[1] > (int64_t)size)
-    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` lies outside the file: it is cut off", path, p->path);
+    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` lies outside the file: it is truncated", path, p->path);
   for (int64_t i = 0; i < p->elems; i++) {
     double v;
     float narrow;
@@ -192,7 +192,7 @@ static int number_of(const hnn_library *l, const char *path) {
 static int read_all(const hnn_library *l, const char *path, const char *file, size_t size, char *image, bool *there) {
   uint64_t length = 0;
   for (int k = 0; size >= 8 && k < 8; k++) length |= (uint64_t)(unsigned char)file[k] << (8 * k);
-  if (size < 8 || length > size - 8) return lib_abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file, or is cut off", path);
+  if (size < 8 || length > size - 8) return lib_abi_fail(HNN_BAD_FILE, "%.200s is not a safetensors file, or is truncated", path);
   const char *data = file + 8 + length;
   Text t = {file + 8, data};
   char name[NAME];
@@ -213,11 +213,11 @@ static int read_all(const hnn_library *l, const char *path, const char *file, si
     if (!take(&t, ',')) break;
   }
   return good && take(&t, '}') ? HNN_OK
-                               : lib_abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file: its header cannot be read", path);
+                               : lib_abi_fail(HNN_BAD_FILE, "%.200s is not a safetensors file: its header cannot be read", path);
 }
 
 int lib_abi_load(hnn_model *m, const char *path) {
-  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
+  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path must not be NULL");
   if (m->shares) return lib_abi_fail(HNN_BAD_CALL, "a handle that shares parameters cannot load");
   const hnn_library *l = m->m->library;
   RtError err;
@@ -291,9 +291,9 @@ int lib_abi_save(const hnn_model *m, const char *path) {
   struct stat there;
   RtError err;
   size_t size;
-  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
+  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path must not be NULL");
   if (!stat(path, &there) && !S_ISREG(there.st_mode))
-    return lib_abi_fail(HNN_BAD_FILE, "%.200s is there, and is no regular file", path);
+    return lib_abi_fail(HNN_BAD_FILE, "%.200s exists, and is not a regular file", path);
   char *image = image_of(m, &size);
   if (!image) return lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY));
   const bool ok = rt_file_write(path, image, size, &err);

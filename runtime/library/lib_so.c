@@ -53,7 +53,7 @@ hnn_model *lib_so_create(void) {
     snprintf(name, sizeof name, "%.*s", n, at);
     if (!processor_has(name)) {
       snprintf(lacks, sizeof lacks,
-               "compiled for %.60s, which has %s; this processor has not: compile it here, or with --cpu=x86-64", l->cpu, name);
+               "compiled for %.60s, which has %s; this processor does not: compile it here, or with --cpu=x86-64", l->cpu, name);
       return lib_abi_create(lib_so_model, lacks);
     }
     at += n + (at[n] == ' ');

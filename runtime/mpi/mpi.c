@@ -191,7 +191,7 @@ bool rt_mpi_open(RtRanks *out, RtError *err) {
   MPI_Finalized(&over);
   m->own = !running;
   if (over || (!running && MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS))
-    return free(m), refuse(err, over ? "MPI was ended in this process before" : "MPI does not start");
+    return free(m), refuse(err, over ? "MPI was already finalized in this process" : "MPI cannot be started");
   MPI_Comm_dup(MPI_COMM_WORLD, &m->data);
   MPI_Comm_dup(MPI_COMM_WORLD, &m->control);
   *out = (RtRanks){.trade = trade, .end = end, .abandon = abandon, .ctx = m};

@@ -4,7 +4,7 @@
  *   many by a ring, R - 1 rounds in which each passes on the part that it got last: L (R - 1) + n/W;
  *   broadcast: a binomial tree, (L + n/W) log2 R.
  * Parts lie in one buffer in the order of the ranks, and no rank adds anything: what is summed, and in which order, is up to the
- * caller (steppers/fn_ranks.c). */
+ * caller (steppers/fn_exchange.c). */
 #include "runtime/runtime_priv.h"
 
 #include <stdlib.h>

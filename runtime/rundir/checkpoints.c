@@ -97,7 +97,7 @@ static RtCheckpoint *read_whole(const char *path, RtPosition *at, RtError *why) 
   if (!c || read_position(c, at)) return c;
   const char *format = rt_checkpoint_meta(c, "format");
   if (format && !strcmp(format, "hnnc-kept"))
-    rt_fail(why, "%s: this checkpoint holds the parameters that a training keeps, not where it stood", path);
+    rt_fail(why, "%s: this checkpoint contains the parameters that a training keeps, not the state of the training", path);
   else rt_fail(why, "%s: this checkpoint was not written by hnnc run", path);
   rt_checkpoint_finish(c);
   return NULL;
@@ -139,7 +139,7 @@ RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
     bool any = false;
     const int64_t other = whole_step(r, &any);
     if (other) rt_fail(err, "%.300s; try hnnc resume %.120s/checkpoints/step-%" PRId64 ".safetensors", why.text, r->dir, other);
-    else if (any) rt_fail(err, "%.300s; no other checkpoint of %.120s is whole: start a new run", why.text, r->dir);
+    else if (any) rt_fail(err, "%.300s; no other checkpoint of %.120s is intact: start a new run", why.text, r->dir);
     else rt_fail(err, "this run has no checkpoint yet: start a new run");
   }
   free(path);

@@ -22,9 +22,9 @@ bool rt_folder_no_run(const char *dir, RtError *err) {
     if (strcmp(e->d_name, "..") && strcmp(e->d_name, "earlier") && strcmp(e->d_name, last) > 0 && holds_run(dir, e->d_name))
       snprintf(last, sizeof last, "%s", e->d_name);
   if (d) closedir(d);
-  if (!d) return rt_fail(err, access(dir, F_OK) ? "there is no run directory %s" : "%s is no run directory", dir);
-  if (!*last) return rt_fail(err, "%s is no run directory: it has no readable manifest.json", dir);
-  return rt_fail(err, "%s is no run directory, but a folder of runs: try %s/%s", dir, dir,
+  if (!d) return rt_fail(err, access(dir, F_OK) ? "there is no run directory %s" : "%s is not a run directory", dir);
+  if (!*last) return rt_fail(err, "%s is not a run directory: it has no readable manifest.json", dir);
+  return rt_fail(err, "%s is not a run directory, but a folder of runs: try %s/%s", dir, dir,
                  holds_run(dir, "latest") ? "latest" : last);
 }
 
@@ -42,7 +42,8 @@ bool rt_folder_ours(const char *dir, RtError *err) {
   }
   closedir(d);
   return !*foreign ||
-         rt_fail(err, "%s is no run directory, and holds other files (%.100s): choose a new directory with --out", dir, foreign);
+         rt_fail(err, "%s is not a run directory, and contains other files (%.100s): choose a new directory with --out", dir,
+                 foreign);
 }
 
 /* The newest step-N of the folder below `below`; 0 if there is none. */

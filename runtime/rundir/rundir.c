@@ -116,7 +116,7 @@ static bool lock_directory(RtRun *r, RtError *err) {
   r->lock = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (r->lock < 0) return rt_fail_errno(err, "open", r->dir);
   if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
-  return rt_fail(err, "another run is at work in %s: wait for it, or choose another directory with --out", r->dir);
+  return rt_fail(err, "another run is using %s: wait for it, or choose another directory with --out", r->dir);
 }
 
 /* `.NAME.tmp-NUMBER`, as file.c names what it has not finished. */
@@ -242,7 +242,7 @@ static bool read_manifest(RtRun *r, RtError *err) {
   json_error_t e;
   if (text) {
     r->manifest = json_loadb(text, size, 0, &e);
-    if (!json_is_object(r->manifest)) rt_fail(err, "%s is damaged: %s", p, r->manifest ? "no JSON object" : e.text);
+    if (!json_is_object(r->manifest)) rt_fail(err, "%s is damaged: %s", p, r->manifest ? "not a JSON object" : e.text);
   }
   free(text);
   free(p);

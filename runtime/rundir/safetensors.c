@@ -71,7 +71,7 @@ bool rt_checkpoint_write(const char *path, const RtTensor *t, int n, const char 
     if (place) memcpy(place, hash, HASH_DIGITS);
     ok = rt_file_write(path, image, size, err);
   } else {
-    rt_fail(err, unique ? "%s: not enough memory" : "%s: two tensors of one name", path);
+    rt_fail(err, unique ? "%s: not enough memory" : "%s: two tensors with the same name", path);
   }
   free(text);
   free(image);
@@ -104,13 +104,13 @@ static bool read_tensor(const char *path, const char *name, const json_t *o, con
   if (!dtype) return damaged(err, path, "tensor `%s` has no dtype", name);
   t->f64 = !strcmp(dtype, "F64");
   if (!t->f64 && strcmp(dtype, "F32"))
-    return rt_fail(err, "%s: tensor `%s` is %s; only F32 and F64 can be read", path, name, dtype);
-  if (!read_shape(json_object_get(o, "shape"), t)) return damaged(err, path, "tensor `%s` has no good shape", name);
+    return rt_fail(err, "%s: tensor `%s` is %s; only F32 and F64 are supported", path, name, dtype);
+  if (!read_shape(json_object_get(o, "shape"), t)) return damaged(err, path, "tensor `%s` has no valid shape", name);
   if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
-    return damaged(err, path, "tensor `%s` has no good data_offsets", name);
+    return damaged(err, path, "tensor `%s` has no valid data_offsets", name);
   const json_int_t b = json_integer_value(begin), e = json_integer_value(end);
   const int64_t bytes = tensor_bytes(t);
-  if (b < 0 || e < b || (uint64_t)e > size) return damaged(err, path, "tensor `%s` lies outside the file: it is cut off", name);
+  if (b < 0 || e < b || (uint64_t)e > size) return damaged(err, path, "tensor `%s` lies outside the file: it is truncated", name);
   if (bytes < 0 || e - b != bytes) return damaged(err, path, "the size of tensor `%s` does not fit its shape", name);
   void *v = rt_zeroed((size_t)bytes);
   t->name = strdup(name);
@@ -125,10 +125,10 @@ static bool read_header(RtCheckpoint *c, const char *path, const char *image, si
   uint64_t len = 0;
   if (size < 8) return damaged(err, path, "%s", "shorter than 8 bytes");
   for (int k = 0; k < 8; k++) len |= (uint64_t)(unsigned char)image[k] << (8 * k);
-  if (len > size - 8 || len > MAX_HEADER) return damaged(err, path, "%s", "the header is cut off");
+  if (len > size - 8 || len > MAX_HEADER) return damaged(err, path, "%s", "the header is truncated");
   json_error_t e;
   c->header = json_loadb(image + 8, (size_t)len, JSON_REJECT_DUPLICATES, &e);
-  if (!json_is_object(c->header)) return damaged(err, path, "the header is not JSON: %s", c->header ? "no object" : e.text);
+  if (!json_is_object(c->header)) return damaged(err, path, "the header is not JSON: %s", c->header ? "not an object" : e.text);
   *at = 8 + len;
   return true;
 }

@@ -1,4 +1,4 @@
-/* Between fn.c, which runs a function in one process, and fn_ranks.c, which runs a share of it. fn.c names nothing of the latter: the
+/* Between fn.c, which runs a function in one process, and fn_ranks.c, which runs a share of it (fn_exchange.c). fn.c names nothing of the latter: the
  * engine of exported libraries has no ranks. */
 #ifndef HNNC_RUNTIME_STEPPERS_FN_PRIV_H
 #define HNNC_RUNTIME_STEPPERS_FN_PRIV_H

@@ -257,7 +257,7 @@ static bool term_init(Loop *l, const RtLoss *q, Term *m) {
 static bool loop_init(Loop *l) {
   RtTrain *t = l->t;
   const size_t nsum = (size_t)t->nsum;
-  if (t->flat_n % RT_PAD) return rt_fail(l->err, "flat_n = %lld is no multiple of %d", (long long)t->flat_n, RT_PAD);
+  if (t->flat_n % RT_PAD) return rt_fail(l->err, "flat_n = %lld is not a multiple of %d", (long long)t->flat_n, RT_PAD);
   const bool direct = t->nsum == 1 && t->sum[0].factor == 1;
   l->term = calloc(nsum + 1, sizeof *l->term);
   l->loss = calloc(3 * nsum + 1, sizeof *l->loss);

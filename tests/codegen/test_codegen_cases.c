@@ -1,6 +1,6 @@
 /* Compiled functions against the evaluator, one kind at a time: products of every shape, loops, shared
  * work, other machines; and the cache. */
-#include "tests/common/codegen_util.h"
+#include "tests/common/codegen_case.h"
 #include "tests/common/random_fn.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
@@ -11,19 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static void finish(Build *b, const char *cpu, int64_t B) {
-  ir_build_finish(b);
-  codegen_check(cpu, b->f, B, (uint64_t)B);
-  codegen_check_form(cpu, CG_SINGLE, b->f, B, (uint64_t)B);
-  ir_fn_destroy(b->f);
-}
-
-static Val input(Build *b, bool lane, int rank, uint32_t a, uint32_t c, uint32_t d) {
-  return ir_input(b, "x", lane ? IN_FIELD : IN_PARAM, b->f->in.n, type_real(lane, rank, (uint32_t[]){a, c, d}));
-}
-
-static void start(Build *b, bool f64) { ir_build_init(b, ir_fn_create("case", f64)); }
 
 /* ---- products -------------------------------------------------------------------------------------------------- */
 

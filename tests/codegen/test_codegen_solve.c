@@ -1,23 +1,10 @@
 /* Compiled functions against the evaluator: dense linear systems, and loops that go on while some sample needs it. */
-#include "tests/common/codegen_util.h"
+#include "tests/common/codegen_case.h"
 #include "tests/common/random_fn.h"
 #include "tests/common/cunit_main.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static void finish(Build *b, const char *cpu, int64_t B) {
-  ir_build_finish(b);
-  codegen_check(cpu, b->f, B, (uint64_t)B);
-  codegen_check_form(cpu, CG_SINGLE, b->f, B, (uint64_t)B);
-  ir_fn_destroy(b->f);
-}
-
-static Val input(Build *b, bool lane, int rank, uint32_t a, uint32_t c, uint32_t d) {
-  return ir_input(b, "x", lane ? IN_FIELD : IN_PARAM, b->f->in.n, type_real(lane, rank, (uint32_t[]){a, c, d}));
-}
-
-static void start(Build *b, bool f64) { ir_build_init(b, ir_fn_create("case", f64)); }
 
 /* Turns of each sample's own number, with none for some tiles: what is carried comes out as it came in. */
 static void test_while(void) {

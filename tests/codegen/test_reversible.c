@@ -2,6 +2,7 @@
  * end is the one with states kept; in the finite field where the inverse is exact there. */
 #include "codegen/codegen.h"
 #include "ir/field/field.h"
+#include "tests/common/ops_count.h"
 #include "tests/common/codegen_util.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/derive_util.h"
@@ -38,15 +39,6 @@ static Fn *derived_of(Fn *loss, Memory memory) /* takes the loss */
   return d;
 }
 
-static uint32_t count(const Fn *f, Op op) {
-  uint32_t n = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    n += f->inst.at[id].op == op;
-    if (f->inst.at[id].sub) n += count(ir_body(f, &f->inst.at[id]), op);
-  }
-  return n;
-}
-
 static double worst(const Fn *a, const Fn *b) {
   Tensor *in = draw_inputs(a, -0.5, 0.5), *x = evaluate(a, in), *y = evaluate(b, in);
   double most = 0;
@@ -65,9 +57,9 @@ static double worst(const Fn *a, const Fn *b) {
 static void check(Fn *loss, bool exact, double tol) {
   FieldReport r = {0};
   Fn *kept = derived(loss, MEMORY_STORED), *again = derived(loss, MEMORY_REVERSIBLE);
-  CU_ASSERT_EQUAL(count(kept, OP_barrier), 0);
-  CU_ASSERT(count(again, OP_barrier) > 0);
-  CU_ASSERT_EQUAL(count(kept, OP_reversible) + count(again, OP_reversible), 0);
+  CU_ASSERT_EQUAL(ops_count(kept, OP_barrier), 0);
+  CU_ASSERT(ops_count(again, OP_barrier) > 0);
+  CU_ASSERT_EQUAL(ops_count(kept, OP_reversible) + ops_count(again, OP_reversible), 0);
   bool good = !exact || ir_field_equal(kept, again, ROUNDS, 7, &r) == FIELD_EQUAL;
   double most = worst(kept, again);
   good = good && most <= tol;

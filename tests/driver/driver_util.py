@@ -1,5 +1,6 @@
 """What the tests of the hnnc command share: the command, the directories, the model. A test is a function
 whose name begins with test_; every one has an empty directory of its own, and a compile cache that all share."""
+import array
 import json
 import os
 import shutil
@@ -69,6 +70,14 @@ def check(ok, what, *shown):
         raise Failure("\n".join([what] + [str(s) for s in shown]))
 
 
+def until(what, seconds=60):
+    """Waits until what() is true."""
+    end = time.time() + seconds
+    while not what():
+        check(time.time() < end, "waited too long")
+        time.sleep(0.002)
+
+
 def write(path, text):
     if os.path.dirname(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -116,6 +125,14 @@ def read(path):
 
 def load(path):
     return json.loads(read(path))
+
+
+def npy(shape, values, kind="<f8"):
+    """The bytes of a .npy."""
+    text = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (kind, "".join("%d," % n for n in shape))
+    text += " " * (-(len(text) + 11) % 64) + "\n"
+    code = {"<f8": "d", "<f4": "f", "<i8": "q"}[kind]
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + array.array(code, values).tobytes()
 
 
 def lines(path):

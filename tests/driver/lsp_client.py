@@ -7,10 +7,10 @@ import time
 
 
 class Client:
-    def __init__(self, command, env=None):
+    def __init__(self, command, env=None, root=None):
         self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
         self.buffer, self.id, self.published, self.version = b"", 0, {}, {}
-        self.capabilities = self.ask("initialize", processId=os.getpid(), rootUri=None, capabilities={})["capabilities"]
+        self.capabilities = self.ask("initialize", processId=os.getpid(), rootUri=root, capabilities={})["capabilities"]
         self.tell("initialized")
 
     def send(self, **m):
@@ -37,7 +37,7 @@ class Client:
                 return None
             more = os.read(self.p.stdout.fileno(), 1 << 16)
             if not more:
-                raise EOFError("the server ended: %s" % self.p.stderr.read().decode(errors="replace")[-3000:])
+                raise EOFError("the server ended with %s: %s" % (self.p.wait(10), self.p.stderr.read().decode(errors="replace")[-3000:]))
             self.buffer += more
 
     def ask(self, method, error=False, **params):

@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PAGES = sorted(glob.glob(os.path.join(ROOT, "docs/**/*.md"), recursive=True) + glob.glob(os.path.join(ROOT, "*.md")) + [os.path.join(ROOT, "bench/README.md")])
 PARTS = {"results-notes.md"}                                  # text that tools/results.py puts into a page
 FLOORS = "codegen|passes|frontend|runtime|ir|driver|tests|tools|bench|models|docs|python|editors|quickstart|runtests"
-PICTURES = 1500 << 10                                         # bytes that all pictures may have
+PICTURES = 1600 << 10                                         # bytes that all pictures may have
 failures, passed = [], 0
 
 
@@ -176,13 +176,65 @@ def notes():
 def versions():
     """One version everywhere, and it is the changelog's."""
     said = {name: re.search(pattern, read(os.path.join(ROOT, name)), re.M).group(1) for name, pattern in (
-        ("meson.build", r"version: '([^']+)'"), ("pyproject.toml", r'^version = "([^"]+)"'), ("driver/driver.h", r'HNNC_VERSION "([^"]+)"'),
-        ("CHANGELOG.md", r"^## ([\d.]+)"))}
+        ("meson.build", r"version: '([^']+)'"), ("CHANGELOG.md", r"^## ([\d.]+)"), ("editors/vscode/package.json", r'"version": "([^"]+)"'),
+        ("editors/tree-sitter-hnn/package.json", r'"version": "([^"]+)"'))}
     if len(set(said.values())) > 1:
         yield "the version is not the same everywhere: %s" % said
+    for path in ("pyproject.toml", "driver/driver.h"):
+        if said["meson.build"] in read(os.path.join(ROOT, path)):
+            yield "%s has the version of meson.build a second time" % path
+    language = int(re.search(r"FRONT_LANGUAGE = (\d+)", read(os.path.join(ROOT, "frontend/syntax/ast.h"))).group(1))
+    yield from changelog(read(os.path.join(ROOT, "CHANGELOG.md")), language)
+    yield from meanings(read(os.path.join(ROOT, "frontend/syntax/meanings.def")), read(os.path.join(ROOT, "docs/versions.md")), said["meson.build"], language)
+
+
+def changelog(text, language):
+    """Releases, newest first, each with its day, but for the one on top, which is not yet released; each says its version of the language."""
+    numbers, days, languages = [], [], []
+    parts = re.split(r"^## (.*)\n", text, flags=re.M)[1:]
+    for k, (head, body) in enumerate(zip(parts[::2], parts[1::2])):
+        m = re.fullmatch(r"(\d+)\.(\d+)\.(\d+), (?:(\d{4}-\d\d-\d\d)|not yet released)", head)
+        if not m:
+            yield "CHANGELOG.md: `## %s` is neither `## 1.2.3, 2026-12-31` nor `## 1.2.3, not yet released`" % head
+            continue
+        numbers.append(tuple(map(int, m.groups()[:3])))
+        if m[4]:
+            days.append(m[4])
+        if (m[4] is None) != (k == 0):
+            yield "CHANGELOG.md: %s: the section on top is not yet released, all others have their day" % head
+        said = re.search(r"\A\s*Language version (\d+)\.$", body, re.M)
+        languages.append(int(said[1]) if said else 0)
+        if not said:
+            yield "CHANGELOG.md: %s does not begin with `Language version N.`" % head
+        if not re.search(r"^- ", body, re.M):
+            yield "CHANGELOG.md: %s lists nothing" % head
+    if not numbers or numbers != sorted(set(numbers), reverse=True) or days != sorted(days, reverse=True) or languages != sorted(languages, reverse=True):
+        yield "CHANGELOG.md: the newest stands first, each version once"
+    elif languages[0] != language:
+        yield "CHANGELOG.md: the section on top has version %d of the language, the compiler %d" % (languages[0], language)
+
+
+def meanings(rows, page, version, language):
+    """Changes of meaning are on the page, and are warned of for one release."""
+    listed = re.findall(r"^\| (\d+) \| (.*) \|$", page, re.M)
+    made = []
+    for name, since, release, rest in re.findall(r'^MEANING\((\w+), (\d+), "([\d.]+)", (.*)\)$', rows, re.M):
+        form, was, means, write = re.findall(r'"((?:[^"\\\\]|\\\\.)*)"', rest)
+        made.append((since, " | ".join((form, was, means, write))))
+        if release != version.rpartition(".")[0]:
+            yield "frontend/syntax/meanings.def: %s was warned of in %s: %s" % (name, release, "raise FRONT_LANGUAGE" if int(since) > language else "the row goes")
+    if made != listed:
+        yield "docs/versions.md: the table of changes is not frontend/syntax/meanings.def: %s" % (set(made) ^ set(listed))
 
 
 assert anchors("# A, b-c: `d`\n## A\n## A\n```\n# no\n```\n") == {"a-b-c-d", "a", "a-1"}
+GOOD = "# Changelog\n\n## 0.2.0, not yet released\n\nLanguage version 2.\n\n- a\n\n## 0.1.0, 2026-12-01\n\nLanguage version 1.\n\n- b\n"
+assert not list(changelog(GOOD, 2))
+for old, new in (("not yet released", "2026-12-02"), (", 2026-12-01", ", not yet released"), ("0.1.0", "0.3.0"), ("Language version 1", "Version 1"), ("- b", "b"), ("version 2", "version 1"), ("2026-12-01", "1 December")):
+    assert list(changelog(GOOD.replace(old, new), 2)), new
+ROW = 'MEANING(a, 2, "0.2", "`x`", "this", "that", "`y`")'
+for rows, page, version, faults in ((ROW, "| 2 | `x` | this | that | `y` |\n", "0.2.1", 0), (ROW, "| 2 | `x` | that | this | `y` |\n", "0.2.1", 1), (ROW, "| 2 | `x` | this | that | `y` |\n", "0.3.0", 1), ("", "| 2 | `x` | this | that | `y` |\n", "0.2.1", 1)):
+    assert len(list(meanings(rows, page, version, 2))) == faults, (rows, page, version)
 for p in PAGES:
     test(os.path.relpath(p, ROOT), list(links(p)) + list(excerpts(p)) + list(commands(p)) + list(sources(p)))
 test("navigation", list(navigation()))

@@ -176,12 +176,12 @@ def test_from_files():
     mean = {k: v["mean"] for k, v in load("r/reports.json")["reports"].items()}
     at = load("w/reports.json")["reports"]["at"]["mean"]
     check(mean["t"] == at and mean["u"] == at, "other parameters", mean, at)
-    for line, says in (('use T = mlp([5], 1) from "w/checkpoints/last"', "is real[4, 1], and `T/dense.0/W` is real[5, 1]"),
+    for line, says in (('use T = mlp([5], 1) from "w/checkpoints/last"', "is real[4, 1], but `T/dense.0/W` is real[5, 1]"),
                        ('use T = mlp([4], 1) from "w/checkpoints/last" as "V"', ["has no `V/dense.0/W`", "the file has `T/dense.0/W`"]),
                        ('use T = mlp([4], 1) from "none"', "cannot start from its file"),
-                       ('use T = sin from "w/checkpoints/last"', "an instance of a network, found a function"),
+                       ('use T = sin from "w/checkpoints/last"', "only an instance of a network can start from a file, found a function"),
                        ('const c = read("w/arrays/m.npz", B)\nuse T = mlp([c], 1)', "it has `A`, `s`"),
-                       ('const c = read("w/arrays/m.npz")\nuse T = mlp([c], 1)', "one of them is named")):
+                       ('const c = read("w/arrays/m.npz")\nuse T = mlp([c], 1)', "name one of them")):
         write("e.hnn", 'import "std/nets"\n%s\nreport t = T([0.7])[0]\n' % line)
         hnnc("check", "e.hnn", code=None, says=[says] if isinstance(says, str) else says)
     write("table.csv", "t,x\n1,2\n3,5\n")
@@ -298,13 +298,13 @@ def test_hdf5():
     hnnc("run", "g.hnn", "--out", "g", "-q")
     check(arrays("g/arrays/g.npz")["m"][2] == (1, 1, 1, 0), "a gap")
     for columns, says in ((", x, q", ["no dataset `q`", "it has `group/n`, `group/y`, `k`, `name`, `nan`, `x`, `yes`, `z`"]),
-                          (", x, z", ["complex numbers"]), (", name", ["it holds text"]), (', x, "again/y"', ["no dataset `again/y`"]),
-                          (', "group/y", y = x', ["named twice"]), (", k", ["one value for every sample"]), ("", ["`z` of `set.h5`"]),
+                          (", x, z", ["complex numbers"]), (", name", ["it contains text"]), (', x, "again/y"', ["no dataset `again/y`"]),
+                          (', "group/y", y = x', ["named twice"]), (", k", ["one value for all samples"]), ("", ["`z` of `set.h5`"]),
                           (", nan", ["dataset `nan`: the element [3] is not a finite number"])):
         write("e.hnn", 'data s = read("set.h5"%s)\nsave a = { s = 1 } on s\n' % columns)
         hnnc("run", "e.hnn", "--out", "e", code=None, says=["error"] + says)
     write("f.hnn", 'data s = read("f.h5", x)\nreport r = x on s\n')
-    for text, says in (HDF5[:3000], "not a good HDF5 file (truncated"), (b"x,y\n1,2\n", "not a good HDF5 file"), (b"", "not a good HDF5 file"):
+    for text, says in (HDF5[:3000], "not a valid HDF5 file (truncated"), (b"x,y\n1,2\n", "not a valid HDF5 file"), (b"", "not a valid HDF5 file"):
         write("f.h5", text)
         hnnc("check", "f.hnn", code=1, says=says)
 
@@ -402,17 +402,17 @@ def test_gaps_refused():
     write("i.csv", "t,x\n0,1\n1,inf\n2,NaN\n")
     read = 'data d = read("%s.csv", missing = nan)\n'
     for text, says in (
-            ('data d = read("g.csv")\nreport r = t on d\n', ["error[table_cell]", "the field is empty", "`missing = nan` lets gaps through"]),
+            ('data d = read("g.csv")\nreport r = t on d\n', ["error[table_cell]", "the field is empty", "`missing = nan` reads gaps as NaN"]),
             (read % "i" + "report r = t on d\n", ["error[table_cell]", "line 3: `inf` is not a finite number"]),
-            (read % "c" + "report r = t on d\n", ["error[given_twice]", "`x` has gaps, and their mask is called `x_mask`"]),
+            (read % "c" + "report r = t on d\n", ["error[given_twice]", "`x` has gaps, and their mask `x_mask` has the name of another field"]),
             ('data d = read("g.csv", t, x, missing = nan, window = 2, group = x)\nreport r = t on d\n', ["error[column]", "`x` has gaps"]),
-            (read % "g" + "report r = x on d\n", ["error[not_finite]", "in sample 1 `x` is nan", "it is a gap of the data"]),
+            (read % "g" + "report r = x on d\n", ["error[not_finite]", "in sample 1 `x` is nan", "it is a gap in the data"]),
             (read % "g" + "data e on d { yield x, z = log(t - 1) }\nuse es = e()\nreport r = z on es\n",
              ["error[not_finite]", "`z` of the data set `es` is not finite in sample 0"]),
             (read % "g" + "data e on d { yield x = 1/(x - 1) }\nuse es = e()\nreport r = x on es\n",
              ["error[not_finite]", "`x` of the data set `es` is not finite in sample 0"]),
             (read % "g" + "net f(t: real) { param a: real = 1; return a*t }\nloss l(t, x, x_mask) = where(x_mask > 0, (x - f(t))^2, 0)\n"
-             "train l on d { steps = 3 }\n", ["error[not_finite]", "it is a gap of the data"])):
+             "train l on d { steps = 3 }\n", ["error[not_finite]", "it is a gap in the data"])):
         write("m.hnn", text)
         r = hnnc("run", "m.hnn", "--out", "r", code=None, says=says)
         check(r.code not in (0, None), "an error", text)

@@ -7,20 +7,12 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zipfile
 
-from driver_util import HNNC, check, environment, hnnc, load, main, model, read, tensors, write
+from driver_util import HNNC, check, environment, hnnc, load, main, model, npy, read, tensors, until, write
 
 
 # ---- arrays ----------------------------------------------------------------------------------------------------
-
-
-def npy(shape, values, kind="<f8"):
-    text = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (kind, "".join("%d," % n for n in shape))
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    code = {"<f8": "d", "<f4": "f", "<i8": "q"}[kind]
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + struct.pack("<%d%s" % (len(values), code), *values)
 
 
 def npz(path, **arrays):
@@ -251,11 +243,11 @@ def test_data_sets():
     check(o == asked("r", "error", "r/arrays/all.npz") and o["error"][0] == (50,), "the run's own")
     check(asked("r", "H", "train_set")["H"][0] == (100,) and asked("r", "{ x = dq - p }", "train_set")["x"][1] == [0]*100, "another")
     at = "error[%s]: %s\n --> command line:1:1\n1 | %s\n  | %s\n"
-    says(at % ("file", "there is no file `tst_set`, and the model has no data set of this name", "H", "^") +
+    says(at % ("file", "there is no file `tst_set`, and the model has no data set of that name", "H", "^") +
          "help: did you mean `test_set`?\n", "r", "H", "tst_set")
     says(at % ("missing_argument", "`energy` takes `x: real[2]`; missing: `x`; `test_set` has `q: real[1]`, `p: real[1]`, `dq: real[1]`, "
                "`dp: real[1]`", "energy", "^^^^^^") +
-         "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "energy", "test_set")
+         "help: arrays are matched to arguments by name; for other names, write an expression: `f(x = a)`\n", "r", "energy", "test_set")
 
 
 def test_draws():
@@ -287,29 +279,29 @@ def test_messages():
     npz("flat.npz", q=((5,), GRID[:5]), p=((5, 1), GRID[:5]))
     write("z.npy", npy((5, 3), GRID[:15]))
     at = "error[%s]: %s\n --> command line:1:1\n1 | %s\n  | %s\n"
-    says(at % ("shape_mismatch", "`q` has [5] samples, and `p` has [7]", "H", "^") +
-         "help: arrays have the same axes of samples, or none: then they are the same for all samples\n", "r", "H", "n.npz")
+    says(at % ("shape_mismatch", "`q` has [5] samples, but `p` has [7]", "H", "^") +
+         "help: arrays need the same axes of samples, or none if the value is the same for all samples\n", "r", "H", "n.npz")
     says(at % ("wrong_shape", "`q: real[1]` is needed, and `q` is of [5]", "H", "^") +
          "help: an array of n samples has the shape [n, 1], one of one sample [1]\nhelp: in NumPy, `q[:, None]` has it\n",
          "r", "H", "flat.npz")
     says(at % ("wrong_shape", "`H` takes `q: real[1]`, `p: real[1]`; `z.npy` has an array of [5, 3]", "H", "^") +
-         "help: by their places: 2 numbers in a row, or an array for each; or arrays with these names\n", "r", "H", "z.npy")
+         "help: by position: 2 numbers in a row, or an array for each; or arrays with these names\n", "r", "H", "z.npy")
     npz("q.npz", q=((5, 1), GRID[:5]))
     says(at % ("missing_argument", "`H` takes `q: real[1]`, `p: real[1]`; missing: `p`; `q.npz` has `q`: [5, 1]", "H", "^") +
-         "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "H", "q.npz")
+         "help: arrays are matched to arguments by name; for other names, write an expression: `f(x = a)`\n", "r", "H", "q.npz")
     says(at % ("missing_argument", "`error` takes `q: real[1]`, `p: real[1]`; missing: `q`, `p`; no arrays are given", "error", "^^^^^") +
-         "help: arrays are found by the names of the arguments; an expression gives them others: `f(x = a)`\n", "r", "error")
+         "help: arrays are matched to arguments by name; for other names, write an expression: `f(x = a)`\n", "r", "error")
     says(at % ("undefined", "`Hh` is not defined", "Hh", "^^") + "help: did you mean `H`?\nhelp: `q.npz` has the field `q`\n", "r", "Hh", "q.npz")
-    says(at % ("wrong_kind", "`sin` is a function of the language, whose arguments no file declares", "sin", "^^^") +
+    says(at % ("wrong_kind", "`sin` is a function of the language: the file does not declare its arguments", "sin", "^^^") +
          "help: call it: `sin(x)`\n", "r", "sin", "q.npz")
-    says(at % ("wrong_kind", "`mlp` is a template, whose arguments no file declares", "mlp", "^^^") +
-         "help: its first arguments make a function of it: `mlp(...)`\n", "r", "mlp", "q.npz")
+    says(at % ("wrong_kind", "`mlp` is a template: the file does not declare its arguments", "mlp", "^^^") +
+         "help: give its first list of arguments: `mlp(...)`\n", "r", "mlp", "q.npz")
     write("text.csv", "1,left,2\n3,right,4\n")
     write("names.csv", "q,side,p\n1,left,2\n3,right,4\n")
     hnnc("eval", "r", "H", "text.csv", code=1, says="takes `q: real[1]`, `p: real[1]`; `text.csv` has")
-    hnnc("eval", "r", "x[0] + x[2]", "text.csv", code=1, says=["error[table_cell]", "it holds text, in line 1 `left`"])
+    hnnc("eval", "r", "x[0] + x[2]", "text.csv", code=1, says=["error[table_cell]", "it contains text, in line 1 `left`"])
     check(asked("r", "H", "names.csv")["H"][0] == (2,), "text beside")
-    hnnc("eval", "r", "q + side", "names.csv", code=1, says="`side` of `names.csv`: it holds text, in line 2 `left`")
+    hnnc("eval", "r", "q + side", "names.csv", code=1, says="`side` of `names.csv`: it contains text, in line 2 `left`")
     write("bad.npz", "PK\x03\x04")
     hnnc("eval", "r", "H", "bad.npz", code=4, says="cannot open the archive")
     hnnc("eval", "r", "mlp([3], 1)(q)", "q.npz", code=1, says="which the file does not train")
@@ -345,10 +337,7 @@ def test_stopped_run():
     model(precision="f64", old="steps = 200", new="steps = 2000000")
     npz("n.npz", q=((2, 1), [0.5, 1]), p=((2, 1), [0, 1]))
     p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "r", "-q"], env=environment(), stderr=subprocess.DEVNULL)
-    end = time.time() + 60
-    while not os.path.exists("r/metrics.jsonl") or not os.path.getsize("r/metrics.jsonl"):
-        check(time.time() < end, "waited too long")
-        time.sleep(0.01)
+    until(lambda: os.path.exists("r/metrics.jsonl") and os.path.getsize("r/metrics.jsonl"))
     hnnc("eval", "r", "H", "n.npz", code=4, says="r has no checkpoint")
     p.send_signal(signal.SIGTERM)
     p.wait()
@@ -373,7 +362,7 @@ def test_imports():
     os.remove("m.hnn")
     check(abs(asked("r", "f", "x.npy")["f"][1][1] - 12) < 1e-3, "as it was")
     write("r/model.hnn", read("r/model.hnn").decode().replace("twice(a", "twice(2*a"))
-    hnnc("eval", "r", "f", "x.npy", code=4, says="is not what the run was started with")
+    hnnc("eval", "r", "f", "x.npy", code=4, says="has changed since the run started")
     write("r/manifest.json", read("r/manifest.json").decode().replace(load("r/manifest.json")["build"], "0123456789abcdef"))
     hnnc("eval", "r", "f", "x.npy", says="warning: r was made by another build of hnnc")
 
@@ -423,10 +412,10 @@ help: the file has `energy/dense.0/W`, `energy/dense.0/b`, `energy/dense.1/W`, `
     hnnc("run", "n.hnn", "--params", "nowhere", code=4, says="nowhere")
     os.mkdir("folder")
     os.rename("s", "folder/s")
-    hnnc("run", "n.hnn", "--params", "folder", code=4, says="folder is no run directory, but a folder of runs: try folder/s")
+    hnnc("run", "n.hnn", "--params", "folder", code=4, says="folder is not a run directory, but a folder of runs: try folder/s")
     write("bad.safetensors", "x")
     hnnc("compile", "n.hnn", "--params", "bad.safetensors", code=4, says="damaged")
-    hnnc("check", "n.hnn", "--params", "r", code=2, says="--params does nothing for `hnnc check`")
+    hnnc("check", "n.hnn", "--params", "r", code=2, says="--params has no effect on `hnnc check`")
 
 
 def test_begun_again():

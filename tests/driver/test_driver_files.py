@@ -105,7 +105,7 @@ train z on d { steps = 5 }
     hnnc("resume", "rc", "-q")
     before = tensors(last("rc"))
     write("c.csv", "x\n7\n8\n9\n")
-    hnnc("resume", "rc", "-q", code=4, says=["`c.csv`, which `c.hnn` reads, is not what", "start a new run"])
+    hnnc("resume", "rc", "-q", code=4, says=["`c.csv`, which `c.hnn` reads, has changed", "start a new run"])
     check(tensors(last("rc")) == before, "the same checkpoint")
 
 
@@ -115,11 +115,11 @@ def files_changed(model, change, question):
     hnnc("run", "m.hnn", "--out", "r", "-q")
     then = hnnc("eval", "r", question).out
     name = change()
-    says = [f"`{name}`, which `m.hnn` reads, is not what", "put it back"]
+    says = [f"`{name}`, which `m.hnn` reads, has changed", "restore it"]
     for more in ([], ["--params", "r"]):
         hnnc("eval", "r", question, *more, code=4, says=[*says, "run again"])
     hnnc("resume", "r", "-q", code=4, says=says)
-    warns = [f"warning: `{name}`, which `m.hnn` reads, is not what it was", "parameters of `r`"]
+    warns = [f"warning: `{name}`, which `m.hnn` reads, has changed", "parameters of `r`"]
     check(hnnc("eval", "m.hnn", question, "--params", "r", says=warns).out != then, "other numbers")
     hnnc("compile", "m.hnn", "--params", "r", "--emit", "header", "-o", "m.h", says=warns)
     hnnc("run", "m.hnn", "--params", "r", "--out", "r2", says=warns)
@@ -223,7 +223,7 @@ def test_checkpoint_damaged():
     write(path, good)
     hnnc("resume", "r", "-q")
     write("r/model.hnn", read("r/model.hnn") + b"# changed\n")
-    hnnc("resume", "r", code=4, says="is not what the run was started with")
+    hnnc("resume", "r", code=4, says="has changed since the run started")
     write("r/manifest.json", b"{")
     hnnc("resume", "r", code=4, says="manifest.json is damaged")
 

@@ -315,7 +315,7 @@ def test_only():
     model(LOOP)
     for what in "committee", '"committee/mlp.0:3"', '["committee/mlp.0:3/dense.0"]':
         hnnc("run", "m.hnn", "train.only=" + what, "--out", "r", "-q")
-    r = hnnc("run", "m.hnn", 'train.only="committee/mlp.1"', code=1, says="turns are trained together")
+    r = hnnc("run", "m.hnn", 'train.only="committee/mlp.1"', code=1, says="is trained as a whole")
     check("for` or `repeat`" in r.err, "what to write", r)
     model(LIST)
     hnnc("run", "m.hnn", 'train.only="committee/mlp.1"', "--out", "one", "-q")

@@ -144,7 +144,7 @@ def test_file_belongs_to_the_program():
     write("a.data", b"12")
     hnnc("check", "a.hnn", code=1, says="`w` needs 16 bytes of `a.data`")
     network("a.onnx", [node("Mul", ["x", "w"], ["y"])], [info("x", ["B", 2])], [info("y", ["B", 2])], [outside.replace(b"a.data", b"../aaa")])
-    hnnc("check", "a.hnn", code=1, says="which is no file beside this one")
+    hnnc("check", "a.hnn", code=1, says="which is not a file beside this one")
 
 
 def test_own_files_come_back():
@@ -255,11 +255,11 @@ def test_nodes():
 def test_what_is_wrong():
     """The message, and the line of the listing."""
     w3 = tensor("w", [4], [1, 2, 3, 4])
-    for ops, says in (([node("NonZero", ["x"], ["y"])], ["the operator `NonZero` is not read", "y = NonZero(x)    # the NonZero", "in this network"]),
-                      ([node("Mine", ["x"], ["y"], domain="org.me")], "`Mine` of `org.me` is not read"),
+    for ops, says in (([node("NonZero", ["x"], ["y"])], ["the operator `NonZero` is not supported", "y = NonZero(x)    # the NonZero", "in this network"]),
+                      ([node("Mine", ["x"], ["y"], domain="org.me")], "`Mine` of `org.me` is not supported"),
                       ([node("Add", ["x", "w"], ["y"])], "`Add` needs shapes that broadcast, found [1, 3] and [4]"),
-                      ([node("MatMul", ["x", "w"], ["y"])], "inner sizes to agree, found [1, 3] and [4]"),
-                      ([node("Add", ["x", "z"], ["y"])], "`Add` reads `z`, which nothing above it gives"),
+                      ([node("MatMul", ["x", "w"], ["y"])], "equal inner sizes, found [1, 3] and [4]"),
+                      ([node("Add", ["x", "z"], ["y"])], "`Add` reads `z`, which no node above it computes"),
                       ([node("Add", ["x"], ["y"])], "`Add` needs 2 inputs, and input 1 is not given"),
                       ([node("Reshape", ["x", "x"], ["y"])], "the shape of `Reshape` must be known"),
                       ([node("Transpose", ["x"], ["y"], perm=[0, 0])], "names axis 0 twice"),
@@ -267,14 +267,14 @@ def test_what_is_wrong():
                       ([node("Conv", ["x", "w"], ["y"])], "one to 3 spatial axes"),
                       ([node("Einsum", ["x", "x"], ["y"], equation="ii,j")], "`Einsum` along a diagonal"),
                       ([node("BatchNormalization", ["x", "w", "w", "w", "w"], ["y"], training_mode=1)], "model.eval()"),
-                      ([node("Identity", ["x"], ["z"])], "the output `y` is given by no node")):
+                      ([node("Identity", ["x"], ["z"])], "no node computes the output `y`")):
         value(ops, "[1, 2, 3]", weights=[w3], code=1, says=says)
     value([node("Identity", ["x"], ["y"])], "[1, 2]", code=1, says="real[3]")
     write("n.onnx", "this is no ONNX file\n")
     hnnc("check", "n.hnn", code=1, says="cannot read `n.onnx`")
     os.remove("n.onnx")
-    hnnc("check", "n.hnn", code=1, says=["cannot read `n.onnx`: No such file", "relative to the model's file"])
-    for text, says in (("use n = onnx()", "needs the path"), ("use n = onnx(3)", "a path is a string"), ('const n = onnx("n.onnx")', "cannot read"), ('use n = onnx("n.onnx").f', "cannot read")):
+    hnnc("check", "n.hnn", code=1, says=["cannot read `n.onnx`: No such file", "relative to the directory of the model"])
+    for text, says in (("use n = onnx()", "needs the path"), ("use n = onnx(3)", "a path must be a string"), ('const n = onnx("n.onnx")', "cannot read"), ('use n = onnx("n.onnx").f', "cannot read")):
         write("n.hnn", text + "\n")
         hnnc("check", "n.hnn", code=1, says=says)
 
@@ -284,11 +284,11 @@ def test_other_files():
     write("o.hnn", 'use o = onnx("o.onnx")\n')
     torch = "torch.onnx.export"
     good = read(os.path.join(NETWORKS, "mlp.onnx"))
-    for what, says, help in ((b"", "it is empty", False), (b"some text\n", "it is text", False), (b"\x93NUMPY\1\0", "an array of NumPy", False),
+    for what, says, help in ((b"", "it is empty", False), (b"some text\n", "it is text", False), (b"\x93NUMPY\1\0", "a NumPy array", False),
                              (read(os.path.join(NETWORKS, "mlp.npz")), "it is a zip archive", False), (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file", False),
                              (b"PK\3\4 archive/data.pkl", "`torch.save`", True), (b"\x80\2}q\0.", "`torch.save`", True),
                              (struct.pack("<Q", 2) + b"{}", "it is a safetensors file", True), (bytes([7]), "a field has no number", True),
-                             (good[:1], "it is cut off", False), (good[:len(good) // 2], "it is cut off", False), (good[:-1], "it is cut off", False)):
+                             (good[:1], "it is truncated", False), (good[:len(good) // 2], "it is truncated", False), (good[:-1], "it is truncated", False)):
         write("o.onnx", what)
         r = hnnc("check", "o.hnn", code=1, says=["cannot read `o.onnx`: ", says])
         check((torch in r.out + r.err) == help, "%r" % what[:20], r)

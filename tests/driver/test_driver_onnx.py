@@ -73,11 +73,11 @@ def test_weights():
 
 def test_mistakes():
     made()
-    hnnc("compile", "m.hnn", "energy", code=2, says="functions are for --emit=onnx")
-    hnnc("compile", "m.hnn", "energy", "--emit=ir", code=2, says="functions are for --emit=onnx")
+    hnnc("compile", "m.hnn", "energy", code=2, says="functions are only for --emit=onnx")
+    hnnc("compile", "m.hnn", "energy", "--emit=ir", code=2, says="functions are only for --emit=onnx")
     hnnc("compile", "m.hnn", "--emit=onnx", "enrgy", code=1, says="did you mean `energy`?")
     hnnc("compile", "m.hnn", "--emit=onnx", "adaptive", code=1, says="m.hnn:8:39")
-    hnnc("compile", "m.hnn", "--emit=onnx", "-o", "x.onnx", code=1, says="say which functions are in it")
+    hnnc("compile", "m.hnn", "--emit=onnx", "-o", "x.onnx", code=1, says="list its functions")
     write("d", "a file")
     hnnc("compile", "m.hnn", "--emit=onnx", "energy", "-o", "d/x.onnx", code=4, says="d/x.onnx")
     check(not os.path.exists("x.onnx"), "nothing is written")

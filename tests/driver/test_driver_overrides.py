@@ -76,21 +76,21 @@ def test_messages():
             ("train.optimizer.lrr=1", "unknown_option", "`adam` has no option `lrr`", 17, 3,
              ["did you mean `lr`?", "options of `adam`: lr, betas, eps, weight_decay"]),
             ("train.schedule.to=1e-5", "unknown_option", "`constant` has no option `to`", 16, 2, ["options of `constant`: warmup"]),
-            ("train.batch.x=1", "override", "`train.batch.x`: what stands at `batch` has no options of its own", 13, 1, []),
+            ("train.batch.x=1", "override", "`train.batch.x`: `batch` has no options of its own", 13, 1, []),
             ("train.fitt.steps=3", "override", "the file trains no `fitt`, and `train` has no such option", 12, 5,
              ["did you mean `fit`?", "the file trains fit; options of `train`: " + options]),
             ("train.foo=3", "unknown_option", "`train` has no option `foo`", 7, 3, ["options of `train`: " + options]),
             ("test_set.cnt=5", "unknown_option", "`points` has no option `cnt`", 10, 3, ["options of `points`: count, seed"]),
-            ("test_se.count=5", "override", "`test_se.count`: the file has no `use`, `data` or `plot` of the name `test_se`", 9, 5,
+            ("test_se.count=5", "override", "`test_se.count`: the file has no `use`, `data` or `plot` named `test_se`", 9, 5,
              ["did you mean `test_set`?"]),
-            ("optimizer.lr=1", "override", "`optimizer.lr`: the file has no `use`, `data` or `plot` of the name `optimizer`", 11, 2,
+            ("optimizer.lr=1", "override", "`optimizer.lr`: the file has no `use`, `data` or `plot` named `optimizer`", 11, 2,
              ["did you mean `train.optimizer.lr=1`?"]),
             ("lr=1", "override", "the file has no constant `lr`", 1, 2, ["did you mean `train.optimizer.lr=1`?"]),
             ("train.lr=3", "override", "`train` has no option `lr`", 7, 2, ["did you mean `train.optimizer.lr=3`?"]),
-            ("trian.steps=5", "override", "`trian.steps`: the file has no `use`, `data` or `plot` of the name `trian`", 7, 5,
+            ("trian.steps=5", "override", "`trian.steps`: the file has no `use`, `data` or `plot` named `trian`", 7, 5,
              ["did you mean `train.steps=5`?"]),
-            ("train.steps=NaN", "override", "`train.steps=NaN`: a value is a number, and NaN is none", 7, 5, []),
-            ("train..x=1", "override", "`train..x=1` is not a path of names", 1, 10, ["`n=5`, `train.steps=100`, `train.optimizer.lr=1e-3`"])):
+            ("train.steps=NaN", "override", "`train.steps=NaN`: a value must be a number, not NaN", 7, 5, []),
+            ("train..x=1", "override", "`train..x=1` is not a path of names", 1, 10, ["write overrides as `n=5`, `train.steps=100`, `train.optimizer.lr=1e-3`"])):
         r = hnnc("check", "m.hnn", text, code=1)
         check(r.err == wrong % (code, says, at, text, " "*(at - 1) + "^"*wide) + "".join("help: %s\n" % h for h in helps), text, r.err)
 

@@ -444,12 +444,20 @@ def test_damaged():
                     f.truncate(3 << 30)
             elif left is not None:
                 write("r/" + name, left)
-            r = hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r is no run" if name == "manifest.json" and how in ("folder", "missing") else "r/" + name)
+            r = hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r is not a run directory" if name == "manifest.json" and how in ("folder", "missing") else "r/" + name)
             check(read("page.html") == page, "the page stays", name, how)
             check("\x1b" not in r.err and "Traceback" not in r.err, "and says it in print", r.err)
             os.rmdir("r/" + name) if how == "folder" else os.path.exists("r/" + name) and os.unlink("r/" + name)
             write("r/" + name, text)
     hnnc("report", "r", "-q", "-o", "page.html")
+    text, manifest = read("r/metrics.jsonl"), read("r/manifest.json")
+    write("r/manifest.json", manifest.replace(b'"status": "done"', b'"status": "failed"'))
+    write("r/metrics.jsonl", text + b'{"train":"fi')
+    hnnc("report", "r", "-q", "-o", "page.html")              # a line that was being written
+    write("r/metrics.jsonl", text + b"\x93\x00~")
+    hnnc("report", "r", "-q", "-o", "page.html", code=4, says="r/metrics.jsonl: its end is no line that is being written")
+    write("r/metrics.jsonl", text)
+    write("r/manifest.json", manifest)
     where = {"manifest.json": [(b'"seed": 0', b'"seed": "0"', "`seed` should be a whole number, found a text"), (b'"status": "done"', b'"state": 1', "`status` should be a text, and is missing"),
                                (b'"svg": true', b'"svg": 1', "`plots.0.svg` should be true or false, found a number"),
                                (b'"energy"', b'"../../x"', "the name of a plot has a `/` in it")],
@@ -473,7 +481,7 @@ def test_folder_of_runs():
     check(sorted(x["manifest"]["overrides"][-1] for x in d["runs"]) == ["width=4", "width=6"], "the runs of a sweep, beside one another", len(d["runs"]))
     one = os.path.dirname([os.path.join(f, "reports.json") for f, _, names in os.walk("s") if "reports.json" in names][0])
     write(one + "/reports.json", b"{")
-    hnnc("report", "s", "-o", "page.html", code=4, says="reports.json:1: this is no JSON")
+    hnnc("report", "s", "-o", "page.html", code=4, says="reports.json:1: this is not JSON")
     os.makedirs("none/x")
     hnnc("report", "none", code=4, says="none")
 
@@ -516,7 +524,7 @@ def test_side_by_side():
                 began = time.time()
                 status, body = get(s.port, "/%s/data" % s.token)
                 check(status == 200 and len(json.loads(body)["runs"][0]["metrics"]) > 3000, "answered beside those that stall", k)
-                check(time.time() - began < 9*SLOWER, "sooner than those that stall are let go", k, time.time() - began)
+                check(time.time() - began < 15*SLOWER, "long before those have to go", k, time.time() - began)
         slow = stalled[39]
         slow.settimeout(20)
         got = b""
@@ -528,8 +536,8 @@ def test_side_by_side():
         head, body = got.split(b"\r\n\r\n", 1)
         check(len(body) == int(re.search(rb"Content-Length: (\d+)", head).group(1)), "who is slow has the whole answer in the end", len(body))
         began = time.time()
-        stalled[38].settimeout(20*SLOWER)
-        check(stalled[38].recv(1) == b"" and time.time() - began < 10*SLOWER, "who never asks is let go", time.time() - began)
+        stalled[38].settimeout(60*SLOWER)
+        check(stalled[38].recv(1) == b"" and time.time() - began < 30*SLOWER, "who never asks is let go", time.time() - began)
         for c in stalled:
             c.close()
         os.rename("r/reports.json", "r/away.json")

@@ -256,7 +256,7 @@ plot p = { %s } on points
     write("bad.hnn", "fn f(u: real) = u\nplot m = { kind = histogram, x = [1, 2], density = [] }\n")
     hnnc("check", "bad.hnn", code=1, says=["`density` needs a function, found an empty list"])
     write("bad.hnn", "plot m = { kind = heat, z = [[1, 2], [3, 4]], xy = [[1, 2]] }\n")
-    hnnc("check", "bad.hnn", code=1, says=["over the map of a function, not over a matrix"])
+    hnnc("check", "bad.hnn", code=1, says=["over the map of a function, but not over a matrix"])
 
 
 def film_data(path):
@@ -424,7 +424,7 @@ plot tenth = { kind = line, y = (r/10) } on points
     check("3 points are not drawn" in read("r/plots/holes.dat").decode(), "and the header says so")
     picture("r/plots/holes.svg", 6)
     write("never.hnn", DATA + "plot never = { kind = line, y = log(r - 100) } on points\nreport one = r on points\n")
-    hnnc("run", "never.hnn", "--out", "n", code=3, says=["never.svg was not made: no point of it is finite", "report one"])
+    hnnc("run", "never.hnn", "--out", "n", code=3, says=["never.svg was not made: it has no finite point", "report one"])
     check(not os.path.exists("n/plots/never.svg"), "no picture of nothing")
     hnnc("resume", "n", code=4)                # nothing was trained: no checkpoint
     plots("fn c(x, y) = 0*x + 2\nplot flat = { kind = phase, levels = c, xrange = [0, 1], yrange = [0, 1] }\n", "c",
@@ -483,9 +483,9 @@ def test_without_gnuplot():
     no_picture("r", "gnuplot is not installed", environment(PATH=""))
     no_picture("off", "HNNC_PLOT_SECONDS is 0", environment(HNNC_PLOT_SECONDS="0"))
     no_picture("fails", "gnuplot failed: line 3: no such thing", fake("echo '  ^' >&2\necho 'line 3: no such thing' >&2\nexit 1\n"))
-    no_picture("silent", "gnuplot failed: it gave no reason", fake("exit 7\n"))
+    no_picture("silent", "gnuplot failed: it printed no reason", fake("exit 7\n"))
     no_picture("lazy", "gnuplot did not write it", fake("exit 0\n"))
-    no_picture("killed", "gnuplot was ended by signal 9", fake("echo half > one.svg\nkill -9 $$\n"))
+    no_picture("killed", "gnuplot was stopped by signal 9", fake("echo half > one.svg\nkill -9 $$\n"))
     slow = dict(fake("exec sleep 60\n"), HNNC_PLOT_SECONDS="0.3")
     no_picture("slow", "gnuplot took more than 0.3 seconds", slow)
     loud = dict(fake("while :; do echo no; done\n"), HNNC_PLOT_SECONDS="0.3")
@@ -527,7 +527,7 @@ def test_quiet_check_and_set_aside():
     write("r2/plots", "a file in the way")
     hnnc("run", "p.hnn", "--out", "r2", code=4, says="r2/plots")
     write("i.hnn", 'import "p"\n')
-    hnnc("check", "i.hnn", code=1, says="a file that is imported holds definitions only")
+    hnnc("check", "i.hnn", code=1, says="an imported file may contain definitions only")
     r = hnnc("compile", "p.hnn", "--emit=ir")
     check("plot `one`" in r.out, "its function is shown", r)
 

@@ -1,17 +1,15 @@
 #!/usr/bin/env python3
 """Several ranks under mpirun make the bits of one: test_driver_ranks.py HNNC [TEST...]. Where no MPI is installed, or hnnc was built without
 it, nothing is tested but that it says so."""
-import array
 import os
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
 
-from driver_util import check, environment, HNNC, hnnc, load, main, metrics_of, model, read, same_end, SLOWER, write
+from driver_util import check, environment, HNNC, hnnc, load, main, metrics_of, model, npy, read, same_end, SLOWER, write
 
 MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models")
 PENDULUM = os.path.join(MODELS, "pendulum.hnn")
@@ -70,13 +68,6 @@ def same_run(a, b):
     for key in ("status", "adaptive_steps", "proofs"):
         x, y = (load(run + "/manifest.json").get(key) for run in (a, b))
         check(x == y, "%s of %s and %s differ" % (key, a, b), x, y)
-
-
-def npy(n):
-    """A column of n numbers in f64."""
-    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }" % n
-    head += " " * ((-len(head) - 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + array.array("d", (0.25*(i % 977) for i in range(n))).tobytes()
 
 
 # ---- the same bits ---------------------------------------------------------------------------------------------------
@@ -198,7 +189,7 @@ plot p = { kind = scatter, x = x[0], y = y } on s
 def test_large():
     if not LAUNCHERS:
         return
-    write("z.npy", npy(530000))
+    write("z.npy", npy((530000,), (0.25*(i % 977) for i in range(530000))))
     write("large.hnn", LARGE.replace("FILE", "z.npy"))
     hnnc("run", "-q", "--threads", "2", "--out", "one", "large.hnn")
     for k, ranks in enumerate((2, 3)):
@@ -367,7 +358,7 @@ def test_once():
         write("wrong.hnn", "fn f(x: real) = y\n")
         text = under(launcher, 3, "run", "wrong.hnn", code=1, says="`y`")
         check(text.count("error[") == 1, "it is said more than once", text)
-        text = under(launcher, 2, "run", model(), "--seeds", "1:3", code=2, says="a sweep under a launcher")
+        text = under(launcher, 2, "run", model(), "--seeds", "1:3", code=2, says="a sweep cannot run under an MPI launcher")
         check(text.count("error[") == 1 and not os.path.exists("runs"), "a sweep has begun", text)
         under(launcher, 2, "run", "-", code=2, says="name a file")
         text = under(launcher, 3, "compile", "--emit=ir", model())

@@ -208,8 +208,8 @@ report each = ess_log(three)
     run(SAMPLES + "report lw = where(z > 1, -z^2, inf) on s\nreport e = ess_log(lw)\n", code=3, says="the report `lw` is not finite")
     run(SAMPLES + "report lw = log(z - 9) on s\nreport e = ess_log(lw)\n", code=3, says="the report `lw` is not finite")
     run(SAMPLES + "report w = z - 2 on s\nreport e = ess(w)\n", code=3,
-        says=["`ess(w)` is NaN: weights are not negative, and the least of `w` is -", "the report `e` is not finite", "`ess_log(w)`"])
-    run('import "std/sampling"\n' + SAMPLES + "report e = ess(2*v) on s\n", code=3, says=["weights are not negative", "`ess_chains`"])
+        says=["`ess(w)` is NaN: weights must not be negative, but the smallest of `w` is -", "the report `e` is not finite", "`ess_log(w)`"])
+    run('import "std/sampling"\n' + SAMPLES + "report e = ess(2*v) on s\n", code=3, says=["weights must not be negative", "`ess_chains`"])
     run('import "std/sampling"\n' + SAMPLES + """\
 report a = [ess([1, 1, 2]), ess_log([0, 0, log(2)]), ess_log([5000, 5000, -inf]), ess(zeros(3) + [0, 0, 1])]
 """)

@@ -13,20 +13,12 @@ import subprocess
 import sys
 import time
 
-from driver_util import CACHE, check, environment, HNNC, hnnc, last, lines, load, main, metrics_of, model, read, same_end, write
+from driver_util import check, environment, HNNC, hnnc, last, lines, load, main, metrics_of, model, read, same_end, until, write
 
 
 def start(*args, **more):
     return subprocess.Popen([HNNC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
                             env=more.pop("env", environment()), **more)
-
-
-def until(what, seconds=30):
-    """Waits until what() is true."""
-    end = time.time() + seconds
-    while not what():
-        check(time.time() < end, "waited too long")
-        time.sleep(0.002)
 
 
 def left_over(run):
@@ -69,7 +61,7 @@ def test_resume_after_an_edit():
     hnnc("resume", "s", code=4, says="another build of hnnc")
     write("s/manifest.json", json.dumps(dict(m, cpu="elsewhere")))
     write("s/model.hnn", read("s/model.hnn").decode().replace("steps = 20000", "steps = 200"))
-    hnnc("resume", "s", code=4, says="is not what")
+    hnnc("resume", "s", code=4, says="has changed since the run started")
     write("s/model.hnn", read("m.hnn"))
     hnnc("resume", "s", says=["warning", "elsewhere"])
 
@@ -189,8 +181,8 @@ def test_two_in_one_directory():
     model(old="steps = 200", new="steps = 10000000")
     p = start("run", "m.hnn", "--out", "r", "-q")
     until(lambda: os.path.exists("r/metrics.jsonl") and os.path.getsize("r/metrics.jsonl"))
-    hnnc("run", "m.hnn", "--out", "r", code=4, says="another run is at work in r")
-    hnnc("resume", "r", code=4, says="another run is at work in r")
+    hnnc("run", "m.hnn", "--out", "r", code=4, says="another run is using r")
+    hnnc("resume", "r", code=4, says="another run is using r")
     check(p.poll() is None, "the first goes on")
     p.kill()
     p.communicate()

@@ -7,16 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
-from driver_util import HNNC, check, environment, hnnc, load, main, metrics_of, model, read, same_end, tensors, write
-
-
-def until(what, seconds=60):
-    end = time.time() + seconds
-    while not what():
-        check(time.time() < end, "waited too long")
-        time.sleep(0.005)
+from driver_util import HNNC, check, environment, hnnc, load, main, metrics_of, model, read, same_end, until, write
 
 
 def listed(*args):
@@ -96,7 +88,7 @@ def test_grid():
     check(len(listed("s")) == 8 and r.out == hnnc("runs", "s").out and r.err.splitlines()[0] == "m.hnn: 8 runs in s", r)
     check(hnnc("run", "m.hnn", "train.steps=100", *grid, "--out", "s", "-q").err == "", "it is there already")
     hnnc("run", "m.hnn", *grid, "--out", "s", code=4, says="has another sweep")
-    hnnc("run", "m.hnn", *grid, "--out", "one", code=4, says="holds other files")
+    hnnc("run", "m.hnn", *grid, "--out", "one", code=4, says="contains other files")
     hnnc("run", "m.hnn", "--seeds", "[5, 7]", "train.steps=1", "-q")
     new = os.listdir("runs/m")
     check(len(new) == 1 and new[0].startswith("sweep-") and points("runs/m/" + new[0]) == ["000-seed=5", "001-seed=7"], new)
@@ -109,7 +101,7 @@ def test_failures():
     names = points("s")
     check(names == ["000-lr=1e-2", "001-lr=1e-3"] and [x["status"] for x in listed("s")] == ["failed", "done"], names)
     check("m.hnn:\n" in r.out and re.search(r"m\.hnn, failed:\n.*\n  000-lr=1e-2  failed .*not: mean\(error\) < 5", r.out), r)
-    check(r.err.splitlines()[-1] == "3 of 4 runs failed" and "`lr` is a number known while compiling, found a string" in r.err, r)
+    check(r.err.splitlines()[-1] == "3 of 4 runs failed" and "`lr` must be a number known at compile time, found a string" in r.err, r)
     check("`f` is not defined" in read("s/logs/003-lr=f123.txt").decode(), os.listdir("s/logs"))
     before = [os.stat("s/%s/manifest.json" % n).st_mtime_ns for n in names]
     hnnc("resume", "s", code=3)
@@ -140,7 +132,7 @@ def test_killed():
     for number, code in (signal.SIGKILL, -9), (signal.SIGINT, 130):
         name = "s%d" % number
         got, err = stopped_by(number, name)
-        check(got == code and (number == signal.SIGKILL or err.endswith("stopped; `hnnc resume %s` goes on\n" % name)), "the end", got, err)
+        check(got == code and (number == signal.SIGKILL or err.endswith("stopped; `hnnc resume %s` continues\n" % name)), "the end", got, err)
         states = [r["status"] for r in listed(name)]
         check("done" not in states and len(states) == 2, "both stopped", states)
         check(hnnc("resume", name, "-q", "--jobs", "2").out.count("done") == 4, "it goes on")
@@ -234,9 +226,9 @@ def test_job_array():
     check((job["array"], job["first"], job["says"][0], job["says"][2:]) ==
           ("--array=0-3%3", "0", "--job-name=hnnc-m", ["--signal=B:TERM@120", "--cpus-per-task=2", "--time=60 -p short"]), job)
     check("job 101: 4 runs\ns: 4 of 4 runs submitted\n" in r.err and r.out == "", r)
-    check(hnnc("runs", "s").out == "no runs in s\n4 more are not begun: 000-lr=1e-2-seed=1, ...\n", "not begun")
+    check(hnnc("runs", "s").out == "no runs in s\n4 more have not started: 000-lr=1e-2-seed=1, ...\n", "not begun")
     check(json.loads(hnnc("runs", "s", "--json").out)["not_begun"] == points("whole"), "not begun")
-    check("0 of 4 runs submitted, 4 were waiting or under way\n" in hnnc("resume", "s", "--slurm").err and len(load("queue.json")) == 1, "not twice")
+    check("0 of 4 runs submitted, 4 were waiting or running\n" in hnnc("resume", "s", "--slurm").err and len(load("queue.json")) == 1, "not twice")
     check(set(at_work(signal.SIGTERM, SLURM_CPUS_PER_TASK="2").values()) <= {0, 130, -15}, "stopped")
     r = hnnc("resume", "s", "--slurm")
     check(len(load("queue.json")) == 2, "none was stopped", r)
@@ -261,8 +253,8 @@ def test_job_array_failures():
     r = hnnc("resume", "s", "--again", code=3)
     check(len(os.listdir("s/000-lr=1e-2/earlier")) == 2 and "failed" in r.out, "here, too", r)
     hnnc("resume", "s", "--task", "2", code=2, says="--task 2: the sweep has the runs 0 to 1")
-    hnnc("run", "m.hnn", "--seeds", "0:2", "--out", "t", "--slurm=-p refuse", code=4, says="sbatch did not take the job array t/array.sh")
-    hnnc("resume", "s/000-lr=1e-2", "--slurm", code=4, says="is no sweep, and --slurm is for sweeps")
+    hnnc("run", "m.hnn", "--seeds", "0:2", "--out", "t", "--slurm=-p refuse", code=4, says="sbatch did not accept the job array t/array.sh")
+    hnnc("resume", "s/000-lr=1e-2", "--slurm", code=4, says="is not a sweep, and --slurm is for sweeps")
     hnnc("run", "m.hnn", "--seeds", "0:2500", "--out", "many", "--slurm", "-q")
     check([(j["first"], j["array"]) for j in load("queue.json")[-3:]] == [("0", "--array=0-999"), ("1000", "--array=0-999"), ("2000", "--array=0-499")], "arrays end")
 
@@ -271,14 +263,14 @@ def test_no_scheduler():
     model(precision="f64")
     os.environ["PATH"] = os.path.abspath(".")
     r = hnnc("run", "m.hnn", "--seeds", "0:2", "--out", "s", "--slurm")
-    check("there is no `sbatch` here: the runs are processes of this machine" in r.err and r.out.count("done") == 2, r)
+    check("there is no `sbatch` here: the runs are processes on this machine" in r.err and r.out.count("done") == 2, r)
 
 
 def test_two_at_once():
     model(precision="f64", old="steps = 200", new="steps = 2000000")
     p = subprocess.Popen([HNNC, *swept("s")], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: os.path.exists("s/logs"))
-    hnnc("resume", "s", code=4, says="another process is at work in the sweep s: wait for it")
+    hnnc("resume", "s", code=4, says="another process is using the sweep s: wait for it")
     p.terminate()
     check(p.wait() == 130, "stopped", p.returncode)
 
@@ -288,12 +280,23 @@ def test_changed_since():
     hnnc("run", "m.hnn", "--seeds", "1:3", "--out", "s", "-q")
     text = read("m.hnn").decode()
     write("m.hnn", text + "# more\n")
-    hnnc("resume", "s", code=4, says="is not what the sweep was started with")
+    hnnc("resume", "s", code=4, says="has changed since the sweep started")
     write("m.hnn", text)
     good = load("s/sweep.json")
     for bad in {}, [], dict(good, points=[]), dict(good, points=[dict(good["points"][0], dir="../x")]), dict(good, model=3):
         write("s/sweep.json", json.dumps(bad))
         hnnc("resume", "s", code=4, says="sweep.json is damaged")
+
+
+def test_of_python():
+    """hnnc.sweep of Python writes sweep.json with the points alone: `hnnc runs` and `hnnc resume` take it from there."""
+    model(precision="f64")
+    os.mkdir("s")
+    write("s/sweep.json", json.dumps({"model": os.path.abspath("m.hnn"), "points": [
+        {"dir": "000", "overrides": ["width=3"], "seed": 0}, {"dir": "001", "overrides": ["width=4"], "seed": 2}]}))
+    check("2 more have not started: 000, ..." in hnnc("runs", "s").out, "not begun")
+    hnnc("resume", "s", "-q")
+    check([(r["overrides"], r["seed"], r["status"]) for r in listed("s")] == [(["width=3"], 0, "done"), (["width=4"], 2, "done")], listed("s"))
 
 
 def test_words():
@@ -311,7 +314,7 @@ def test_words():
                        (["--jobs", "0"], "--jobs needs a whole number of at least 1")):
         r = hnnc("run", "m.hnn", *args, code=2)
         check(says in r.err, says, r)
-    hnnc("check", "m.hnn", "--sweep", "width=[1]", code=2, says="--sweep does nothing for `hnnc check`: it belongs to run")
+    hnnc("check", "m.hnn", "--sweep", "width=[1]", code=2, says="--sweep has no effect on `hnnc check`: it is an option of run")
     check(not os.path.exists("runs"), "nothing is made")
 
 

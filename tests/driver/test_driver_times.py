@@ -97,7 +97,7 @@ def test_times_that_are_lost():
         hnnc("run", "m.hnn", "--out", "l_" + name, "-q")
         write("m.hnn", text + "report all = at(t) on seen\n")
         hnnc("run", "m.hnn", "--out", "gap_" + name, code=None,
-             says=["error[not_finite]", "the times of `rk4`, from 0 on" if name == "rk4" else "it is a gap of the data"])
+             says=["error[not_finite]", "the times of `rk4`, from 0 on" if name == "rk4" else "it is a gap in the data"])
         write("m.hnn", text + "report all = at(where(t_mask > 0, t, 0)) on seen\n")
         hnnc("run", "m.hnn", "--out", "lost_" + name, code=None,
              says=["error[not_finite]", "the times of `%s`, from 0 on, are not finite, or not in order" % name])
@@ -115,7 +115,7 @@ def test_what_is_to_blame():
 def test_rates_that_end():
     """Where steps become small because rates are not finite beyond a time, what made them so is told; else the step."""
     small = "fell below rounding"
-    for rate, says in (("u[floor(t)] - x", ["the index 4 leaves an axis of 4", small]), ("log(2 - t) - x", ["`log` gave nan: log(-", small]),
+    for rate, says in (("u[floor(t)] - x", ["the index 4 is out of range for an axis of 4", small]), ("log(2 - t) - x", ["`log` gave nan: log(-", small]),
                        ("sqrt(1 - x)", ["`sqrt` gave nan", small]), ("x^2", ["the step size of `dop853` fell below rounding at t = "])):
         write("m.hnn", "precision f64\nconst u = [0, 1, 0, 1]\nfn rate(x: real, t: real) = %s\n"
                        "report r = integrate(rate, 0.5, times = [0, 1, 4.5], method = dop853(rtol = 1e-9))[2]\n" % rate)
@@ -138,7 +138,7 @@ def test_steps_used_up():
     for method in "dopri5", "tsit5", "dop853", "gauss16", "taylor":
         write("used.hnn", "precision f64\nfn f(x: real, t: real) = cos(50*t) - x\n"
               "report r = integrate(f, 1, dt = 100, steps = 2, method = %s(rtol = 1e-9, max_steps = 3))[-1]\n" % method)
-        r = hnnc("run", "used.hnn", "-q", "-o", "used", code=None, says=["`%s` used up its `max_steps` = 3" % method, "help: raise it, by `max_steps = 10^7`"])
+        r = hnnc("run", "used.hnn", "-q", "-o", "used", code=None, says=["`%s` used up its `max_steps` = 3" % method, "help: raise it in the options of the method, `max_steps = 10^7`"])
         check(r.code and (method == "dopri5" or "dopri5" not in r.out + r.err), method, r)
 
 

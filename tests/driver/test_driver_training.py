@@ -52,7 +52,7 @@ def test_best_is_kept():
     check(os.readlink("a/checkpoints/best") == "best-%d.safetensors" % best["step"], "its name", os.listdir("a/checkpoints"))
     kept, end = params("a/checkpoints/best"), params("a/checkpoints/step-600.safetensors")
     check(kept.keys() == end.keys() and kept != end, "parameters alone, not the last ones", kept.keys(), end.keys())
-    hnnc("resume", "a/checkpoints/best", code=4, says="holds the parameters that a training keeps")
+    hnnc("resume", "a/checkpoints/best", code=4, says="contains the parameters that a training keeps")
 
 
 def test_patience_and_plateau():

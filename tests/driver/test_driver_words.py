@@ -33,10 +33,10 @@ def test_damaged_checkpoints():
     hnnc("resume", "-q", steps[0])
     for path in checkpoints("r"):
         write(path, read(path)[:-8])
-    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is whole", "start a new run"])
+    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is intact", "start a new run"])
     check("try" not in r.err, "a damaged one is named", r)
     os.unlink("r/checkpoints/last")
-    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is whole", "start a new run"])
+    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is intact", "start a new run"])
     check("try" not in r.err, "a damaged one is named", r)
     for path in checkpoints("r"):
         os.unlink(path)
@@ -104,7 +104,7 @@ def test_command_line():
         hnnc("check", "-O", level, "m.hnn", code=2, says="-O takes 0, 1 or 2, found `%s`" % level)
     for level in "012":
         hnnc("check", "-O", level, "m.hnn")
-    hnnc("opt", "--json", "m.hnn", code=2, says="it belongs to check, bench, diagnose, runs, explore and report\n")
+    hnnc("opt", "--json", "m.hnn", code=2, says="it is an option of check, bench, diagnose, runs, explore and report\n")
     r = hnnc("explain", "undefind", code=2, says="did you mean `undefined`?\n")
     r = hnnc("--help", says="cache [ACTION]  ")
     check("[show" not in r.out, "the commands", r)
@@ -112,8 +112,8 @@ def test_command_line():
 
 def test_explain_with_command_lines():
     """Where the command line is the mistake, it is shown."""
-    hnnc("explain", "override", says=["This gives it, by `hnnc check FILE m=5`:", "Mended, by `hnnc check FILE n=5`:"])
-    r = hnnc("explain", "undefined", says=["This gives it:", "Mended:"])
+    hnnc("explain", "override", says=["This causes it, by `hnnc check FILE m=5`:", "Corrected, by `hnnc check FILE n=5`:"])
+    r = hnnc("explain", "undefined", says=["This causes it:", "Corrected:"])
     check("FILE" not in r.out, "a command line without need", r)
 
 
@@ -137,7 +137,7 @@ def test_changed_model():
         write("m.hnn", text.replace("steps = 200", "steps = 2"))
         hnnc("run", "-q", "--out", name, "m.hnn")
         write(name + "/model.hnn", read(name + "/model.hnn") + b"\n")
-        r = hnnc("resume", name, code=4, says="is not what the run was started with")
+        r = hnnc("resume", name, code=4, says="has changed since the run started")
         check((name + "/sources/" in r.err) == sources == os.path.exists(name + "/sources"), "sources/", r)
 
 
@@ -169,7 +169,7 @@ def test_left_out():
     """What is not in a library is said, and why."""
     write("m.hnn", "fn generic(x) = x^2\nfn power(x: real, n: int) = x^n\nfn plain(x: real) = x + 1\nfn none() = 3\nfn noisy(x: real) = x + normal(0, 1)\n")
     for _ in range(2):
-        r = hnnc("compile", "m.hnn", says=["left out: fn `generic`: its argument `x` has no type", "left out: fn `power`: its argument `n` is no real",
+        r = hnnc("compile", "m.hnn", says=["left out: fn `generic`: its argument `x` has no type", "left out: fn `power`: its argument `n` is not a real",
                                            "left out: fn `none`: it takes no arguments",
                                            "left out: fn `noisy`: it draws, at m.hnn:"])
         check("`plain`" not in r.out and r.out.count("left out") == 4, "left out", r)
@@ -282,7 +282,7 @@ def test_requirements_of_values():
     write("m.hnn", 'import "std/sampling"\nfn log_p(x: real) = -1e9*x^2\n'
           'data d { fn move(x) = metropolis(log_p, x, 1e6); let (x, _) = markov_chain(move, 0, steps = 20); yield tau = autocorrelation_time(x) }\n'
           'use s = d(count = 2)\nreport tau = tau on s\n')
-    hnnc("run", "-q", "m.hnn", code=3, says=["`tau` of the data set `s` is not finite in sample 0", "yield tau = autocorrelation_time(x)", "`autocorrelation` requires: the chain moved"])
+    hnnc("run", "-q", "m.hnn", code=3, says=["`tau` of the data set `s` is not finite in sample 0", "yield tau = autocorrelation_time(x)", "`autocorrelation` requires: the draws of a chain must not all be equal"])
 
 
 if __name__ == "__main__":

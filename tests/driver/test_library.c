@@ -727,6 +727,12 @@ static void test_trained(void) {
             strstr(json, "\"error\""));
   CU_ASSERT(hnnc_runs(folder, NULL, 0) == n && hnnc_runs(folder, json, n) == n && !*json);
   CU_ASSERT(hnnc_runs("/nowhere", json, sizeof json) == 0 && hnnc_runs(NULL, NULL, 0) == 0);
+  const char *dirs[] = {folder, "/nowhere"};
+  char page[4200], why[256];
+  snprintf(page, sizeof page, "%s/page.html", folder);
+  CU_ASSERT(hnnc_runs_page(dirs, 1, page, why, sizeof why) && !*why && access(page, R_OK) == 0);
+  CU_ASSERT(!hnnc_runs_page(dirs, 2, "/nowhere/page.html", why, sizeof why) && strstr(why, "/nowhere"));
+  CU_ASSERT(!hnnc_runs_page(NULL, 1, page, NULL, 0) && !hnnc_runs_page(dirs, 0, page, NULL, 0));
   hnnc_close(none), hnnc_close(seed), hnnc_close(unlike), hnnc_close(other), hnnc_close(m);
   char command[128];
   snprintf(command, sizeof command, "rm -r %s", folder);

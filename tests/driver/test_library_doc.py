@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 library = os.path.abspath(sys.argv[1])
 text = open(os.path.join(ROOT, "docs/library.md"), encoding="utf-8").read()
 program = re.search(r"```c\n(.*?)```", text, re.S).group(1)
-wanted = re.search(r"It ends with `(.*?)`", text).group(1)
+wanted = re.search(r"Its last line is `(.*?)`", text).group(1)
 compiler = os.environ.get("CC", "cc").split()
 if not shutil.which(compiler[0]):
     sys.exit(77)

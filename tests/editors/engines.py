@@ -66,16 +66,13 @@ VIM = """\
 set nocompatible encoding=utf-8
 execute 'set runtimepath^=' . $EDITORS
 syntax on
+edit ++enc=utf-8 ++ff=unix $PROGRAMS
+set syntax=hnn
+syntax sync fromstart
 let out = []
-for path in readfile($PATHS)
-  execute 'silent edit ++enc=utf-8 ++ff=unix' path
-  set filetype=hnn syntax=hnn
-  syntax sync fromstart
-  for place in readfile(path . '.places')
-    let [l, c] = split(place)
-    call add(out, synIDattr(synID(l, c, 1), 'name'))
-  endfor
-  bwipeout!
+for place in readfile($PLACES)
+  let [l, c] = split(place)
+  call add(out, synIDattr(synID(l, c, 1), 'name'))
 endfor
 call writefile(out, $OUT)
 qall!
@@ -83,33 +80,33 @@ qall!
 
 
 def by_vim():
-    """Vim is asked of the first and the last character of each of `places`."""
+    """Vim is asked of the first and the last character of each word of `truth`, with all programs in one buffer: no rule goes on over the end of a line."""
     vim = shutil.which("vim")
     if not vim or "+syntax" not in subprocess.run([vim, "--version"], stdout=subprocess.PIPE, text=True).stdout:
         return None
 
     def run(programs, truth):
+        places, row = [], 0
+        for (_, text, _), words in zip(programs, truth):
+            starts = [0]
+            for line in text.split("\n"):
+                starts.append(starts[-1] + len(line) + 1)
+            here = 0
+            for begin, end, _ in words:
+                while starts[here + 1] <= begin:
+                    here += 1
+                places += ["%d %d\n" % (row + here + 1, len(text[starts[here]:at].encode()) + 1) for at in (begin, end - 1)]
+            row += len(starts) - 1
         with tempfile.TemporaryDirectory() as d:
-            for (_, text, path), words in zip(programs, truth):
-                starts = [0]
-                for line in text.split("\n"):
-                    starts.append(starts[-1] + len(line) + 1)
-                with open(path + ".places", "w") as f:
-                    row = 0
-                    for begin, end, _ in words:
-                        while starts[row + 1] <= begin:
-                            row += 1
-                        for at in (begin, end - 1):
-                            f.write("%d %d\n" % (row + 1, len(text[starts[row]:at].encode()) + 1))
-            for name, text in ("paths", "\n".join(p for _, _, p in programs)), ("s.vim", VIM):
-                with open(os.path.join(d, name), "w") as f:
+            for name, text in ("all", "\n".join(text for _, text, _ in programs)), ("places", "".join(places)), ("s.vim", VIM):
+                with open(os.path.join(d, name), "w", encoding="utf-8", newline="") as f:
                     f.write(text)
-            env = dict(os.environ, EDITORS=ROOT + "/editors/vim", PATHS=d + "/paths", OUT=d + "/out", LC_ALL="C.UTF-8")
-            subprocess.run([vim, "-u", "NONE", "-N", "-i", "NONE", "-n", "-es", "-S", d + "/s.vim"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
+            env = dict(os.environ, EDITORS=ROOT + "/editors/vim", PROGRAMS=d + "/all", PLACES=d + "/places", OUT=d + "/out", LC_ALL="C.UTF-8")
+            subprocess.run([vim, "-u", "NONE", "-N", "-i", "NONE", "-n", "-es", "-S", d + "/s.vim"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=200)
             with open(d + "/out") as f:
                 said = [GROUPS[line.rstrip("\n")] for line in f]
-        if len(said) != 2*sum(map(len, truth)):
-            raise ValueError("Vim answered %d of %d questions" % (len(said), 2*sum(map(len, truth))))
+        if len(said) != len(places):
+            raise ValueError("Vim answered %d of %d questions" % (len(said), len(places)))
         answers = iter(said)
         return [[(b, e if first == last else b, first) for b, e, _ in words for first, last in [(next(answers), next(answers))]] for words in truth]
     return run

@@ -162,6 +162,49 @@ def test_tree_sitter_queries():
             check(not wrong, "tree-sitter: %s %s" % (query, wrong))
 
 
+NEOVIM = """\
+vim.opt.runtimepath:prepend("EDITORS/vim")
+vim.cmd("filetype on")
+dofile("EDITORS/neovim/hnn.lua")
+vim.cmd("edit PROGRAM")
+local tree, seen = vim.treesitter.get_parser(0, "hnn"):parse()[1], {}
+local query = vim.treesitter.query.get("hnn", "highlights")
+for id, node in query:iter_captures(tree:root(), 0) do seen[vim.treesitter.get_node_text(node, 0)] = query.captures[id] end
+for _, name in ipairs({ "locals", "folds", "indents", "tags" }) do assert(#vim.treesitter.query.get("hnn", name).captures > 0, name) end
+local lit = vim.treesitter.highlighter.active[vim.api.nvim_get_current_buf()] ~= nil
+vim.fn.writefile({ vim.json.encode({ seen = seen, lit = lit, fold = vim.treesitter.foldexpr(2) }) }, "OUT")
+vim.cmd("qall!")
+"""
+
+
+def test_tree_sitter_generator():
+    """Where there is the one that made it: the parser in the tree is what it makes of the grammar."""
+    if shutil.which("tree-sitter") and " 0.22." in subprocess.run(["tree-sitter", "--version"], stdout=subprocess.PIPE, text=True).stdout:
+        p = subprocess.run([ROOT + "/tools/tree_sitter", "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check(p.returncode == 0, "tree-sitter: its generator makes the parser of the grammar %s" % ("" if p.returncode == 0 else p.stdout[-800:]))
+
+
+def test_neovim():
+    """The parser and the queries in Neovim itself, from 0.10 on."""
+    nvim, cc = shutil.which("nvim"), shutil.which("cc")
+    version = re.match(r"NVIM v(\d+)\.(\d+)", subprocess.run([nvim, "--version"], stdout=subprocess.PIPE, text=True).stdout) if nvim else None
+    if not cc or not version or (int(version[1]), int(version[2])) < (0, 10):
+        print("skip Neovim: no 0.10 here")
+        return
+    with tempfile.TemporaryDirectory() as d:
+        shutil.copytree(ROOT + "/editors", d + "/editors")
+        folder = d + "/editors/tree-sitter-hnn"
+        subprocess.run([cc, "-O1", "-shared", "-fPIC", "-o", folder + "/hnn.so", folder + "/src/parser.c", folder + "/src/scanner.c"], check=True)
+        for name, text in ("t.hnn", PROGRAM), ("s.lua", NEOVIM.replace("EDITORS", d + "/editors").replace("PROGRAM", d + "/t.hnn").replace("OUT", d + "/out")):
+            with open(os.path.join(d, name), "w") as f:
+                f.write(text)
+        p = subprocess.run([nvim, "--headless", "-u", "NONE", "-i", "NONE", "-l", d + "/s.lua"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=dict(os.environ, HOME=d))
+        got = json.load(open(d + "/out")) if os.path.exists(d + "/out") else {}
+        want = {"fn": "keyword", "outer": "function", "real": "type", "inner": "function.call", "plot": "keyword", "1": "number"}
+        ok = got.get("lit") and got["fold"] == ">1" and all(got["seen"].get(k) == v for k, v in want.items())
+        check(ok, "Neovim: colours and folds of tree-sitter %s" % ("" if ok else str(got) + p.stdout[-500:]))
+
+
 def main():
     p = subprocess.run([sys.executable, ROOT + "/tools/grammars.py", "--check"], stdout=subprocess.PIPE, text=True)
     check(p.returncode == 0, "words are the compiler's: %s" % p.stdout.strip())
@@ -171,6 +214,8 @@ def main():
         if SITTER:
             test_tree_sitter_trees(programs)
             test_tree_sitter_queries()
+    test_tree_sitter_generator()
+    test_neovim()
     test_pygments_text()
     test_vscode()
     print("%d failed" % failed)

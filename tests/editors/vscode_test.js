@@ -10,11 +10,12 @@ class Range { constructor(start, end) { Object.assign(this, { start, end }); } }
 const record = (...names) => class { constructor(...of) { names.forEach((n, k) => (this[n] = of[k])); } };
 class WorkspaceEdit { constructor() { this.made = {}; } set(uri, list) { this.made[uri.toString()] = list; } }
 const uri_of = (text) => ({ text, scheme: text.split(":")[0], toString: () => text });
-const provider = {}, listener = {}, errors = [], shown = new Map();
+const provider = {}, listener = {}, commands = {}, terminals = [], errors = [], shown = new Map();
 const disposable = { dispose() {} };
 const languages = new Proxy({}, {
   get: (_, name) => name === "createDiagnosticCollection"
     ? () => ({ set: (uri, list) => shown.set(uri.toString(), list), delete: (uri) => shown.delete(uri.toString()), dispose() {} })
+    : name === "registerWorkspaceSymbolProvider" ? (p) => ((provider[name] = [p]), disposable)
     : (selector, p, ...more) => (assert.strictEqual(selector.language, "hnn"), (provider[name] = [p, ...more]), disposable),
 });
 const vscode = {
@@ -23,7 +24,11 @@ const vscode = {
   SignatureInformation: record("label", "documentation"), ParameterInformation: record("label", "documentation"), DocumentSymbol: record("name", "detail", "kind", "range", "selectionRange"),
   CodeAction: record("title", "kind"), Diagnostic: record("range", "message", "severity"), DiagnosticRelatedInformation: record("location", "message"), Hover: record("contents", "range"),
   InlayHint: record("position", "label", "kind"), SemanticTokens: record("data"), SemanticTokensLegend: record("types", "modifiers"),
-  window: { showErrorMessage: (m) => errors.push(m) },
+  FoldingRangeKind: { Comment: 1, Imports: 2 }, FoldingRange: record("start", "end", "kind"), SelectionRange: record("range", "parent"), SymbolInformation: record("name", "kind", "container", "location"),
+  CallHierarchyItem: record("kind", "name", "detail", "uri", "range", "selectionRange"), CallHierarchyIncomingCall: record("from", "ranges"), CallHierarchyOutgoingCall: record("to", "ranges"),
+  DocumentHighlight: record("range", "kind"), DocumentLink: record("range", "target"), CodeLens: record("range", "command"),
+  commands: { registerCommand: (name, f) => ((commands[name] = f), disposable) },
+  window: { showErrorMessage: (m) => errors.push(m), createTerminal: (t) => ({ show: () => terminals.push(t) }) },
   workspace: {
     getConfiguration: () => ({ get: () => command }), textDocuments: [],
     onDidOpenTextDocument: (f) => ((listener.open = f), disposable), onDidChangeTextDocument: (f) => ((listener.change = f), disposable), onDidCloseTextDocument: (f) => ((listener.close = f), disposable),
@@ -51,7 +56,7 @@ async function main() {
   assert(hover.contents.value.includes("fn f(x: real[n])"));
   const items = await call("registerCompletionItemProvider", "provideCompletionItems", at(2, 13));
   assert.deepStrictEqual([items.find((i) => i.label === "f").kind, items.find((i) => i.label === "n").kind], [2, 20], "kinds of completions");
-  assert.deepStrictEqual(provider.registerCompletionItemProvider.slice(1), ["(", ","]);
+  assert.deepStrictEqual(provider.registerCompletionItemProvider.slice(1), ["(", ",", "{"]);
   const help = await call("registerSignatureHelpProvider", "provideSignatureHelp", at(2, 13));
   assert.deepStrictEqual([help.signatures[0].label, help.activeParameter], ["fn f(x: real[n])", 0]);
   const [definition] = [await call("registerDefinitionProvider", "provideDefinition", at(2, 11))].flat();
@@ -68,6 +73,20 @@ async function main() {
   const tokens = await call("registerDocumentSemanticTokensProvider", "provideDocumentSemanticTokens");
   assert(tokens.data.length % 5 === 0 && tokens.data.length > 50 && provider.registerDocumentSemanticTokensProvider[1].types.includes("keyword"));
   assert(Array.isArray(await call("registerInlayHintsProvider", "provideInlayHints", new Range(at(0, 0), at(9, 0)))));
+  const marks = await call("registerDocumentHighlightProvider", "provideDocumentHighlights", at(2, 11));
+  assert.deepStrictEqual(marks.map((m) => m.kind), [2, 1], "where f is written and read");
+  const [picked] = await call("registerSelectionRangeProvider", "provideSelectionRanges", [at(2, 11)]);
+  assert(picked.range.end.character === 12 && picked.parent.range.end.line === 2);
+  assert.deepStrictEqual(await call("registerFoldingRangeProvider", "provideFoldingRanges"), []);
+  assert.deepStrictEqual(await call("registerDocumentLinkProvider", "provideDocumentLinks"), []);
+  const [lens] = await call("registerCodeLensProvider", "provideCodeLenses");
+  commands[lens.command.command](...lens.command.arguments);
+  assert.deepStrictEqual(terminals.map((t) => [t.shellPath, ...t.shellArgs]), [[hnnc, "run", "/nowhere/model.hnn"]]);
+  const [item] = await call("registerCallHierarchyProvider", "prepareCallHierarchy", at(1, 3));
+  const calls = await provider.registerCallHierarchyProvider[0].provideCallHierarchyIncomingCalls(item);
+  assert.deepStrictEqual(calls.map((c) => c.from.name), ["μ"]);
+  assert.deepStrictEqual((await provider.registerCallHierarchyProvider[0].provideCallHierarchyOutgoingCalls(item)), []);
+  assert.deepStrictEqual((await provider.registerWorkspaceSymbolProvider[0].provideWorkspaceSymbols("f")).map((s) => [s.name, s.kind]), [["f", 11]]);
   document.version = 2;
   listener.change({ document, contentChanges: [{ range: new Range(at(3, 14), at(3, 15)), text: "m" }] });
   await until(() => shown.get(document.uri.toString()).length === 0);

@@ -18,7 +18,7 @@ static bool table(void *ctx, Arena *mem, const char *path, bool gaps, TableInfo 
     out->column[i] = (struct TableColumn){.name = strstr(path, ".txt") ? NULL : names[i],
                                           .number = i < 4,
                                           .rows = 8,
-                                          .fault = i < 4 ? NULL : "it holds text, in line 2 `run1`"};
+                                          .fault = i < 4 ? NULL : "it contains text, in line 2 `run1`"};
   return true;
 }
 

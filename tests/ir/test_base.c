@@ -184,12 +184,12 @@ static void expect_page(Page p, bool colour, const char *expected) {
 
 static void test_labels(void) {
   Page p = page("let x = 3\n\n\n\n\n\n\n\n\n\n\n  y = A @ x\n");
-  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "A", "@"), "`@` needs inner sizes to agree, found %d and %d", 3, 4);
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "A", "@"), "`@` needs equal inner sizes, found %d and %d", 3, 4);
   diag_label(m, find(&p, "@", "x"), "real[4]");
   diag_label(m, find(&p, "A", "A"), "real[2, %d]", 3);
   diag_help(m, "declare `x` as real[3] to match `A`");
   expect_page(p, false,
-              "error[syntax]: `@` needs inner sizes to agree, found 3 and 4\n"
+              "error[syntax]: `@` needs equal inner sizes, found 3 and 4\n"
               "  --> m.hnn:12:9\n"
               "12 |   y = A @ x\n"
               "   |       - ^ - real[4]\n"

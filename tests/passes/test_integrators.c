@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "passes/loops/expand_priv.h"
+#include "tests/common/ops_count.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
@@ -195,15 +196,6 @@ static Fn *sample(Fn *f, uint32_t at) {
   return f;
 }
 
-static uint32_t count(const Fn *f, Op op) {
-  uint32_t n = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    n += f->inst.at[id].op == op;
-    if (f->inst.at[id].sub) n += count(ir_body(f, &f->inst.at[id]), op);
-  }
-  return n;
-}
-
 /* Steps that join their drifts are the steps one by one, exactly; and so few moves that they must have joined them. */
 static void test_joined(void) {
   static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8};
@@ -222,7 +214,7 @@ static void test_joined(void) {
         CU_ASSERT(k < 2 || field[j] != CUBIC ? answer == FIELD_EQUAL : answer != FIELD_DIFFERENT && !r.differs);
         CU_ASSERT_EQUAL(ir_verify(c, stderr), 0);
         /* a kick and what drifts behind it, and the drift before; or that, and the one that takes back */
-        CU_ASSERT_EQUAL(count(c, OP_reversible), kicks[k] + (every > 2 && field[j] == CUBIC ? 2 : 1));
+        CU_ASSERT_EQUAL(ops_count(c, OP_reversible), kicks[k] + (every > 2 && field[j] == CUBIC ? 2 : 1));
         Fn *const all[] = {f, one, a, b, c};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) ir_fn_destroy(all[i]);
       }

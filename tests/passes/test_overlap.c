@@ -2,6 +2,7 @@
  * away, either operand first, lanes in either: exactly the same, in the finite field, and no stretch is left. */
 #include "ir/field/field.h"
 #include "passes/passes.h"
+#include "tests/common/ops_count.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
@@ -39,12 +40,6 @@ static Fn *adjoint(const Case *c) {
   return b.f;
 }
 
-static uint32_t count(const Fn *f, Op op) {
-  uint32_t n = 0;
-  for (uint32_t v = 1; v < f->inst.n; v++) n += f->inst.at[v].op == op;
-  return n;
-}
-
 /* Axes of one stretch, or of stretches of one place, are none of the product: nothing is added up along them. */
 static bool overlapping(const Case *c) {
   bool yes = true;
@@ -61,7 +56,7 @@ static void check(const Case *c) {
     ir_print(stderr, g, NULL);
     CU_FAIL("another function");
   }
-  if (overlapping(c)) CU_ASSERT_EQUAL(count(g, OP_unwindow), 0);
+  if (overlapping(c)) CU_ASSERT_EQUAL(ops_count(g, OP_unwindow), 0);
   pass_run_finish(&run);
   ir_fn_destroy(f);
   ir_fn_destroy(g);
@@ -109,7 +104,7 @@ static void test_products(void) {
     cut(&c, 0, 0), cut(&c, 1, 1);
     PassRun run = {0};
     Fn *f = adjoint(&c), *g = pass_overlap(&run, f);
-    CU_ASSERT_EQUAL(count(g, OP_dot), (uint32_t)products[k]);
+    CU_ASSERT_EQUAL(ops_count(g, OP_dot), (uint32_t)products[k]);
     pass_run_finish(&run);
     ir_fn_destroy(f);
     ir_fn_destroy(g);

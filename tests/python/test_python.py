@@ -5,6 +5,7 @@ import ctypes
 import inspect
 import json
 import os
+import pathlib
 import shutil
 import select
 import signal
@@ -43,7 +44,7 @@ loss hnn(q, p) {
 train hnn on seen { optimizer = adam(lr = 1e-2), steps = 200, every = 20 }
 report error_ = hnn(q, p) on seen
 expect error_ < 1
-plot phase = { kind = scatter, x = q[0], y = p[0] } on seen
+plot phase = { kind = scatter, x = q[0], y = p[0], caption = "Orbits & levels" } on seen
 symplectic flow kick(q: real[1], p: real[1]) { p -= 0.1*q }
 """
 FAILED = []
@@ -299,7 +300,7 @@ def test_run_of_changed_file():
         hnnc.compile('const A = read("%s/A.npy")\nfn of(x: real) = x*sum(A)\nreport r = of(1)\n' % d).run(d + "/r", progress=False)
         check(hnnc.load_run(d + "/r").of(2.0) == 6, "the run")
         np.save(d + "/A.npy", [1.0, 3.0])
-        raises(OSError, "A.npy`, which `model.hnn` reads, is not what the run was started with", hnnc.load_run, d + "/r")
+        raises(OSError, "A.npy`, which `model.hnn` reads, has changed since the run started", hnnc.load_run, d + "/r")
 
 
 def test_interrupt():
@@ -481,6 +482,16 @@ def test_tables():
             run.plot("phase").save(d + "/phase.png")
             check(open(d + "/phase.pdf", "rb").read(5) == b"%PDF-" and open(d + "/phase.png", "rb").read(4) == b"\x89PNG", "figures for papers")
             raises(ValueError, "ends in", run.plot("phase").save, d + "/phase.bmp")
+            run.plot("phase").save(d + "/phase.gif")
+            run.plot("phase").save(pathlib.Path(d + "/phase.svg"))
+            check(open(d + "/phase.gif", "rb").read(6) == b"GIF89a" and run.plot("phase")._repr_svg_() == open(d + "/phase.svg").read(), "a film, the picture itself")
+            check("<p>Orbits &amp; levels</p>" in run.plot("phase")._repr_html_() and run.plot("phase").caption == "Orbits & levels", "its caption")
+        check(run.report(d + "/page.html") == d + "/page.html" and "hnnc report" in open(d + "/page.html").read(), "the page of a run")
+        hnnc.report([run, run.dir], d + "/two.html")
+        check(os.path.getsize(d + "/two.html") > os.path.getsize(d + "/page.html"), "and of two")
+        raises(hnnc.Error, "nowhere", hnnc.report, [d + "/nowhere"], d + "/none.html")
+        raises(hnnc.Error, "without a directory", m.run(False, progress=False).report)
+        check(not os.path.exists(d + "/none.html"), "nothing is written of nothing")
         table = hnnc.Runs([{"status": "done", "loss": 12.5, "note": None}, {"status": "<b>", "loss": 0.25, "note": None}])
         check(repr(table) == "status  loss\ndone    12.5\n<b>     0.25", repr(table))
         check("<th style=\"text-align: right\">loss</th>" in table._repr_html_() and "&lt;b&gt;" in table._repr_html_() and "note" not in table._repr_html_(), "as HTML")
@@ -533,7 +544,7 @@ def test_onnx():
             raises(AttributeError, "no function `lerned`", m.export_onnx, "x.onnx", "lerned")
             raises(OSError, "nowhere", m.export_onnx, "/nowhere/at/all.onnx", "learned") if os.geteuid() else None
             n = hnnc.compile("fn g(x: real) = -x\nfn f(x: real) = integrate(g, x, dt = 0.1, steps = 3, method = dopri5(rtol = 1e-6))[-1]\n")
-            e = raises(hnnc.CompileError, "cannot be put in ONNX", n.export_onnx, "x.onnx", "f")
+            e = raises(hnnc.CompileError, "cannot be exported to ONNX", n.export_onnx, "x.onnx", "f")
             check(e.diagnostics[0].place.line == 2 and not os.path.exists("x.onnx") and np.isfinite(n.f(1.0)), "it goes on")
         finally:
             os.chdir(here)
@@ -571,7 +582,7 @@ def test_stubs():
         return [("*" if p.kind == p.VAR_POSITIONAL else "") + p.name for p in inspect.signature(f).parameters.values() if p.name != "self"]
     stubs = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     methods = {n.name: n for n in stubs.pop("Model").body if isinstance(n, ast.FunctionDef)}
-    check(set(stubs) == {"runs"} and names(stubs["runs"].args) == has(hnnc._hnnc.runs), "functions", stubs)
+    check(set(stubs) == {"runs", "runs_page"} and all(names(stubs[n].args) == has(getattr(hnnc._hnnc, n)) for n in stubs), "functions", stubs)
     there = {n for n in vars(hnnc._hnnc.Model) if not n.startswith("__")}
     check(set(methods) == there | {"__new__"}, "methods", set(methods) ^ there)
     for n, stub in methods.items():
@@ -598,6 +609,9 @@ def test_sweep():
         check(len(table) == 8 and sum(r["status"] == "done" for r in table) == 4, "a table", table)
         check(all("error" in r for r in table if r["train.steps"] == -1), "failures are kept apart", table)
         check("noise" in repr(table) and "error_" in repr(table), "shown", repr(table))
+        with open(d + "/s/sweep.json") as f: spec = json.load(f)
+        check(spec["model"] == path and spec["points"][5] == {"dir": "005", "overrides": ["noise=0.1", "train.steps=300"], "seed": 1}, "sweep.json", spec)
+        check([p["dir"] for p in spec["points"] if "train.steps=300" in p["overrides"]] == sorted(os.path.basename(r["dir"]) for r in hnnc.runs(d + "/s")), "the runs")
 
 
 def test_sweep_says():
@@ -608,9 +622,9 @@ def test_sweep_says():
         table = sweep()
         check(table[0]["status"] == "failed" and table[0]["error"] == "expect error_ < 0: FAILS" and "FAILS" in repr(table), "which expectation", table)
         check(len(sweep()) == 1, "the same again")
-        raises(FileExistsError, "/s has another sweep: another `out` makes a new one", sweep, {"noise": [0, 1]})
+        raises(FileExistsError, "/s has another sweep: `hnnc resume` continues that one, and another `out` makes a new one", sweep, {"noise": [0, 1]})
         raises(FileExistsError, "/s has another sweep", sweep, seeds=[1])
-        raises(FileExistsError, "holds other files: a sweep needs a folder of its own", sweep, out=d)
+        raises(FileExistsError, "contains other files: a sweep needs a directory of its own", sweep, out=d)
         raises(ValueError, "jobs should be 1 or more, found -1", sweep, jobs=-1)
         raises(ValueError, "each of seeds should be 0 or more, found -1", sweep, seeds=[-1])
         raises(TypeError, "seeds should be a whole number, found 'a'", sweep, seeds="a")

@@ -1,6 +1,7 @@
 /* Data files: text tables good and bad with their exact messages, .npy and .npz round trips, every byte of
  * a good file changed or cut. */
 #include "runtime/data/apart_priv.h"
+#include "tests/common/folder.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 #include <zip.h>
 
-static char dir[] = "/tmp/hnnc-data-XXXXXX";
 static char place[256];
 
 static const char *file(const char *name) {
@@ -76,8 +76,8 @@ static const struct {
   /* what parts columns */
   {"a;b\n1;2\n", "a:1;b:2;"},
   {"a;b,c\n1;2\n", "a:1;b,c:2;"},
-  {"t;x\n0;1,5\n1;2\n", "t:0,1;x!line 2: expected a number, found `1,5`; write numbers with a decimal point, and no comma;"},
-  {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
+  {"t;x\n0;1,5\n1;2\n", "t:0,1;x!line 2: expected a number, found `1,5`; write numbers with a decimal point, not a comma;"},
+  {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write numbers with a decimal point, not a comma;"},
   {"a\tb\n1\t\n\t3\n",
    "a!line 3: the field is empty; fill it in or remove the row;b!line 2: the field is empty; fill it in or remove the row;"},
   {"a\tb\tc\n1   2\t3\n  4 5 6\n", "a:1,4;b:2,5;c:3,6;"},
@@ -88,21 +88,21 @@ static const struct {
   /* quotes */
   {"\"say \"\"a\"\"\",b\n\"1\",2\n", "say \"a\":1;b:2;"},
   {"a,b\n1,\"x \"\"y\"\", z\"\n", "a:1;b:text;"},
-  {"a,b\n1,\"2,5\"\n1,2\n", "a:1,1;b!line 2: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
+  {"a,b\n1,\"2,5\"\n1,2\n", "a:1,1;b!line 2: expected a number, found `2,5`; write numbers with a decimal point, not a comma;"},
   {"5\" pipe,3\n", ":text;:3;"},
   {"\"1,5\";\"2 000\"\n3;4\n", "1,5:3;2 000:4;"},
   /* cells */
-  {"x;y\n1;2\n1 000;3\n", "x!line 3: expected a number, found `1 000`; write it without marks between its digits;y:2,3;"},
+  {"x;y\n1;2\n1 000;3\n", "x!line 3: expected a number, found `1 000`; write it without separators between its digits;y:2,3;"},
   {"x,y\n1,2\n\xE2\x88\x92"
    "1,3\n",
    "x!line 3: expected a number, found `\xE2\x88\x92"
-   "1`; its sign is a typesetter's, write `-`;y:2,3;"},
-  {"x\n1\n1_000\n", "x!line 3: expected a number, found `1_000`; write it without marks between its digits;"},
-  {"x\n1\n1'000\n", "x!line 3: expected a number, found `1'000`; write it without marks between its digits;"},
+   "1`; its minus sign is a typographic one, write `-`;y:2,3;"},
+  {"x\n1\n1_000\n", "x!line 3: expected a number, found `1_000`; write it without separators between its digits;"},
+  {"x\n1\n1'000\n", "x!line 3: expected a number, found `1'000`; write it without separators between its digits;"},
   {"x,y\n1,2\n1\xC2\xA0"
    "000,3\n",
    "x!line 3: expected a number, found `1\xC2\xA0"
-   "000`; write it without marks between its digits;y:2,3;"},
+   "000`; write it without separators between its digits;y:2,3;"},
   {"x\n1\n0x10\n", "x!line 3: expected a number, found `0x10`; write it as a decimal number;"},
   {"x\n1\n1e5.3\n", "x!line 3: expected a number, found `1e5.3`;"},
   {"x\n1\n1.2.3\n", "x!line 3: expected a number, found `1.2.3`;"},
@@ -111,7 +111,7 @@ static const struct {
   {"x\n1\n5%\n", "x!line 3: expected a number, found `5%`;"},
   {"x\n1\n1.0+100\n", "x!line 3: expected a number, found `1.0+100`;"},
   {"x\n1\n*****\n", "x!line 3: expected a number, found `*****`;"},
-  {"x,y\n1,2\n3,4 # good\n", "x:1,3;y!line 3: expected a number, found `4 # good`; a comment stands on a line of its own;"},
+  {"x,y\n1,2\n3,4 # good\n", "x:1,3;y!line 3: expected a number, found `4 # good`; put a comment on a line of its own;"},
   {"x,y\n1,2\nNA,3\n", "x!line 3: `NA` is not a finite number; remove the row or fill it in;y:2,3;"},
   {"x,y\nNA,2\n1,3\n", "x!line 2: `NA` is not a finite number; remove the row or fill it in;y:2,3;"},
   {"Na,K\n1,2\n", "Na:1;K:2;"},
@@ -123,9 +123,9 @@ static const struct {
   {"x\n9007199254740992\n18014398509481984\n-0009007199254740991\n100000000000000000000\n9007199254740993.\n",
    "x:9.00719925474099e+15,1.8014398509482e+16,-9.00719925474099e+15,1e+20,9.00719925474099e+15;"},
   {"x\n1\n9007199254740993\n",
-   "x!line 3: `9007199254740993` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
-  {"x\n1\n-36893488147419103231\n", "x!line 3: `-36893488147419103231` is a whole number that f64 does not hold exactly; give it a "
-                                    "decimal point to have it rounded;"},
+   "x!line 3: `9007199254740993` is a whole number that f64 cannot represent exactly; write it with a decimal point to round it;"},
+  {"x\n1\n-36893488147419103231\n", "x!line 3: `-36893488147419103231` is a whole number that f64 cannot represent exactly; write "
+                                    "it with a decimal point to round it;"},
   {"x\n0."
    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
    "000000000000000000000000000000000000001e150\n",
@@ -175,40 +175,40 @@ static const struct {
   {"", ": the file is empty: no header, no rows"},
   {"# only comments\n\n", ": the file is empty: no header, no rows"},
   {"a,b\n", ": a header but no rows"},
-  {"a,b\n1,2\n3\n4,5\n", ":3: found 1 column, the rows above have 2"},
-  {"a,b\n1,2\n3,4,5\n6,7\n", ":3: found 3 columns, the rows above have 2"},
-  {"a b\n1 2\n3", ":3: found 1 column, the rows above have 2; it is the last line: is the file cut off?"},
+  {"a,b\n1,2\n3\n4,5\n", ":3: found 1 column, but the rows above have 2"},
+  {"a,b\n1,2\n3,4,5\n6,7\n", ":3: found 3 columns, but the rows above have 2"},
+  {"a b\n1 2\n3", ":3: found 1 column, but the rows above have 2; it is the last line: is the file truncated?"},
   {"a,b\n1,\"2\n", ":2: the quote before `2` is not closed"},
   {"a,b\n\"1\"x,2\n", ":2: expected `,` after the quoted field `1`"},
   {"\"1\"2\n", ":1: expected a blank after the quoted field `1`"},
   {"1,2\n\"1\" x,2\n", ":2: expected `,` after the quoted field `1`"},
-  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write numbers with a decimal point, and no comma; a "
-                     "name like this stands in double quotes"},
-  {"x\n1\n1 000\n", ":3: found 2 columns, the rows above have 1; it is the last line: is the file cut off?"},
+  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write numbers with a decimal point, not a comma; put "
+                     "a name like this in double quotes"},
+  {"x\n1\n1 000\n", ":3: found 2 columns, but the rows above have 1; it is the last line: is the file truncated?"},
   {"1,5 2,5\n3,5 4,5\n",
-   ":1: found `5 2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
+   ":1: found `5 2` between commas; write decimal points for decimal commas, or separate columns by commas only"},
   {"1,5\t2,5\n3,5\t4,5\n",
-   ":1: found `5\t2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
+   ":1: found `5\t2` between commas; write decimal points for decimal commas, or separate columns by commas only"},
   {"\xE2\x88\x92"
    "1\n2\n",
    ":1: `\xE2\x88\x92"
-   "1` is neither a number nor the name of a column; its sign is a typesetter's, write `-`; a name like this stands in double "
-   "quotes"},
-  {"Venus;1 000\nMars;2\n", ":1: `1 000` is neither a number nor the name of a column; write it without marks between its digits; "
-                            "a name like this stands in double quotes"},
-  {"0x10\n16\n", ":1: `0x10` is neither a number nor the name of a column; write it as a decimal number; a name like this stands "
-                 "in double quotes"},
+   "1` is neither a number nor the name of a column; its minus sign is a typographic one, write `-`; put a name like this in "
+   "double quotes"},
+  {"Venus;1 000\nMars;2\n", ":1: `1 000` is neither a number nor the name of a column; write it without separators between its "
+                            "digits; put a name like this in double quotes"},
+  {"0x10\n16\n",
+   ":1: `0x10` is neither a number nor the name of a column; write it as a decimal number; put a name like this in double quotes"},
   {"\xFF\xFE"
    "1\n",
    ": the file is in UTF-16; save it as UTF-8"},
   {"\xFE\xFF"
    "1\n",
    ": the file is in UTF-16; save it as UTF-8"},
-  {"t,1,2\n0,5,6\n", ":2: `0` is a number, where the first row has text: if that is the header, none of its names may be a number; "
-                     "if not, every field must be one"},
-  {"\"\",\"1\",\"b\"\n0,5,6\n", ":2: `6` is a number, where the first row has text: if that is the header, none of its names may "
-                                "be a number; if not, every field must be one"},
-  {"a,b\r1,2\r3\r4,5\r", ":3: found 1 column, the rows above have 2"},
+  {"t,1,2\n0,5,6\n", ":2: `0` is a number, but the first row has text: if the first row is the header, none of its names may be a "
+                     "number; if not, each field must be a number"},
+  {"\"\",\"1\",\"b\"\n0,5,6\n", ":2: `6` is a number, but the first row has text: if the first row is the header, none of its "
+                                "names may be a number; if not, each field must be a number"},
+  {"a,b\r1,2\r3\r4,5\r", ":3: found 1 column, but the rows above have 2"},
 };
 
 static void test_bad_tables(void) {
@@ -237,7 +237,7 @@ static void test_gaps(void) {
   CU_ASSERT_TRUE(t.column[0].gap && t.column[1].gap && t.column[4].gap && !t.column[4].number && !t.column[4].fault);
   CU_ASSERT_TRUE(t.column[0].v[0] == 1 && isnan(t.column[0].v[1]) && isnan(t.column[0].v[2]) && isnan(t.column[1].v[1]));
   CU_ASSERT_STRING_EQUAL(t.column[2].fault, "line 2: `inf` is not a finite number; remove the row or fill it in");
-  CU_ASSERT_STRING_EQUAL(t.column[3].fault, "it holds text, in line 3 `x`");
+  CU_ASSERT_STRING_EQUAL(t.column[3].fault, "it contains text, in line 3 `x`");
   rt_table_finish(&t);
   CU_ASSERT_TRUE_FATAL(rt_npy_write(file("t.npy"), &a, &err) && rt_npz_write(file("t.npz"), &a, 1, &err));
   for (int k = 0; k < 2; k++)
@@ -389,29 +389,30 @@ static void expect_npy_error(const char *descr, const char *shape, size_t n, con
 
 static void test_bad_npy(void) {
   expect_npy_error("<f8", "3,", 16,
-                   "the file is cut off: 3 elements of 8 bytes are announced, 16 bytes follow; copy or save it again");
-  expect_npy_error("<f8", "1,", 16, "not a good .npy file (there are bytes after the elements); save it again with numpy.save");
-  expect_npy_error("<c16", "1,", 16, "it holds complex numbers (`<c16`); save x.real and x.imag as two arrays");
-  expect_npy_error("|O", "1,", 8, "it holds Python objects (`|O`); save numbers, e.g. x.astype(\"f8\"), under a name of their own");
-  expect_npy_error("<M8[ns]", "1,", 8, "it holds dates (`<M8[ns]`); save them as numbers, e.g. seconds");
+                   "the file is truncated: the header announces 3 elements of 8 bytes, but 16 bytes follow; copy or save it again");
+  expect_npy_error("<f8", "1,", 16, "not a valid .npy file (there are bytes after the elements); save it again with numpy.save");
+  expect_npy_error("<c16", "1,", 16, "it contains complex numbers (`<c16`); save x.real and x.imag as two arrays");
+  expect_npy_error("|O", "1,", 8,
+                   "it contains Python objects (`|O`); save numbers, e.g. x.astype(\"f8\"), under a name of their own");
+  expect_npy_error("<M8[ns]", "1,", 8, "it contains dates (`<M8[ns]`); save them as numbers, e.g. seconds");
   expect_npy_error("<f16", "1,", 16,
-                   "its elements are of type `<f16`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
+                   "its elements have the type `<f16`, which is not supported; save it as float64, e.g. x.astype(\"f8\")");
   expect_npy_error("|V8", "1,", 8,
-                   "its elements are of type `|V8`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
+                   "its elements have the type `|V8`, which is not supported; save it as float64, e.g. x.astype(\"f8\")");
   expect_npy_error("<i3", "1,", 3,
-                   "its elements are of type `<i3`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
-  expect_npy_error("<U3", "1,", 12, "the array holds text");
-  expect_npy_error("<f8", "-1,", 8, "not a good .npy file (the header cannot be understood); save it again with numpy.save");
+                   "its elements have the type `<i3`, which is not supported; save it as float64, e.g. x.astype(\"f8\")");
+  expect_npy_error("<U3", "1,", 12, "the array contains text");
+  expect_npy_error("<f8", "-1,", 8, "not a valid .npy file (the header cannot be parsed); save it again with numpy.save");
   expect_npy_error("<f8", "0, 4000000000, 4000000000, 4000000000", 0, "the array is empty");
   expect_npy_error("<f8", "3, 0", 0, "the array is empty");
-  expect_npy_error("<f8", "1, 70000", 0,
-                   "the file is cut off: 70000 elements of 8 bytes are announced, 0 bytes follow; copy or save it again");
+  expect_npy_error(
+      "<f8", "1, 70000", 0,
+      "the file is truncated: the header announces 70000 elements of 8 bytes, but 0 bytes follow; copy or save it again");
   expect_npy_error("<f8", "0,", 0, "the array is empty");
-  expect_npy_error("<f8", "", 8, "an array of rank 0 is no table; rows come along the first axis");
+  expect_npy_error("<f8", "", 8, "an array of rank 0 is not a table; rows run along the first axis");
   expect_npy_error("<f8", "4000000000, 4000000000, 4000000000", 8,
-                   "not a good .npy file (the shape is too large); save it again with numpy.save");
-  expect_npy_error("<f8", "99999999999,", 8,
-                   "not a good .npy file (the header cannot be understood); save it again with numpy.save");
+                   "not a valid .npy file (the shape is too large); save it again with numpy.save");
+  expect_npy_error("<f8", "99999999999,", 8, "not a valid .npy file (the header cannot be parsed); save it again with numpy.save");
   RtTable t;
   RtError err;
   npy("<f8", "False", "2, 1", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xF8\x7F", 16);
@@ -419,7 +420,7 @@ static void test_bad_npy(void) {
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the element [1, 0] is not a finite number"));
   npy("<i8", "False", "2,", "\1\0\0\0\0\0\x20\0\1\0\0\0\0\0\0\0", 16);
   CU_ASSERT_FALSE(read_all("x.npy", &t, &err));
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the element [0] is 9007199254740993, a whole number that f64 does not hold exactly"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the element [0] is 9007199254740993, a whole number that f64 cannot represent exactly"));
   npy("<i8", "False", "1, 1", "\xFF\xFF\xFF\xFF\xFF\xFF\xDF\xFF", 8);
   CU_ASSERT_FALSE(read_all("x.npy", &t, &err));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the element [0, 0] is -9007199254740993, a whole"));
@@ -489,7 +490,7 @@ static void test_apart(void) {
   CU_ASSERT(!rt_apart(aborts, NULL, 60, 1 << 20, &why));
   CU_ASSERT_STRING_EQUAL(why.text, "it crashed");
   CU_ASSERT_FALSE(rt_apart(loops, shared, 1, 1 << 20, &why));
-  CU_ASSERT_STRING_EQUAL(why.text, "it was ended after 1 s of the processor, or for the memory that it took");
+  CU_ASSERT_STRING_EQUAL(why.text, "it was stopped after 1 s of processor time, or because of its memory use");
   CU_ASSERT(rt_apart(allocates, shared, 60, 16 << 20, &why) && *(bool *)shared);
   CU_ASSERT(rt_apart(allocates, shared, 60, 256 << 20, &why) && !*(bool *)shared);
   signal(SIGCHLD, SIG_IGN); /* nobody waits for children */
@@ -537,14 +538,6 @@ static void test_mutations(void) {
   mutate("s.npy");
   mutate("s.npz");
   rt_array_finish(&a);
-}
-
-static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
-
-static int remove_folder(void) {
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0;
 }
 
 const Suite suite = {"data files",

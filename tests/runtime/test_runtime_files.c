@@ -3,6 +3,7 @@
  * and files in the place of directories do. */
 #include "runtime/train/progress.h"
 #include "runtime/rundir/rundir.h"
+#include "tests/common/folder.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/hnnc-files-XXXXXX";
 static char place[4][400];
 
 static const char *at(int k, const char *name) {
@@ -105,18 +105,18 @@ static void expect_damage(const char *header, size_t data, const char *why) {
 
 static void test_bad_headers(void) {
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 8,
-                "tensor `w` lies outside the file: it is cut off");
+                "tensor `w` lies outside the file: it is truncated");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
                 "the size of tensor `w` does not fit its shape");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "tensor `w` has no good shape");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "tensor `w` has no valid shape");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[4294967295,4294967295,4294967295],\"data_offsets\":[0,8]}}", 8,
                 "the size of tensor `w` does not fit its shape");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,0]}}", 8,
-                "tensor `w` lies outside the file: it is cut off");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":8}}", 8, "tensor `w` has no good data_offsets");
+                "tensor `w` lies outside the file: it is truncated");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":8}}", 8, "tensor `w` has no valid data_offsets");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 16, "the tensors do not fill the file");
   expect_damage("{\"w\":7}", 0, "tensor `w` has no dtype");
-  expect_damage("[]", 0, "the header is not JSON: no object");
+  expect_damage("[]", 0, "the header is not JSON: not an object");
 }
 
 /* A disk that is full in the middle of a write: a message, the old file, no rest. */
@@ -247,7 +247,7 @@ static void test_run(void) {
   CU_ASSERT_PTR_NULL(rt_run_reopen(at(1, "nothing"), &err));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "there is no run directory"));
   CU_ASSERT_PTR_NULL(rt_run_reopen(dir, &err));
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is no run directory: it has no readable manifest.json"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is not a run directory: it has no readable manifest.json"));
 }
 
 /* --out: the directory itself; a second run moves the first aside. */
@@ -336,14 +336,6 @@ static void test_progress(void) {
   rt_progress_step(&p, &(RtStep){10, 1, 1, 1, 1, 1});
   CU_ASSERT_EQUAL(ftell(f), 0);
   fclose(f);
-}
-
-static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
-
-static int remove_folder(void) {
-  char command[300];
-  snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0;
 }
 
 const Suite suite = {"files",

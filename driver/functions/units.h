@@ -1,7 +1,7 @@
-#ifndef HNNC_DRIVER_RUN_UNITS_H
-#define HNNC_DRIVER_RUN_UNITS_H
+#ifndef HNNC_DRIVER_FUNCTIONS_UNITS_H
+#define HNNC_DRIVER_FUNCTIONS_UNITS_H
 
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 
 typedef struct Unit {
   Fn *fn; /* derivatives still as operators */

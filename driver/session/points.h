@@ -1,5 +1,5 @@
-#ifndef HNNC_DRIVER_RUN_POINTS_H
-#define HNNC_DRIVER_RUN_POINTS_H
+#ifndef HNNC_DRIVER_SESSION_POINTS_H
+#define HNNC_DRIVER_SESSION_POINTS_H
 
 #include "driver/session/session.h"
 

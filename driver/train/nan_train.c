@@ -1,5 +1,5 @@
 /* See nan_train.h. */
-#include "driver/run/nan_train.h"
+#include "driver/train/nan_train.h"
 #include "driver/session/nan.h"
 
 #include <inttypes.h>
@@ -56,14 +56,15 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
     return session_render(s), EXIT_NUMBERS;
   }
   if (k == t->spec->nsum)
-    return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
+    return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64, the same step is finite)", t->spec->name,
+                        said);
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, ir_origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
                t->spec->sum[k].label, step, ir_origin_text(s->src, &o, text, sizeof text));
   nan_advise(s, m, &o);
-  if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
-  else if (t->spec->sum[k].data) diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
-  else diag_help(m, "no step was made yet: it lies in the draws, or in where the parameters start");
+  if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data are the cause");
+  else if (t->spec->sum[k].data) diag_help(m, "no step was made yet: the cause is in the data, or in the initial parameters");
+  else diag_help(m, "no step was made yet: the cause is in the draws, or in the initial parameters");
   session_render(s);
   return EXIT_NUMBERS;
 }

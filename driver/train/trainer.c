@@ -1,6 +1,6 @@
 /* One `train` of a model, ready to run: its gradient, test loss and update compiled, its moved
  * parameters laid end to end. */
-#include "driver/run/trainer.h"
+#include "driver/train/trainer.h"
 #include "driver/session/data.h"
 
 #include <math.h>

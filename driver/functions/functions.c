@@ -1,5 +1,5 @@
-#include "driver/run/functions.h"
-#include "driver/run/trainer.h"
+#include "driver/functions/functions.h"
+#include "driver/train/trainer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The functions of a model, each under the name it has in dumps and symbols. */
-#include "driver/run/units.h"
+#include "driver/functions/units.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Points at which functions are looked at: a few samples of their data, or drawn ones, with the parameters as they are. */
-#include "driver/run/points.h"
+#include "driver/session/points.h"
 
 static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
                  double *out) {

@@ -1,5 +1,5 @@
-#ifndef HNNC_DRIVER_RUN_TRAINER_H
-#define HNNC_DRIVER_RUN_TRAINER_H
+#ifndef HNNC_DRIVER_TRAIN_TRAINER_H
+#define HNNC_DRIVER_TRAIN_TRAINER_H
 
 #include "driver/session/native.h"
 

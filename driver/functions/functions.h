@@ -1,7 +1,7 @@
 /* The functions of a model that can be called: those of the file, reports for each sample, losses, and products with Jacobians. Libraries
  * show them, the library of the compiler calls them, ONNX files are made of them. */
-#ifndef HNNC_DRIVER_RUN_FUNCTIONS_H
-#define HNNC_DRIVER_RUN_FUNCTIONS_H
+#ifndef HNNC_DRIVER_FUNCTIONS_FUNCTIONS_H
+#define HNNC_DRIVER_FUNCTIONS_FUNCTIONS_H
 
 #include "driver/session/session.h"
 
