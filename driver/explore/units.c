@@ -102,7 +102,7 @@ static void make(Local *l, Unit *u, uint32_t id) {
   u->polynomial = polynomial(i->op);
   u->each = ir_elementwise(i->op);
   u->rtol = rtol_of(u->fn);
-  u->cost = ir_eval_cost(u->fn) * l->samples + (ir_holds(u->fn, 0, OP_ode) ? ODE_WORK / 8 : 0) + 500;
+  u->cost = explore_cost(u->fn) * l->samples + (ir_holds(u->fn, 0, OP_ode) ? ODE_WORK / 8 : 0) + 500;
   for (uint32_t k = 0; k < u->nin; k++) u->cost += (double)local_elements(l, ir_type(f, (Val){u->in[k]}));
   for (uint32_t k = 0; k < u->nout; k++) u->cost += 4 * (double)local_elements(l, ir_type(f, (Val){u->out[k]}));
 }
