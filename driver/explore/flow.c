@@ -228,15 +228,23 @@ static void check(Explore *x, Local *l) {
   x->compare -= most - l->work;
 }
 
+static bool counted(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args) {
+  Local *l = ctx;
+  (void)f, (void)v, (void)args;
+  l->made += (double)local_elements(l, value->type);
+  return l->made <= l->most;
+}
+
 /* Of f at `in`, whose values are given: an entry for each instruction, or NULL. */
 static json_t *flow_of(Explore *x, const Fn *f, const Tensor *in, Tensor *value, int samples) {
   char err[256];
   Diag *unheard = diag_create(x->s->src);
   Local l = {.f = f, .samples = samples, .env = points_environment(), .value = value};
+  l.env.watch = counted, l.env.ctx = &l, l.most = x->compare;
   Fn *g = with_cotangents(f), *h = g ? pass_derive(NULL, g, unheard) : NULL;
   Tensor *cot = h ? base_zeroed(h->out.n, sizeof *cot) : NULL;
   json_t *out = NULL;
-  if (h && explore_spend(&x->compare, ir_eval_cost(h) * samples) && ir_eval(h, samples, in, cot, &l.env, err, sizeof err)) {
+  if (h && explore_spend(&x->compare, explore_cost(h) * samples) && ir_eval(h, samples, in, cot, &l.env, err, sizeof err)) {
     l.cot = base_zeroed(f->inst.n, sizeof *l.cot);
     for (uint32_t id = 1, k = 0; id < f->inst.n; id++)
       if (has_cotangent(&f->inst.at[id])) l.cot[id] = &cot[k++];
@@ -259,7 +267,7 @@ static bool values_of(Flow *w, const Fn *f, const Tensor *in) {
   Tensor *out = base_zeroed(f->out.n, sizeof *out);
   env.watch = watch, env.ctx = w;
   w->top = f, w->value = base_zeroed(f->inst.n, sizeof *w->value), w->made = 0;
-  w->most = 4 * ir_eval_cost(f) * w->samples + ODE_WORK;
+  w->most = 4 * explore_cost(f) * w->samples + ODE_WORK;
   const bool ok = ir_eval(f, w->samples, in, out, &env, err, sizeof err);
   if (ok) ir_tensors_free(out, f->out.n);
   base_free(out);
@@ -303,7 +311,7 @@ static const TraceStage *first_that_runs(const Piece *p, const bool *wanted) {
 
 json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted) {
   const TraceStage *st = p->job.gradient ? NULL : first_that_runs(p, wanted);
-  if (!st || !explore_spend(&x->compare, ir_eval_cost(st->fn) * p->samples)) return json_null();
+  if (!st || !explore_spend(&x->compare, explore_cost(st->fn) * p->samples)) return json_null();
   Flow w = {.x = x, .samples = p->samples};
   Tensor *in = explore_inputs(x, p, st->fn);
   json_t *out = json_null(), *bodies = json_array();

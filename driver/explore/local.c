@@ -186,7 +186,7 @@ static bool along(Local *l, uint32_t id, uint32_t v, double all, bool *doubtful,
   weigh(&a, here, NULL, &a.here);
   bool ok = size > 0 && (a.u->polynomial ? exactly(&a, size) : by_steps(&a, size));
   for (int64_t s = 0; ok && s < a.n; s++)
-    sum->d += a.best[s], sum->own += a.own[s], sum->noise += a.noise[s], sum->scale += a.term[s];
+    sum->d += a.best[s], sum->own += a.own[s] + a.u->rtol * a.term[s], sum->noise += a.noise[s], sum->scale += a.term[s];
   if (ok && doubtful) doubt(&a, v, all, doubtful);
   for (int k = 0; k < 4; k++) weighed_finish(&a.by[k]);
   weighed_finish(&a.here);

@@ -19,6 +19,7 @@ typedef struct Unit {
   bool polynomial;               /* of degree 2 at most: differences of any length are exact */
   bool each;                     /* element by element */
   double cost;                   /* of a run */
+  double rtol;                   /* of an adaptive trajectory in it: derivatives hold its steps fixed, and are as good as that */
 } Unit;
 
 typedef struct Verdict {
@@ -37,6 +38,7 @@ typedef struct Local {
   uint32_t *first, *user; /* users of id: user[first[id]] ... user[first[id + 1] - 1] */
   Unit *unit;             /* by id */
   double work;            /* that may still be spent */
+  double made, most;      /* numbers so far, and how many at most: nobody knows the turns of some loops beforehand */
   Op without;             /* users that are left out; OP_none: no operator */
   Verdict *verdict;       /* by id */
   /* private: by id, used again and again */

@@ -172,7 +172,7 @@ static double operator_error(Explore *x, const Piece *p, const Fn *f, uint32_t i
   double error = NAN;
   const Type e = ir_type(f, ir_arg(f, i, 0)), v = ir_type(f, ir_arg(f, i, 1));
   const double turns = i->op == OP_divergence ? 4 * (double)type_count(v) : 6;
-  if (whole && explore_spend(&x->compare, (ir_eval_cost(whole) + turns * ir_eval_cost(h)) * p->samples)) {
+  if (whole && explore_spend(&x->compare, (explore_cost(whole) + turns * explore_cost(h)) * p->samples)) {
     Operator o = {.f = h, .samples = p->samples, .id = id, .op = (Op)i->op, .e = e, .x = v};
     Tensor *in = explore_inputs(x, p, f);
     o.in = base_zeroed(f->in.n + 1, sizeof *o.in);

@@ -70,6 +70,18 @@ static Val solved(Build *b, const Fn *f, const Inst *i, const Val *map) {
   return k;
 }
 
+static double rtol_of(const Fn *f) {
+  double most = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    double one = 0;
+    if (i->op == OP_ode) memcpy(&one, &(int64_t){ir_ode_attr(f, i).rtol}, sizeof one);
+    else if (i->sub) one = rtol_of(ir_body(f, i));
+    if (one > most) most = one;
+  }
+  return most;
+}
+
 static void make(Local *l, Unit *u, uint32_t id) {
   const Fn *f = l->f;
   const Inst *i = &f->inst.at[id];
@@ -89,7 +101,8 @@ static void make(Local *l, Unit *u, uint32_t id) {
   base_free(map);
   u->polynomial = polynomial(i->op);
   u->each = ir_elementwise(i->op);
-  u->cost = ir_eval_cost(u->fn) * l->samples + (ir_holds(u->fn, 0, OP_ode) ? ODE_WORK / 8 : 0) + 500;
+  u->rtol = rtol_of(u->fn);
+  u->cost = explore_cost(u->fn) * l->samples + (ir_holds(u->fn, 0, OP_ode) ? ODE_WORK / 8 : 0) + 500;
   for (uint32_t k = 0; k < u->nin; k++) u->cost += (double)local_elements(l, ir_type(f, (Val){u->in[k]}));
   for (uint32_t k = 0; k < u->nout; k++) u->cost += 4 * (double)local_elements(l, ir_type(f, (Val){u->out[k]}));
 }

@@ -49,7 +49,7 @@ void explore_samples(Explore *x, Piece *p) {
   const RtSet *set = p->data ? data_set(x->s, p->data) : NULL;
   p->samples = set && set->n && set->n < POINTS ? (int)set->n : POINTS;
   for (uint32_t s = 0; s < p->trace->stage.n; s++)
-    if (explore_runs(p->trace->stage.at[s].fn) && ir_eval_cost(p->trace->stage.at[s].fn) > LARGE) p->samples = 1;
+    if (explore_runs(p->trace->stage.at[s].fn) && explore_cost(p->trace->stage.at[s].fn) > LARGE) p->samples = 1;
 }
 
 typedef struct Watch {
@@ -105,7 +105,7 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value, const Tens
     s->origin = good || !args;
   }
   turns_take(r, v.id);
-  w->work += (double)(type_count(value->type) * w->lanes);
+  w->work += EXPLORE_DISPATCH + (double)(type_count(value->type) * w->lanes);
   return w->work <= w->most;
 }
 
@@ -163,7 +163,7 @@ void explore_values(Explore *x, const Piece *p, const bool *wanted, json_t **val
   for (uint32_t s = 0; s < p->trace->stage.n; s++) {
     const TraceStage *st = &p->trace->stage.at[s];
     if (!wanted[s] || !explore_runs(st->fn) || !explore_whole(p, st->fn)) continue;
-    const double work = ir_eval_cost(st->fn) * p->samples;
+    const double work = explore_cost(st->fn) * p->samples;
     if (explore_spend(&x->work, work))
       evaluate(x, p, st, fmax(work, ir_holds(st->fn, 0, OP_ode) ? ODE_WORK : 0) * 4 + 1e4, *values, *turns);
   }

@@ -192,6 +192,17 @@ function notCompared(all) {
   return n ? h('span.soft', {title: list.map(([t, k]) => `${k}: ${t}`).join('\n')}, `  ${n} not compared: ${list[0][0]}${list.length > 1 ? ', …' : ''}  `) : null;
 }
 
+/* How many derivatives agree with differences: of a gradient those of its loss, which it is made of. */
+function agreed(p) {
+  const of = p.kind === 'gradient' && D.pieces.find(q => q.kind === 'loss' && q.name === p.name) || p;
+  const seen = [...prepare(of).flowOf.values()].filter(v => v[1] !== null), n = seen.length + of.operators.length;
+  const title = 'Each value is moved a little, what reads it is run again, and the change compared with the derivatives.';
+  if (!n) return h('span.soft', {title}, 'derivatives were not compared with differences here');
+  const whose = of === p ? '' : [' of ', h('button.to', {onclick: () => choosePiece(D.pieces.indexOf(of))}, `loss ${of.name}`)];
+  const worst = Math.max(0, ...seen.map(v => v[1]), ...of.operators.map(o => o[1]));
+  return h('span', {title}, h('span.good', null, `✓ ${n === 1 ? '1 derivative' : `${n} derivatives`}`, whose, ` ${n === 1 ? 'agrees' : 'agree'} with differences`), h('span.soft', null, `, the worst by ${number(worst, 2)}`));
+}
+
 /* What differs from differences, and what is not a number: above the panes; the smallest function that differs comes first. */
 function findings() {
   const p = S.piece, out = [], mine = [], wrong = differs(p), all = [...p.flowOf.values()], others = elsewhere(p);
@@ -204,9 +215,7 @@ function findings() {
   for (const [index, v] of Object.entries(p.values)) v.forEach((one, k) => {
     if (one && one[3] === 2 && bad < 4 && p.fn.has(+index)) { bad++; const n = p.fn.get(+index).first + k; out.push(h('span.bad', null, '✗ not finite first at ', link(n, briefly(n)), '  ')); }
   });
-  const seen = all.filter(v => v[1] !== null), n = seen.length + p.operators.length, told = 'Each value is moved a little, what reads it is run again, and the change compared with the derivatives.';
-  if (!mine.length && n) out.push(h('span', {title: told}, h('span.good', null, `✓ ${n === 1 ? '1 derivative agrees' : `${n} derivatives agree`} with differences`), h('span.soft', null, `, the worst by ${number(Math.max(0, ...seen.map(v => v[1]), ...p.operators.map(o => o[1])), 2)}`)));
-  else if (!mine.length && !all.length) out.push(h('span.soft', {title: told}, `derivatives were not compared with differences here`));
+  if (!mine.length) out.push(agreed(p));
   out.push(notCompared(all) || '');
   const refuted = D.proofs.filter(q => q.answer === 'refuted').length, proved = D.proofs.filter(q => q.answer === 'proved').length;
   if (D.proofs.length) out.push(h('button.to', {onclick: () => showView('proofs')}, refuted ? h('span.bad', null, `✗ ${refuted} refuted`) : `${proved} of ${D.proofs.length} claims proved`));
