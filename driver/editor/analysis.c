@@ -216,7 +216,7 @@ static json_t *message(const Analysis *a, const Doc *d, const DiagMsg *m) {
   size_t n;
   FILE *out = open_memstream(&text, &n);
   json_t *related = json_array();
-  if (!out) return related;
+  if (!out) base_fault("out of memory");
   if (m->at.file > 1) fprintf(out, "%s: ", source_where(a->s.src, m->at, where, sizeof where));
   fputs(m->text, out);
   for (const DiagNote *l = m->labels; l; l = l->next) {

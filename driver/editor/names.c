@@ -42,7 +42,7 @@ bool names_text(const FileNames *f, uint32_t lex, const char *word) {
          !memcmp(f->text + l->begin, word, l->end - l->begin);
 }
 
-bool names_same(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k) {
+static bool same_text(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k) {
   const uint32_t n = a->lex[i].end - a->lex[i].begin;
   return n == b->lex[k].end - b->lex[k].begin && !memcmp(a->text + a->lex[i].begin, b->text + b->lex[k].begin, n);
 }
@@ -121,7 +121,7 @@ static bool is_global(const Def *d) { return d->kind <= DEF_LOSS; }
 
 static bool found(Walk *w, uint32_t i, const FileNames *g, uint32_t def) {
   const Def *d = g == w->f ? &w->def.at[def] : &g->def[def];
-  if (!names_same(w->f, i, g, d->at)) return false;
+  if (!same_text(w->f, i, g, d->at)) return false;
   w->f->name[i] = (Name){ROLE_USE, g->file, def};
   return true;
 }
@@ -289,7 +289,7 @@ static void option(Walk *w, uint32_t i) {
   if (callee < 0 || w->f->name[callee].file != w->f->file) return;
   const uint32_t of = w->def.at[w->f->name[callee].def].at;
   for (uint32_t k = 0; k < w->def.n; k++)
-    if (w->def.at[k].kind == DEF_FORMAL && w->def.at[k].owner == of && names_same(w->f, i, w->f, w->def.at[k].at))
+    if (w->def.at[k].kind == DEF_FORMAL && w->def.at[k].owner == of && same_text(w->f, i, w->f, w->def.at[k].at))
       w->f->name[i].file = w->f->file, w->f->name[i].def = k;
 }
 

@@ -60,7 +60,6 @@ void names_globals(FileNames *f, Arena *mem);
 void names_resolve(FileNames *all, uint32_t n, uint32_t which, Arena *mem);
 
 bool names_text(const FileNames *f, uint32_t lex, const char *word); /* whether a lexeme is this text */
-bool names_same(const FileNames *a, uint32_t i, const FileNames *b, uint32_t k);
 /* The lexeme at a byte, or that ends there; -1: none. */
 int32_t lexeme_at(const FileNames *f, uint32_t byte);
 /* The function that is called by the parentheses that open at a lexeme, and which list of arguments they are; -1: none. */

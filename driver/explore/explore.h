@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-/* All that the page shows, its format at the top of driver/pages/explore.js; NULL after messages in s->diag. code: with loop nests and assembly. */
+/* All that the page shows, its format at the top of driver/pages/explore/data.js; NULL after messages in s->diag. code: with loop nests and assembly. */
 json_t *explore_data(Session *s, const Tree *tree, bool code);
 
 #endif

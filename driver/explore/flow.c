@@ -74,7 +74,6 @@ typedef struct Body {
 } Body;
 
 typedef struct Flow {
-  Explore *x;
   const Fn *top;
   Tensor *value; /* of top, by id */
   Body *body;
@@ -290,7 +289,7 @@ static void bodies_of(Flow *w, const PassTrace *t, const TraceStage *st, const F
 }
 
 static json_t *flow_of_body(Explore *x, const Body *b, int samples) {
-  Flow w = {.x = x, .samples = samples};
+  Flow w = {.samples = samples};
   for (uint32_t k = 0; k < b->f->in.n; k++)
     if (!b->in[k].v) return NULL;
   json_t *flow = values_of(&w, b->f, b->in) ? flow_of(x, b->f, b->in, w.value, samples) : NULL;
@@ -312,7 +311,7 @@ static const TraceStage *first_that_runs(const Piece *p, const bool *wanted) {
 json_t *explore_flow(Explore *x, const Piece *p, const bool *wanted) {
   const TraceStage *st = p->job.gradient ? NULL : first_that_runs(p, wanted);
   if (!st || !explore_spend(&x->compare, explore_cost(st->fn) * p->samples)) return json_null();
-  Flow w = {.x = x, .samples = p->samples};
+  Flow w = {.samples = p->samples};
   Tensor *in = explore_inputs(x, p, st->fn);
   json_t *out = json_null(), *bodies = json_array();
   bodies_of(&w, p->trace, st, st->fn);

@@ -19,9 +19,9 @@ static Film film_of(const PlotNumbers *d) {
   return (Film){z, z->dim[0], z->dim[1], z->dim[2], z->rank == 4 ? 3 : 1};
 }
 
-bool plot_in_colour(const PlotNumbers *d) { return film_of(d).depth == 3; }
+static bool in_colour(const PlotNumbers *d) { return film_of(d).depth == 3; }
 
-void plot_sheet_size(const PlotNumbers *d, int64_t frames, int64_t *width, int64_t *height) {
+static void sheet_size(const PlotNumbers *d, int64_t frames, int64_t *width, int64_t *height) {
   const Film f = film_of(d);
   *width = frames * (f.columns + 1) - 1;
   *height = d->nsample * (f.rows + 1) - 1;
@@ -42,7 +42,7 @@ static void pixel(FILE *out, const Film *f, int64_t x, int64_t y) {
 void plot_film_data(FILE *out, const PlotNumbers *d) {
   const Film f = film_of(d);
   int64_t width, height;
-  plot_sheet_size(d, f.frames, &width, &height);
+  sheet_size(d, f.frames, &width, &height);
   fprintf(out, "# all %lld frames, a row of them for each of %lld samples\n", (long long)f.frames, (long long)d->nsample);
   fprintf(out, f.depth == 3 ? "# column row red green blue\n" : "# column row value\n");
   for (int64_t y = 0; y < height; y++) {
@@ -55,7 +55,7 @@ void plot_film_data(FILE *out, const PlotNumbers *d) {
 
 static PlotPage canvas(FILE *out, const PlotNumbers *d, int64_t frames, double most) {
   int64_t w, h;
-  plot_sheet_size(d, frames, &w, &h);
+  sheet_size(d, frames, &w, &h);
   double scale = fmin(most / (double)w, most / (double)h);
   scale = scale > 8 ? 8 : scale > 1 ? floor(scale) : scale;
   fprintf(out, "set xrange [-0.5:%g]\nset yrange [%g:-0.5]\n", (double)w - 0.5, (double)h - 0.5);
@@ -65,7 +65,7 @@ static PlotPage canvas(FILE *out, const PlotNumbers *d, int64_t frames, double m
 /* every, column: of the pixels that are drawn, and the first column in the picture */
 static void picture(FILE *out, const PlotNumbers *d, const char *every, const char *column) {
   fprintf(out, "plot '%s.dat'%s using %s:2:%s notitle\n", d->p->name, every, column,
-          plot_in_colour(d) ? "(b($3)):(b($4)):(b($5)) with rgbimage" : "3 with image");
+          in_colour(d) ? "(b($3)):(b($4)):(b($5)) with rgbimage" : "3 with image");
 }
 
 void plot_film_script(FILE *out, const PlotNumbers *d) {
@@ -74,10 +74,10 @@ void plot_film_script(FILE *out, const PlotNumbers *d) {
   plot_text_of(out, "title", d->p->title);
   fputs("unset key\nunset border\nunset tics\nunset colorbox\nset size ratio -1\nset margins 0.5, 0.5, 0.5, 0.5\n", out);
   if (d->p->title) fputs("set tmargin 2.5\n", out);
-  if (plot_in_colour(d)) fputs("b(v) = v < 0 ? 0 : v > 1 ? 255 : 255*v\n", out);
+  if (in_colour(d)) fputs("b(v) = v < 0 ? 0 : v > 1 ? 255 : 255*v\n", out);
   else fputs("set palette gray\n", out);
-  if (!plot_in_colour(d) && d->low[1] > -0.5 && d->high[1] < 1.5) fputs("set cbrange [0:1]\n", out);
-  else if (!plot_in_colour(d) && d->low[1] < d->high[1]) fprintf(out, "set cbrange [%.9g:%.9g]\n", d->low[1], d->high[1]);
+  if (!in_colour(d) && d->low[1] > -0.5 && d->high[1] < 1.5) fputs("set cbrange [0:1]\n", out);
+  else if (!in_colour(d) && d->low[1] < d->high[1]) fprintf(out, "set cbrange [%.9g:%.9g]\n", d->low[1], d->high[1]);
   PlotPage page = canvas(out, d, f.frames, 1600);
   plot_terminal(out, d->p, &page, fmax(page.width, page.height));
   picture(out, d, "", "1");

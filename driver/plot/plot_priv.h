@@ -46,9 +46,7 @@ static inline bool plot_matrix(const Plot *p) { return p->kind == PLOT_HEAT && !
 void plot_histogram(PlotNumbers *d); /* edge, count; plot_count.c */
 void plot_levels(PlotNumbers *d);
 
-/* plot_frames.c, of kind `frames`: a sheet of so many frames of each sample in pixels, its numbers, its script. */
-void plot_sheet_size(const PlotNumbers *d, int64_t frames, int64_t *width, int64_t *height);
-bool plot_in_colour(const PlotNumbers *d);
+/* plot_frames.c, of kind `frames`: the numbers of its sheet, and its script. */
 void plot_film_data(FILE *out, const PlotNumbers *d);
 void plot_film_script(FILE *out, const PlotNumbers *d);
 

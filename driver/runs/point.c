@@ -57,7 +57,8 @@ SweepState sweep_state(const char *dir, const json_t *sweep, uint32_t k) {
   return state;
 }
 
-bool sweep_goes_on(SweepState state) { return state == SWEEP_STOPPED || state == SWEEP_KILLED; }
+/* By `hnnc resume` of the run. */
+static bool goes_on(SweepState state) { return state == SWEEP_STOPPED || state == SWEEP_KILLED; }
 
 /* The command line of a run: run F ... --out DIR, or resume DIR. */
 typedef VEC(const char *) Words;
@@ -85,7 +86,7 @@ static bool to_log(const char *dir, const char *name) {
 
 void sweep_become(const Options *o, const char *dir, const json_t *sweep, uint32_t k, int threads, const char *launcher) {
   const SweepPoint p = sweep_point(sweep, k);
-  const bool resumed = sweep_goes_on(sweep_state(dir, sweep, k));
+  const bool resumed = goes_on(sweep_state(dir, sweep, k));
   char *run = sweep_path(dir, "%s", p.dir), seed[48], cores[32], self[4096];
   Words words = {0};
   if (!own_program(self, sizeof self)) launcher = NULL;

@@ -50,7 +50,6 @@ bool sweep_write(const char *dir, const char *name, const json_t *json, RtError 
 
 typedef enum SweepState { SWEEP_NOT_BEGUN, SWEEP_RUNNING, SWEEP_STOPPED, SWEEP_KILLED, SWEEP_DONE, SWEEP_FAILED } SweepState;
 SweepState sweep_state(const char *dir, const json_t *sweep, uint32_t k);
-bool sweep_goes_on(SweepState state); /* by `hnnc resume` of the run */
 /* This process becomes run k: it begins, or goes on, and what it says goes to its log. threads 0: as many as there are. launcher (or NULL): what it
  * is started by, `srun`. Does not come back: exit code 4 where that cannot be. */
 _Noreturn void sweep_become(const Options *o, const char *dir, const json_t *sweep, uint32_t k, int threads, const char *launcher);

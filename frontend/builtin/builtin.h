@@ -122,11 +122,12 @@ typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY, O
 typedef struct OptionRow {
   const char *name, *doc; /* doc: its formula, and where it is from */
   OptionKind kind;
-  const char *params; /* names, by place */
-  int which;          /* SchedKind, Memory, Keep */
-  Optim optim;        /* what an optimizer has where nothing is given */
+  int which;   /* SchedKind, Memory, Keep */
+  Optim optim; /* what an optimizer has where nothing is given */
 } OptionRow;
 const OptionRow *option_row(const char *name);
+int option_place(const char *whose,
+                 const char *name);          /* of an option among those of option_text(); -1: there is none of this name */
 const char *option_within(const char *name); /* the option of `train` whose calls have one of this name; NULL: none */
 void option_names(Elab *E, Span at);         /* defines all in the innermost frame */
 Value option_apply(Elab *E, const Func *f, const Actuals *a);

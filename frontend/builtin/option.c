@@ -7,25 +7,49 @@
 
 /* clang-format off */
 static const OptionRow rows[] = {
-  {"adam", "m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, x <- x - lr m^/(sqrt(v^) + eps), where m^ = m/(1 - b1^t) and v^ = v/(1 - b2^t): Kingma & Ba, arXiv:1412.6980", OPTION_OPTIMIZER, "lr betas eps weight_decay", 0, {OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-  {"adamw", "`adam` with x <- x - lr weight_decay x before it: Loshchilov & Hutter, arXiv:1711.05101", OPTION_OPTIMIZER, "lr betas eps weight_decay", 0, {OPT_ADAMW, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
-  {"sgd", "u <- momentum u + g, x <- x - lr u; with `nesterov` x <- x - lr (g + momentum u): Sutskever et al., ICML 2013", OPTION_OPTIMIZER, "lr momentum nesterov weight_decay", 0, {OPT_SGD, .lr = 1e-2}},
-  {"rmsprop", "v <- alpha v + (1 - alpha) g^2, u <- momentum u + g/(sqrt(v) + eps), x <- x - lr u: Tieleman & Hinton, 2012", OPTION_OPTIMIZER, "lr alpha eps momentum weight_decay", 0, {OPT_RMSPROP, .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
-  {"lbfgs", "x <- x - s B g: B an inverse of the Hessian made of the last `history` steps, s by a line search for the strong Wolfe conditions: Nocedal, Math. Comp. 35 (1980)", OPTION_OPTIMIZER, "lr history max_iter", 0, {OPT_LBFGS, .lr = 1, .history = 10, .max_iter = 20}},
-  {"cosine", "to + (lr - to) (1 + cos(pi s/n))/2 at step s of n: Loshchilov & Hutter, arXiv:1608.03983", OPTION_SCHEDULE, "to warmup", SCHED_COSINE, {0}},
-  {"steps", "lr times `factor` at each step listed", OPTION_SCHEDULE, "at factor warmup", SCHED_STEPS, {0}},
-  {"constant", "lr", OPTION_SCHEDULE, "warmup", SCHED_CONSTANT, {0}},
-  {"plateau", "times `factor`, down to `to`, when a loss no longer falls: PyTorch's ReduceLROnPlateau, counted in checks", OPTION_SCHEDULE, "factor patience threshold cooldown to warmup", SCHED_PLATEAU, {0}},
-  {"last", "the parameters of the last step", OPTION_KEEP, "", KEEP_LAST, {0}},
-  {"best", "those of the check with the lowest test loss", OPTION_KEEP, "", KEEP_BEST, {0}},
-  {"average", "the averaged ones: the option `average` says over how many steps", OPTION_KEEP, "", KEEP_AVERAGE, {0}},
-  {"all", "all samples in each step", OPTION_BATCH, "", 0, {0}},
-  {"auto", "the cheaper of the two, by an estimate", OPTION_MEMORY, "", MEMORY_AUTO, {0}},
-  {"stored", "the states of flows and trajectories are kept for the backward pass", OPTION_MEMORY, "", MEMORY_STORED, {0}},
-  {"reversible", "the backward pass undoes the steps from the last state on: memory does not grow with their number", OPTION_MEMORY, "", MEMORY_REVERSIBLE, {0}},
+  {"adam", "m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, x <- x - lr m^/(sqrt(v^) + eps), where m^ = m/(1 - b1^t) and v^ = v/(1 - b2^t): Kingma & Ba, arXiv:1412.6980", OPTION_OPTIMIZER, 0, {OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+  {"adamw", "`adam` with x <- x - lr weight_decay x before it: Loshchilov & Hutter, arXiv:1711.05101", OPTION_OPTIMIZER, 0, {OPT_ADAMW, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
+  {"sgd", "u <- momentum u + g, x <- x - lr u; with `nesterov` x <- x - lr (g + momentum u): Sutskever et al., ICML 2013", OPTION_OPTIMIZER, 0, {OPT_SGD, .lr = 1e-2}},
+  {"rmsprop", "v <- alpha v + (1 - alpha) g^2, u <- momentum u + g/(sqrt(v) + eps), x <- x - lr u: Tieleman & Hinton, 2012", OPTION_OPTIMIZER, 0, {OPT_RMSPROP, .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
+  {"lbfgs", "x <- x - s B g: B an inverse of the Hessian made of the last `history` steps, s by a line search for the strong Wolfe conditions: Nocedal, Math. Comp. 35 (1980)", OPTION_OPTIMIZER, 0, {OPT_LBFGS, .lr = 1, .history = 10, .max_iter = 20}},
+  {"cosine", "to + (lr - to) (1 + cos(pi s/n))/2 at step s of n: Loshchilov & Hutter, arXiv:1608.03983", OPTION_SCHEDULE, SCHED_COSINE, {0}},
+  {"steps", "lr times `factor` at each step listed", OPTION_SCHEDULE, SCHED_STEPS, {0}},
+  {"constant", "lr", OPTION_SCHEDULE, SCHED_CONSTANT, {0}},
+  {"plateau", "times `factor`, down to `to`, when a loss no longer falls: PyTorch's ReduceLROnPlateau, counted in checks", OPTION_SCHEDULE, SCHED_PLATEAU, {0}},
+  {"last", "the parameters of the last step", OPTION_KEEP, KEEP_LAST, {0}},
+  {"best", "those of the check with the lowest test loss", OPTION_KEEP, KEEP_BEST, {0}},
+  {"average", "the averaged ones: the option `average` says over how many steps", OPTION_KEEP, KEEP_AVERAGE, {0}},
+  {"all", "all samples in each step", OPTION_BATCH, 0, {0}},
+  {"auto", "the cheaper of the two, by an estimate", OPTION_MEMORY, MEMORY_AUTO, {0}},
+  {"stored", "the states of flows and trajectories are kept for the backward pass", OPTION_MEMORY, MEMORY_STORED, {0}},
+  {"reversible", "the backward pass undoes the steps from the last state on: memory does not grow with their number", OPTION_MEMORY, MEMORY_REVERSIBLE, {0}},
 };
 /* clang-format on */
 enum { NROWS = sizeof rows / sizeof *rows };
+
+/* ---- options of each -------------------------------------------------------------------------------------------- */
+
+static const OptionText texts[] = {
+#define OPTION(whose, name, type, by_default, doc) {whose, name, type, by_default, doc},
+#include "frontend/builtin/option.def"
+#undef OPTION
+};
+
+/* A word of the list, or of `plot` any `plot:kind`. */
+static bool belongs(const char *words, const char *whose) {
+  const size_t n = strlen(whose);
+  for (const char *w = words; *w; w += strcspn(w, " "), w += *w == ' ')
+    if (!strncmp(w, whose, n) && (!w[n] || w[n] == ' ' || w[n] == ':')) return true;
+  return false;
+}
+
+const OptionText *option_text(const char *whose, uint32_t k) {
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    if (belongs(texts[i].whose, whose) && k-- == 0) return &texts[i];
+  return NULL;
+}
+
+/* ---- words ------------------------------------------------------------------------------------------------------ */
 
 const char *const option_of_kind[] = {[OPTION_OPTIMIZER] = "optimizer",
                                       [OPTION_SCHEDULE] = "schedule",
@@ -41,11 +65,16 @@ const OptionRow *option_row(const char *name) {
 
 const OptionRow *option_words(uint32_t k) { return k < NROWS ? &rows[k] : NULL; }
 
+int option_place(const char *whose, const char *name) {
+  const OptionText *t;
+  for (uint32_t k = 0; (t = option_text(whose, k)); k++)
+    if (!strcmp(t->name, name)) return (int)k;
+  return -1;
+}
+
 const char *option_within(const char *name) {
-  const size_t n = strlen(name);
   for (int i = 0; i < NROWS; i++)
-    for (const char *w = rows[i].params; *w; w += strcspn(w, " "), w += *w == ' ')
-      if (strcspn(w, " ") == n && !strncmp(w, name, n)) return option_of_kind[rows[i].kind];
+    if (option_place(rows[i].name, name) >= 0) return option_of_kind[rows[i].kind];
   return NULL;
 }
 
@@ -63,26 +92,19 @@ void option_names(Elab *E, Span at) {
   }
 }
 
-static uint32_t words(Elab *E, const char *s, const char **out) {
-  uint32_t n = 0;
-  while (*s) {
-    size_t len = strcspn(s, " ");
-    out[n++] = arena_strndup(E->mem, s, len);
-    s += len + (s[len] == ' ');
-  }
-  return n;
-}
-
 const char *option_listed(Elab *E, const char *const *name, uint32_t n) {
   const char *s = "";
   for (uint32_t i = 0; i < n; i++) s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", name[i]);
   return s;
 }
 
+enum { OPTIONS_MOST = sizeof texts / sizeof *texts };
+
 Value option_apply(Elab *E, const Func *f, const Actuals *a) {
-  const OptionRow *row = option_row(f->name);
-  const char *known[8];
-  uint32_t n = words(E, row->params, known);
+  const char *known[OPTIONS_MOST];
+  const OptionText *t;
+  uint32_t n = 0;
+  for (; n < OPTIONS_MOST && (t = option_text(f->name, n)); n++) known[n] = t->name;
   OptionArg *args = ARENA_ARRAY(E->mem, OptionArg, a->n + 1);
   Func *g = ARENA_NEW(E->mem, Func);
   *g = *f;
@@ -108,28 +130,6 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
   g->option = args;
   g->noption = a->n;
   return value_func(g);
-}
-
-/* ---- what is said of them ----------------------------------------------------------------------------------- */
-
-static const OptionText texts[] = {
-#define OPTION(whose, name, type, by_default, doc) {whose, name, type, by_default, doc},
-#include "frontend/builtin/option.def"
-#undef OPTION
-};
-
-/* A word of the list, or of `plot` any `plot:kind`. */
-static bool belongs(const char *words, const char *whose) {
-  const size_t n = strlen(whose);
-  for (const char *w = words; *w; w += strcspn(w, " "), w += *w == ' ')
-    if (!strncmp(w, whose, n) && (!w[n] || w[n] == ' ' || w[n] == ':')) return true;
-  return false;
-}
-
-const OptionText *option_text(const char *whose, uint32_t k) {
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    if (belongs(texts[i].whose, whose) && k-- == 0) return &texts[i];
-  return NULL;
 }
 
 const char *option_default(const OptionText *t, const char *whose, Arena *mem) {

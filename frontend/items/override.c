@@ -87,9 +87,7 @@ static int place_of(Elab *E, const Expr *callee, const char *name) {
       if (!strcmp(f->name, name)) return k;
     return -1;
   }
-  for (const char *w = row ? row->params : ""; *w; w += strcspn(w, " "), w += *w == ' ', k++)
-    if (strcspn(w, " ") == strlen(name) && !strncmp(w, name, strlen(name))) return k;
-  return -1;
+  return row ? option_place(row->name, name) : -1;
 }
 
 /* The argument of this name in a call, made if it is not there. */

@@ -4,26 +4,14 @@
 #include "frontend/items/plot_priv.h"
 #include "frontend/syntax/synonym.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const plot_kind_name[PLOT_KINDS] = {"line", "scatter", "section", "phase", "heat", "histogram", "frames"};
 const char *const plot_map_name[COLOUR_MAPS] = {"auto", "sequential", "diverging", "grey"};
 
-enum {
-  LINE = 1 << PLOT_LINE,
-  SCATTER = 1 << PLOT_SCATTER,
-  SECTION = 1 << PLOT_SECTION,
-  PHASE = 1 << PLOT_PHASE,
-  HEAT = 1 << PLOT_HEAT,
-  HISTOGRAM = 1 << PLOT_HISTOGRAM,
-  FRAMES = 1 << PLOT_FRAMES,
-  POINTS = SCATTER | SECTION,
-  CURVES = LINE | POINTS | PHASE,
-  GRAPHS = CURVES | HEAT | HISTOGRAM,
-  ALL = GRAPHS | FRAMES,
-};
-
+enum { ALL = (1 << PLOT_KINDS) - 1 };
 enum { MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
@@ -83,40 +71,15 @@ static void bins(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 10000,
 
 typedef struct PlotOption {
   const char *name;
-  int kinds;
   void (*set)(Elab *E, Plot *p, const Actual *a); /* of what is known while compiling; NULL: what is drawn, or a word */
 } PlotOption;
 
 static const PlotOption rows[] = {
-  {"kind", ALL, NULL},
-  {"x", GRAPHS, NULL},
-  {"y", CURVES | HEAT, NULL},
-  {"xy", CURVES | HEAT, NULL},
-  {"z", HEAT | FRAMES, NULL},
-  {"levels", PHASE, NULL},
-  {"density", HISTOGRAM, NULL},
-  {"colour", POINTS, NULL},
-  {"labels", GRAPHS, NULL},
-  {"error", LINE | SCATTER, NULL},
-  {"title", ALL, title},
-  {"caption", ALL, caption},
-  {"xlabel", GRAPHS, xlabel},
-  {"ylabel", GRAPHS, ylabel},
-  {"zlabel", POINTS | HEAT, zlabel},
-  {"xunit", GRAPHS, xunit},
-  {"yunit", GRAPHS, yunit},
-  {"zunit", POINTS | HEAT, zunit},
-  {"xrange", GRAPHS, xrange},
-  {"yrange", GRAPHS, yrange},
-  {"logx", GRAPHS & ~(PHASE | HEAT), logx},
-  {"logy", GRAPHS & ~(PHASE | HEAT), logy},
-  {"samples", ALL, samples},
-  {"n", PHASE | HEAT | HISTOGRAM, grid_points},
-  {"contours", PHASE, contours},
-  {"bins", HISTOGRAM, bins},
-  {"animate", CURVES | FRAMES, animate},
-  {"aspect", GRAPHS, NULL},
-  {"colours", POINTS | HEAT, NULL},
+  {"kind", NULL},         {"x", NULL},        {"y", NULL},          {"xy", NULL},     {"z", NULL},          {"levels", NULL},
+  {"density", NULL},      {"colour", NULL},   {"labels", NULL},     {"error", NULL},  {"title", title},     {"caption", caption},
+  {"xlabel", xlabel},     {"ylabel", ylabel}, {"zlabel", zlabel},   {"xunit", xunit}, {"yunit", yunit},     {"zunit", zunit},
+  {"xrange", xrange},     {"yrange", yrange}, {"logx", logx},       {"logy", logy},   {"samples", samples}, {"n", grid_points},
+  {"contours", contours}, {"bins", bins},     {"animate", animate}, {"aspect", NULL}, {"colours", NULL},
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
@@ -128,10 +91,21 @@ static const PlotOption *row_named(const char *name) {
   return NULL;
 }
 
+/* The kinds that have an option, as option.def says. */
+static int kinds_with(const char *name) {
+  int kinds = 0;
+  for (int k = 0; k < PLOT_KINDS; k++) {
+    char whose[32];
+    snprintf(whose, sizeof whose, "plot:%s", plot_kind_name[k]);
+    kinds |= (option_place(whose, name) >= 0) << k;
+  }
+  return kinds;
+}
+
 static const char *options_of(Elab *E, int kinds, const char **name, uint32_t *n) {
   *n = 0;
   for (int i = 0; i < NROWS; i++)
-    if (rows[i].kinds & kinds) name[(*n)++] = rows[i].name;
+    if (kinds_with(rows[i].name) & kinds) name[(*n)++] = rows[i].name;
   return option_listed(E, name, *n);
 }
 
@@ -161,11 +135,12 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
     if (!row) {
       unknown_option(E, o, kinds, whose);
       good = false;
-    } else if (!(row->kinds & kinds)) {
+    } else if (!(kinds_with(o->name) & kinds)) {
       const char *known[NROWS];
       uint32_t n;
       DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
-      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds), options_of(E, kinds, known, &n));
+      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, kinds_with(o->name)),
+                options_of(E, kinds, known, &n));
       good = false;
     }
     good = !item_option_twice(E, it, o) && good;

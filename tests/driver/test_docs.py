@@ -131,7 +131,7 @@ def functions():
 ROW, ALONE = r'\{"(\w+)",', r'"(\w+)"'
 TABLES = (("frontend/syntax/tokens.c", "} words[] = {", ROW), ("frontend/syntax/tokens.c", "clauses[] = {", ALONE),
           ("frontend/builtin/builtin.c", "builtin_rows[] = {", ROW), ("frontend/builtin/builtin.c", "paddings[] = {", ALONE),
-          ("frontend/builtin/option.c", "OptionRow rows[] = {", ROW), ("frontend/builtin/option.c", "OptionRow rows[] = {", r', OPTION_\w+, "([\w ]*)"'),
+          ("frontend/builtin/option.c", "OptionRow rows[] = {", ROW),
           ("frontend/builtin/option.def", "/* train */", r'^OPTION\("[^"]*", "(\w+)"'),
           ("frontend/builtin/option.c", "known[] = {", ALONE), ("frontend/builtin/data.c", "form_option(Elab", ALONE),
           ("frontend/builtin/data.c", "program_args(Elab", ALONE), ("frontend/builtin/net.c", "starts[] = {", ALONE),

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -361,14 +362,19 @@ def test_options_are_the_checkers():
     for kind in ("line", "scatter", "section", "phase", "heat", "histogram", "frames"):
         text = OPTIONS.replace("histogram, x = x, bins = 10", kind + ", qqqq = 1")
         check(told(text)[0] == offered(c, text.replace("qqqq = 1", ""), kind + ", ")[0] | {"kind"}, "options of %s" % kind, told(text), offered(c, text.replace("qqqq = 1", ""), kind + ", "))
+    with open(os.path.join(MODELS, "../frontend/builtin/option.def")) as f:
+        every = {*re.findall(r'^OPTION\("[^"]*", "(\w+)"', f.read(), re.M), "qqqq"}
     for call, others in [("integrate(f, q, ", {"x", "y", "q"}), ("trajectory(h, q, q, ", {"x", "y", "q"}), ("section(h, q, q, ", {"x", "y", "q"}), ("events(f, q, ", {"x", "y", "q"}), ("iterate(f, q, ", {"x", "y", "q"}), ("dop853(", {"x", "y", "q"})]:
-        text = OPTIONS.replace("integrate(f, q, times = [0, 1], method = dop853(rtol = 1e-9), counts = true)", call + ")").replace("fn g", "hamiltonian h(q: real[2], p: real[2]) = dot(p, p)\nfn g").replace("use f = mlp([8], 1)", "use f = mlp([8], 1)")
+        text = OPTIONS.replace("integrate(f, q, times = [0, 1], method = dop853(rtol = 1e-9), counts = true)", call + ")").replace("fn g", "hamiltonian h(q: real[2], p: real[2]) = dot(p, p)\nfn g")
         names = offered(c, text, call)[0] - others
         for name in sorted(names):
             said = told(text.replace(call, call + name + " = 1"))[1] + told(text.replace(call, call + name + " = 1").replace("fn g(q", "report rr = g(ones(2))\nfn g(q"))[1]
             check(not any("has no option" in m for m in said), "%s%s" % (call, name), said)
-        said = told(text.replace(call, call + "qqqq = 1").replace("fn g(q", "report rr = g(ones(2))\nfn g(q"))[1]
-        check(any("no option `qqqq`" in m for m in said), "the checker is not asked of %s" % call, said)
+        for name in sorted(every - names):
+            said = told(text.replace(call, call + name + " = 1").replace("fn g(q", "report rr = g(ones(2))\nfn g(q"))[1]
+            check(any("no option `%s`" % name in m for m in said), "%s takes `%s`, which is not offered" % (call, name), said)
+    text = OPTIONS.replace("count = 10, seed = 3", "qqqq = 1")
+    check(told(text)[0] == offered(c, text.replace("qqqq = 1", ""), "use s = d(")[0] - {"x", "y"}, "options of data", told(text))
     end(c)
 
 
