@@ -280,6 +280,7 @@ int command_diagnose(const Options *o) {
     json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
   }
+  if (!rows && !code && failed) printf("Something here is WRONG: `hnnc explore %s` shows where it begins.\n", s.model->path);
   json_decref(rows);
   session_close(&s);
   return code ? code : failed ? EXIT_NUMBERS : 0;

@@ -68,9 +68,9 @@ const ManualCommand manual_command[] = {
 };
 const int manual_commands = sizeof manual_command / sizeof *manual_command;
 
-const char manual_exit_codes[] = "0 success; 1 errors in the file; 2 wrong usage; 3 a failed expect, a refuted prove, or numbers "
-                                 "that are not finite; 4 an error "
-                                 "of a file or device; 70 a bug in the compiler.";
+const char manual_exit_codes[] =
+    "0 success; 1 errors in the file; 2 wrong usage; 3 a failed expect, a refuted prove, a wrong "
+    "derivative, or numbers that are not finite; 4 an error of a file or device; 70 a bug in the compiler.";
 
 bool manual_is_for(const ManualOption *o, const char *command) {
   char word[32];

@@ -36,6 +36,17 @@ static void precision(Elab *E) {
   }
 }
 
+static void language(Elab *E) {
+  const Item *first = NULL;
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_LANGUAGE) continue;
+    if (first)
+      elab_label(elab_error(E, CODE_language, it->value->at, "the version of the language is given twice"), first->value->at,
+                 "first");
+    first = it;
+  }
+}
+
 static const char *item_text(const Item *it) {
   switch (it->kind) {
   case IT_CONST: return "the constant";
@@ -101,6 +112,7 @@ static void elaborate(Elab *E) {
   context_body(&c, "");
   scratch_begin(E, &s);
   override_apply(E);
+  language(E);
   precision(E);
   report_names(E);
   for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
