@@ -108,16 +108,17 @@ static int padding(const char *name, int column) {
   return column > 0 ? column : 0;
 }
 
-/* The first elements of a tensor: `[1.2 ± 0.1, ..., … 997 more]`; of what has no samples the values alone. */
+/* The first elements of a tensor: `[1.2 ± 0.1, ..., … 997 more]`; of one sample, or of none, the values alone. */
 static void print_elements(const Report *report, const ReportResult *x) {
   enum { SHOWN = 4 };
   const uint32_t n = x->elems <= SHOWN + 1 ? x->elems : SHOWN;
+  const bool several = report->data && x->n > 1;
   for (uint32_t e = 0; e < n; e++) {
     printf(e ? ", %.6g" : "[%.6g", base_shown(x->mean[e]));
-    if (report->data && !isnan(x->mean[e])) printf(" ± %.2g", base_shown(x->sd[e]));
+    if (several && !isnan(x->mean[e])) printf(" ± %.2g", base_shown(x->sd[e]));
   }
   if (n < x->elems) printf(", … %u more", x->elems - n);
-  if (report->data) printf("] (mean ± sd, %" PRId64 ")\n", x->n);
+  if (several) printf("] (mean ± sd, %" PRId64 ")\n", x->n);
   else printf("]\n");
 }
 
@@ -126,7 +127,7 @@ static void on_report(void *ctx, const Report *report, const ReportResult *x) {
   printf("report %s%*s ", report->name, padding(report->name, 24), "");
   if (report_type(report).rank) print_elements(report, x);
   else if (isnan(*x->mean)) printf("nan\n");
-  else if (!report->data) printf("%.6g\n", *x->mean);
+  else if (!report->data || x->n == 1) printf("%.6g\n", base_shown(*x->mean));
   else printf("%.6g ± %.2g, from %.6g to %.6g (mean ± sd, %" PRId64 ")\n", *x->mean, base_shown(*x->sd), *x->min, *x->max, x->n);
   fflush(stdout);
 }

@@ -196,8 +196,8 @@ static json_t *entry(const Explore *x, const Local *l, uint32_t id, uint32_t thr
   const bool meant = stop.file && module_is_library(source_file(x->s->src, stop.file));
   char where[256], why[400] = "";
   if (stop.file) source_where(x->s->src, stop, where, sizeof where);
-  if (meant) snprintf(why, sizeof why, "`stop_gradient` at %s takes part of it away, which is meant there", where);
-  else if (stop.file) snprintf(why, sizeof why, "`stop_gradient` at %s takes part of it away", where);
+  if (meant) snprintf(why, sizeof why, "`stop_gradient` at %s leaves part of it out, which is meant there", where);
+  else if (stop.file) snprintf(why, sizeof why, "`stop_gradient` at %s leaves part of it out", where);
   else if (v->error < 0) snprintf(why, sizeof why, "%s", v->why);
   else if (v->error <= LOCAL_WRONG && through) snprintf(why, sizeof why, "it goes through %%%u, which differs", through);
   const bool told = v->error >= 0 && !meant && !(v->error <= LOCAL_WRONG && through);

@@ -85,7 +85,7 @@ def flows(p):
 
 
 def differing(p):
-    """[function, instruction, text, remark] of the derivatives that differ from differences."""
+    """[function, instruction, text, remark] of the derivatives that disagree with finite differences."""
     text = {f["index"]: f["text"] for s in p["stages"] for f in s["fns"]}
     return [(w["fn"], k + 1, text[w["fn"]][k], v[2] if len(v) > 2 else "")
             for w in flows(p) for k, v in enumerate(w["flow"]) if v and v[1] is not None and not v[1] <= 1e-5]

@@ -16,7 +16,7 @@
 let D, PLACE, NODE, OPS;   // data; places in characters; nodes of the tree; operators by name
 const $ = id => document.getElementById(id);
 const TRAIT = {linear: 1024, view: 256, deriv: 16};
-const EPS = 1e-5;   // from here on a derivative differs from differences
+const EPS = 1e-5;   // from here on a derivative disagrees with finite differences
 
 /* ---- places: bytes of files as characters of texts --------------------------------------------------------------- */
 
@@ -159,7 +159,7 @@ function flowNear(p, n) {
 
 const wrongFlow = v => v && v[1] !== null && !(v[1] <= EPS);
 
-/* Of what the derivative differs from differences: where that was seen, and what is the same in other stages. */
+/* Of what the derivative disagrees with finite differences: where that was seen, and what is the same in other stages. */
 function wrongOnes(p) {
   if (p.wrong) return p.wrong;
   p.wrong = new Set();

@@ -18,7 +18,7 @@ function valueBlock(n) {
     row('gradient flow', 'How large the derivative of the result by this value is.', h('td', null, '|', fraction('∂ result', '∂ this'), `| = ${number(flow[0])}`));
     row('differences', 'This value is moved, what reads it is run again, and the change compared with the derivatives by what reads it.', h('td', null, flow[1] === null ? h('span.soft', null, 'not compared: ' + flow[2]) : [verdict(flow[1]), flow[2] ? ': ' + flow[2] : '']));
   }
-  if (oe !== undefined) row('operator', 'The operator that was written, beside differences of what it is taken of.', h('td', null, verdict(oe)));
+  if (oe !== undefined) row('operator', 'The operator that was written, against finite differences of what it is taken of.', h('td', null, verdict(oe)));
   return rows.length ? block('Numbers', h('table', null, rows)) : null;
 }
 
@@ -79,7 +79,7 @@ function historyBlock(n) {
     a = Math.abs(up);
   }
   const became = [...S.hot].filter(([m, c]) => c === 'drv' && p.of[m].stage === p.before && p.of[n].stage <= p.before).map(([m]) => m).slice(0, 8);
-  return block('Where it comes from', h('table', null, rows.slice(0, 14)), became.length ? h('div', null, h('span.soft', null, 'derived of it: '), became.map(m => [link(m, briefly(m)), ' '])) : null);
+  return block('Where it comes from', h('table', null, rows.slice(0, 14)), became.length ? h('div', null, h('span.soft', null, 'derived from it: '), became.map(m => [link(m, briefly(m)), ' '])) : null);
 }
 
 /* FLOP of what is lit behind the last pass before the split, turns of loops counted. */
@@ -143,8 +143,8 @@ function nodeBlock(node) {
   const elsewhere = D.pieces.map((q, k) => [q, k]).filter(([q]) => q !== p && madeBy(q, node.k)).slice(0, 8);
   return block(null, h('h3.mono', null, shorter(text, 160)), h('div', null, placeLink(node.place), `   ${node.kind} ${node.name}`, node.type ? h('span.soft', null, ' : ' + node.type) : ''), resultLine(node),
     S.hot.size ? h('table.counts', null, h('tr', null, h('th'), h('th', null, 'instructions'), h('th', null, 'FLOP a sample')), h('tr', null, h('td', null, h('i.sel'), 'what it became'), h('td.n', null, roles[0]), h('td.n', null, large(Math.round(c.sel)), percent(c.sel, c.all))),
-      roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived of it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
-    errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' beside differences: ', verdict(e))),
+      roles[1] + roles[2] || c.drv ? h('tr', null, h('td', null, h('i.drv'), 'derived from it'), h('td.n', {title: `${roles[1]} of adjoints, ${roles[2]} of tangents`}, roles[1] + roles[2]), h('td.n', null, large(Math.round(c.drv)), percent(c.drv, c.all))) : null) : h('div.soft', null, 'Nothing of it is in this function.'),
+    errors.map(([n, e]) => h('div', null, link(n, briefly(n)), ' against finite differences: ', verdict(e))),
     elsewhere.length ? h('div.soft', null, 'also in ', elsewhere.map(([q, k], j) => [j ? ' · ' : '', h('button.to', {onclick: () => choosePiece(k)}, `${q.kind} ${q.name}`)])) : null);
 }
 
@@ -174,7 +174,7 @@ function details() {
 const differs = p => [...p.flowOf].filter(([, v]) => wrongFlow(v)).map(([n]) => n);
 const sizeOf = p => p.stages[0].fns[0].text.length;
 
-/* What differs from differences in the functions that are not shown. */
+/* What disagrees with finite differences in the functions that are not shown. */
 function elsewhere(p) {
   const out = [];
   D.pieces.forEach((q, k) => {
@@ -200,15 +200,15 @@ function agreed(p) {
   if (!n) return h('span.soft', {title}, 'derivatives were not compared with differences here');
   const whose = of === p ? '' : [' of ', h('button.to', {onclick: () => choosePiece(D.pieces.indexOf(of))}, `loss ${of.name}`)];
   const worst = Math.max(0, ...seen.map(v => v[1]), ...of.operators.map(o => o[1]));
-  return h('span', {title}, h('span.good', null, `✓ ${n === 1 ? '1 derivative' : `${n} derivatives`}`, whose, ` ${n === 1 ? 'agrees' : 'agree'} with differences`), h('span.soft', null, `, the worst by ${number(worst, 2)}`));
+  return h('span', {title}, h('span.good', null, `✓ ${n === 1 ? '1 derivative' : `${n} derivatives`}`, whose, ` ${n === 1 ? 'agrees' : 'agree'} with finite differences`), h('span.soft', null, `, the worst by ${number(worst, 2)}`));
 }
 
-/* What differs from differences, and what is not a number: above the panes; the smallest function that differs comes first. */
+/* What disagrees with finite differences, and what is not a number: above the panes; the smallest function that differs comes first. */
 function findings() {
   const p = S.piece, out = [], mine = [], wrong = differs(p), all = [...p.flowOf.values()], others = elsewhere(p);
-  if (wrong.length) mine.push(h('span.bad', null, `✗ ${wrong.length === 1 ? 'a derivative' : wrong.length + ' derivatives'} of ${p.kind} ${p.name} ${wrong.length === 1 ? 'differs' : 'differ'} from differences. The wrong rule is one by `,
+  if (wrong.length) mine.push(h('span.bad', null, `✗ ${wrong.length === 1 ? 'a derivative' : wrong.length + ' derivatives'} of ${p.kind} ${p.name} ${wrong.length === 1 ? 'disagrees' : 'disagree'} with finite differences. The wrong rule is for `,
     wrong.slice(0, 5).map(n => [link(n, briefly(n)), ` (${whereText(placeOf(inst(p, n)))}${p.flowOf.get(n)[2] ? ': ' + p.flowOf.get(n)[2] : ''}) `])));
-  for (const [n, e] of p.operators) if (!(e <= EPS)) mine.push(h('span.bad', null, '✗ ', link(n, briefly(n)), ` at ${whereText(placeOf(inst(p, n)))} differs from differences by ${number(e, 2)}  `));
+  for (const [n, e] of p.operators) if (!(e <= EPS)) mine.push(h('span.bad', null, '✗ ', link(n, briefly(n)), ` at ${whereText(placeOf(inst(p, n)))} disagrees with finite differences by ${number(e, 2)}  `));
   const before = n => !mine.length || n < sizeOf(p);
   out.push(...others.filter(([n]) => before(n)).map(([, e]) => e), ...mine, ...others.filter(([n]) => !before(n)).map(([, e]) => e));
   let bad = 0;

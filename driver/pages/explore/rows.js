@@ -123,10 +123,10 @@ function tintOf(n) {
 }
 
 const TINT_TOLD = {
-  links: [['sel', 'selected', 'what is selected, and what it became'], ['drv', 'derived of it', 'what was derived of it: adjoints, tangents'], ['pri', 'its primal', 'what it is derived of']],
+  links: [['sel', 'selected', 'what is selected, and what it became'], ['drv', 'derived from it', 'what was derived from it: adjoints, tangents'], ['pri', 'its primal', 'what it is derived of']],
   lines: 'One colour for each line of the file on the left, the same one in every pane.',
   magnitude: 'Root mean square over elements and samples: blue below 1, orange above, stronger by powers of ten. Red: not finite.',
-  flow: 'Size of the derivative of the result by this value: pale is 10⁻⁶ of the largest. Red: differs from differences.',
+  flow: 'Size of the derivative of the result by this value: pale is 10⁻⁶ of the largest. Red: disagrees with finite differences.',
   flop: 'Share of the floating-point operations: the strongest has most, pale has 10⁻⁴ of it.'};
 
 function paintLegend() {
@@ -187,7 +187,7 @@ function valueText(v) {
   return one.length === 1 ? number(one[0]) : '‖' + number(v[0], 3) + '‖';
 }
 
-const MARK = {'✗': 'its derivative differs from differences', '~': 'changed: other operands or attributes', '∂': 'derived of something', '+': 'new', '−': 'gone', '↕': 'kept, in another place'};
+const MARK = {'✗': 'its derivative disagrees with finite differences', '~': 'changed: other operands or attributes', '∂': 'derived of something', '+': 'new', '−': 'gone', '↕': 'kept, in another place'};
 
 function instRow(n, mark, extra) {
   const p = S.piece, i = inst(p, n), v = valueOf(p, n), hot = S.hot.get(n), role = i.f.role[i.k], sign = wrongOnes(p).has(n) ? '✗' : mark || '';

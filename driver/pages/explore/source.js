@@ -32,7 +32,7 @@ class SourceView {
     this.marked = [];
     this.update(false);
   }
-  /* FLOP of each line: what stands there, and what is derived of it. */
+  /* FLOP of each line: what stands there, and what is derived from it. */
   costs() {
     const out = new Map(), p = S.piece;
     let all = 0;

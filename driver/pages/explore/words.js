@@ -18,7 +18,7 @@ function attributeTitle(op, text) {
 const NOTATION = [['%12', 'the value that an instruction computes: its number in the function. A click selects it'], ['@f', 'a function, or the body of a loop'],
   ['f64[B,3]', 'three numbers for each sample of the batch B; f64[3] is shared by all samples'], ['{ab,b->a}', 'a product by indices: summed over b. +lanes: over the samples, too'],
   ['‖0.12‖', 'root mean square of an array, over its elements and all samples. Without bars: the number at the chosen sample'], ['x̄', 'the adjoint (cotangent) of x: how much the result changes with x'], ['ẋ', 'the tangent of x: how much x changes along a direction'],
-  ['✗', 'a derivative that differs from differences'], ['~ ∂ + − ↕', 'between two passes: changed, derived, new, gone, moved'], ['scratch+64', 'place in the memory that a function works in, in bytes']];
+  ['✗', 'a derivative that disagrees with finite differences'], ['~ ∂ + − ↕', 'between two passes: changed, derived, new, gone, moved'], ['scratch+64', 'place in the memory that a function works in, in bytes']];
 
 /* ---- instructions of x86-64, as the assembler of GNU writes them: destination last ------------------------------------------------ */
 
