@@ -3,6 +3,7 @@
  * thread, none of which waits: who is slow keeps nobody else waiting, and is let go in the end. */
 #include "driver/pages/pages.h"
 #include "driver/report/report.h"
+#include "passes/passes.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Bytes; connections at a time; seconds for a request, and until somebody takes more of an answer. */
@@ -38,12 +38,6 @@ static bool make_token(char *out) {
   if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) return false;
   for (int k = 0; k < TOKEN; k++) sprintf(out + 2 * k, "%02x", bytes[k]);
   return true;
-}
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------------------------ */
@@ -130,7 +124,7 @@ static bool hear(const Server *s, Connection *c) {
   c->request[c->asked] = 0;
   if (!strstr(c->request, "\r\n\r\n")) return got && c->asked < REQUEST - 1;
   answer_request(s, c);
-  c->until = seconds() + TAKE;
+  c->until = pass_now() + TAKE;
   return c->answer != NULL;
 }
 
@@ -139,7 +133,7 @@ static bool tell(Connection *c) {
   const ssize_t done = send(c->fd, c->answer + c->sent, c->size - c->sent, MSG_NOSIGNAL);
   if (done < 0) return errno == EAGAIN || errno == EINTR;
   c->sent += (size_t)done;
-  c->until = seconds() + TAKE;
+  c->until = pass_now() + TAKE;
   if (c->sent == c->size) shutdown(c->fd, SHUT_WR);
   return c->sent < c->size;
 }
@@ -155,14 +149,14 @@ static void take_in(Server *s, int fd) {
   for (Connection *c = s->at; c < s->at + CONNECTIONS; c++)
     if (to->fd >= 0 && (c->fd < 0 || c->until < to->until)) to = c;
   let_go(to);
-  to->fd = one, to->until = seconds() + ASK, to->asked = to->size = to->sent = 0;
+  to->fd = one, to->until = pass_now() + ASK, to->asked = to->size = to->sent = 0;
 }
 
 /* Milliseconds until somebody's time ends; -1: nobody is there. */
 static int patience(const Server *s) {
   double left = -1;
   for (const Connection *c = s->at; c < s->at + CONNECTIONS; c++)
-    if (c->fd >= 0 && (left < 0 || c->until - seconds() < left)) left = c->until > seconds() ? c->until - seconds() : 0;
+    if (c->fd >= 0 && (left < 0 || c->until - pass_now() < left)) left = c->until > pass_now() ? c->until - pass_now() : 0;
   return left < 0 ? -1 : (int)(1000 * left) + 1;
 }
 
@@ -173,7 +167,7 @@ static void serve(Server *s, int fd) {
   for (int k = 0; k < CONNECTIONS; k++) {
     Connection *c = &s->at[k];
     if (c->fd < 0) continue;
-    if ((p[k + 1].revents && !(c->answer ? tell(c) : hear(s, c))) || seconds() > c->until) let_go(c);
+    if ((p[k + 1].revents && !(c->answer ? tell(c) : hear(s, c))) || pass_now() > c->until) let_go(c);
   }
   if (p[0].revents) take_in(s, fd);
 }
