@@ -43,14 +43,20 @@ static bool find_in_step(const Trainer *t, uint32_t k, Origin *out) {
   return found;
 }
 
+/* The first loss in which `find` has an origin; their number: in none, or the search ended. */
+static uint32_t first_lost(const Trainer *t, bool (*find)(const Trainer *t, uint32_t k, Origin *out), Origin *o) {
+  uint32_t k = 0;
+  nan_begins(t->spec->name);
+  while (k < t->spec->nsum && !ir_origin_ended(o) && !find(t, k, o)) k++;
+  nan_ends();
+  return ir_origin_ended(o) ? t->spec->nsum : k;
+}
+
 int nan_hunt(Session *s, Trainer *t, const char *said) {
   const int64_t step = t->rt.step;
   char text[256];
   Origin o = {0};
-  uint32_t k = 0;
-  nan_begins(t->spec->name);
-  while (k < t->spec->nsum && !ir_origin_ended(&o) && !find_in_step(t, k, &o)) k++;
-  nan_ends();
+  const uint32_t k = first_lost(t, find_in_step, &o);
   if (ir_origin_ended(&o)) {
     nan_ended(diag_add(s->diag, CODE_not_finite, (Span){0}, "`%s`: %s", t->spec->name, said), &o);
     return session_render(s), EXIT_NUMBERS;
@@ -94,11 +100,8 @@ static bool find_in_test(const Trainer *t, uint32_t k, Origin *out) {
 void nan_test(Session *s, const Trainer *t, int64_t step) {
   char text[256];
   Origin o = {0};
-  uint32_t k = 0;
-  nan_begins(t->spec->name);
-  while (k < t->spec->nsum && !ir_origin_ended(&o) && !find_in_test(t, k, &o)) k++;
-  nan_ends();
-  const bool found = k < t->spec->nsum && !ir_origin_ended(&o);
+  const uint32_t k = first_lost(t, find_in_test, &o);
+  const bool found = k < t->spec->nsum;
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? ir_origin_place(&o) : (Span){0},
                "the test loss of `%s` is not finite after %" PRId64 " steps", found ? t->spec->sum[k].label : t->spec->name, step);
