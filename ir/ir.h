@@ -495,7 +495,8 @@ typedef struct EvalEnv {
 /* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
  * ir_tensors_free). grad, jac, divergence, logjac and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
-double ir_eval_cost(const Fn *f); /* operations on numbers that it takes for a sample, about */
+/* Operations on numbers that it takes for a sample, about; each instruction costs `dispatch` more. */
+double ir_eval_cost(const Fn *f, double dispatch);
 double ir_inst_cost(const Fn *f, const Inst *i);
 void ir_tensors_free(Tensor *t, uint32_t n);
 double ir_eval_scalar(Op op, double a, double b); /* one elementwise op, from the table */

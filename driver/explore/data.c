@@ -62,16 +62,9 @@ static json_t *places(const Explore *x) {
   return out;
 }
 
-double explore_cost(const Fn *f) {
-  double sum = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    sum += i->op == OP_scan ? (double)ir_turns(f, i) * explore_cost(ir_body(f, i))
-           : i->sub         ? explore_cost(ir_body(f, i))
-                            : EXPLORE_DISPATCH + ir_inst_cost(f, i);
-  }
-  return sum;
-}
+int64_t explore_elements(Type t, int64_t samples) { return type_count(t) * (t.lane ? samples : 1); }
+
+double explore_cost(const Fn *f) { return ir_eval_cost(f, EXPLORE_DISPATCH); }
 
 bool explore_spend(double *left, double work) {
   if (!(work <= *left / 4)) return false; /* something is left for the others */

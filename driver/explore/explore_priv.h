@@ -39,8 +39,9 @@ json_t *explore_stages(Explore *x, const Piece *p, const bool *wanted); /* wante
 json_t *explore_made(Explore *x, const Piece *p);                       /* by which nodes of the tree its instructions were made */
 bool *explore_wanted(const Piece *p);                                   /* what its code comes from; the caller frees */
 uint32_t explore_place(Explore *x, Span at);
-double explore_cost(const Fn *f);              /* of an evaluation of one sample; a unit is about a nanosecond */
-bool explore_spend(double *left, double work); /* false: that is too much for what is left */
+int64_t explore_elements(Type t, int64_t samples); /* numbers of a value at so many samples */
+double explore_cost(const Fn *f);                  /* of an evaluation of one sample; a unit is about a nanosecond */
+bool explore_spend(double *left, double work);     /* false: that is too much for what is left */
 
 /* values.c: numbers at p->samples samples of every function that runs (no derivatives, no trajectories of fixed steps), by its index in the
  * trace; turns: of those that ran more than once. */

@@ -38,24 +38,19 @@ static Val total(Build *b, const Fn *f, const Val *map) {
 
 /* f with the derivatives of its total by each of its values: outputs in their order. NULL: there is no number. */
 static Fn *with_cotangents(const Fn *f) {
-  Fn *g = ir_fn_create("flow", f->f64);
   Build b;
-  ir_build_init(&b, g);
-  b.number = b.fold = false;
-  Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    in[k] = ir_id(&b, ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type));
+  Val *map = base_zeroed(f->inst.n, sizeof *map);
+  Fn *g = unit_like(f, "flow", &b, map);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    map[id] = i->op == OP_in ? in[ir_number(f, i)] : ir_copy_inst(&b, f, (Val){id}, map);
-    if (i->op != OP_in && has_cotangent(i)) map[id] = ir_id(&b, map[id]);
+    if (i->op != OP_in) map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+    if (i->op == OP_in || has_cotangent(i)) map[id] = ir_id(&b, map[id]);
   }
   const Val sum = total(&b, f, map);
   for (uint32_t id = 1; id < f->inst.n && sum.id; id++)
     if (has_cotangent(&f->inst.at[id])) ir_output(&b, ir_grad(&b, sum, map[id]), NULL);
   ir_build_finish(&b);
   base_free(map);
-  base_free(in);
   if (sum.id) return g;
   ir_fn_destroy(g);
   return NULL;
@@ -84,7 +79,7 @@ typedef struct Flow {
 } Flow;
 
 static Tensor copied(const Tensor *t, int samples) {
-  const size_t n = (size_t)(type_count(t->type) * (t->type.lane ? samples : 1));
+  const size_t n = (size_t)explore_elements(t->type, samples);
   Tensor out = {t->type, base_zeroed(n + 1, sizeof(double))};
   memcpy(out.v, t->v, n * sizeof *out.v);
   return out;
@@ -152,7 +147,7 @@ static void local_finish(Local *l) {
 
 static double size_of(const Tensor *t, int samples) {
   double s = 0;
-  const int64_t n = type_count(t->type) * (t->type.lane ? samples : 1);
+  const int64_t n = explore_elements(t->type, samples);
   for (int64_t e = 0; e < n; e++) s += t->v[e] * t->v[e];
   return n ? sqrt(s / (double)n) : 0;
 }

@@ -17,7 +17,7 @@ static const char *const at_kink = "it is at a kink, or too near to one",
                          *const factors = "a factorisation stands for its matrix",
                          *const iteration = "only what solves the equation has a derivative, not the way there";
 
-int64_t local_elements(const Local *l, Type t) { return type_count(t) * (t.lane ? l->samples : 1); }
+int64_t local_elements(const Local *l, Type t) { return explore_elements(t, l->samples); }
 
 double local_direction(uint32_t id, int64_t e) {
   const double r = 0.5 + 0.5 * (double)(rt_random_u64(3, id, (uint64_t)e) >> 40) / (1 << 24);

@@ -50,6 +50,8 @@ int64_t local_elements(const Local *l, Type t);
 double local_direction(uint32_t id, int64_t e); /* the same in every run: of size 1/2 to 1, of either sign */
 
 /* units.c */
+/* A function like f as far as its inputs, to be gone on with: map has them by id of f, in f->in's order. */
+Fn *unit_like(const Fn *f, const char *name, Build *b, Val *map);
 Unit *unit_of(Local *l, uint32_t id);
 void unit_finish(Unit *u);
 /* Its inputs moved by t times l->dir. out: allocated. */

@@ -9,31 +9,23 @@
 
 static const double GOOD = 1e-7;
 
-static int64_t elements(Type t, int samples) { return type_count(t) * (t.lane ? samples : 1); }
-
 /* f with the variable of operator `op` moved by one more input; outputs: what the operator is taken of; result: that of the operator, and the
  * variable. */
 static Fn *with_move(const Fn *f, uint32_t op, bool result) {
   const Inst *o = &f->inst.at[op];
   const uint32_t e = ir_arg(f, o, 0).id, x = ir_arg(f, o, 1).id;
-  Fn *g = ir_fn_create("moved", f->f64);
   Build b;
-  ir_build_init(&b, g);
-  b.number = b.fold = false;
-  Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  Val *map = base_zeroed(f->inst.n, sizeof *map);
+  Fn *g = unit_like(f, "moved", &b, map);
   const Val by = ir_input(&b, "moved", IN_OTHER, f->in.n, ir_type(f, (Val){x}));
   for (uint32_t id = 1; id < op + result; id++) {
-    const Inst *i = &f->inst.at[id];
-    map[id] = i->op == OP_in ? in[ir_number(f, i)] : ir_copy_inst(&b, f, (Val){id}, map);
+    if (f->inst.at[id].op != OP_in) map[id] = ir_copy_inst(&b, f, (Val){id}, map);
     if (id == x) map[id] = ir_id(&b, ir_add(&b, map[id], by));
   }
   ir_output(&b, map[e], NULL);
   if (result) ir_output(&b, map[op], NULL), ir_output(&b, map[x], NULL);
   ir_build_finish(&b);
   base_free(map);
-  base_free(in);
   return g;
 }
 
@@ -55,14 +47,14 @@ static bool at(const Operator *o, double t, Tensor *out) {
   const EvalEnv env = points_environment();
   const Tensor *by = &o->in[o->f->in.n - 1];
   const int64_t lanes = by->type.lane ? o->samples : 1;
-  for (int64_t e = 0; e < elements(by->type, o->samples); e++)
+  for (int64_t e = 0; e < explore_elements(by->type, o->samples); e++)
     by->v[e] = t * o->size * (o->only < 0 ? local_direction(o->id, e / lanes) : e / lanes == o->only);
   return ir_eval(o->f, o->samples, o->in, out, &env, err, sizeof err);
 }
 
 /* As local.c judges differences. Per unit of the move. */
 static void judge(Operator *o, const Tensor v[4], double t) {
-  for (int64_t e = 0; e < elements(o->e, o->samples); e++) {
+  for (int64_t e = 0; e < explore_elements(o->e, o->samples); e++) {
     const double p = v[0].v[e], m = v[1].v[e], ph = v[2].v[e], mh = v[3].v[e], here = o->out[0].v[e];
     const double d1 = (p - m) / (2 * t), d2 = (ph - mh) / t, rounding = 2e-15 * fmax(fabs(here), fmax(fabs(p), fabs(m))) / t;
     const double bent1 = fabs(p + m - 2 * here) / t, bent2 = fabs(ph + mh - 2 * here) / (t / 2);
@@ -73,14 +65,14 @@ static void judge(Operator *o, const Tensor v[4], double t) {
 
 static bool good_enough(const Operator *o) {
   double own = 0, all = 0;
-  for (int64_t e = 0; e < elements(o->e, o->samples); e++) own += o->own[e], all += fabs(o->best[e]);
+  for (int64_t e = 0; e < explore_elements(o->e, o->samples); e++) own += o->own[e], all += fabs(o->best[e]);
   return own <= GOOD * all;
 }
 
 static bool differences(Operator *o) {
   static const double step[] = {1e-4, 4e-6, 2e-3, 1e-8};
   bool ok = true;
-  for (int64_t e = 0; e < elements(o->e, o->samples); e++) o->own[e] = INFINITY, o->best[e] = 0;
+  for (int64_t e = 0; e < explore_elements(o->e, o->samples); e++) o->own[e] = INFINITY, o->best[e] = 0;
   for (int k = 0; k < 4 && ok && !(k && good_enough(o)); k++) {
     Tensor v[4];
     const double move[4] = {step[k], -step[k], step[k] / 2, -step[k] / 2};
@@ -144,7 +136,7 @@ static double error_of_operator(Operator *o, const Fn *whole) {
   const bool ok = at(o, 0, o->out);
   o->f = f;
   if (!ok) return NAN;
-  const int64_t n = elements(o->x, o->samples), count = elements(o->e, o->samples);
+  const int64_t n = explore_elements(o->x, o->samples), count = explore_elements(o->e, o->samples);
   for (int64_t e = 0; e < n; e++) o->size += o->out[2].v[e] * o->out[2].v[e];
   o->size = o->size > 0 && isfinite(o->size) ? sqrt(o->size / (double)n) : 1;
   o->best = base_zeroed((size_t)count + 1, sizeof(double)), o->own = base_zeroed((size_t)count + 1, sizeof(double));
@@ -177,7 +169,7 @@ static double operator_error(Explore *x, const Piece *p, const Fn *f, uint32_t i
     Tensor *in = explore_inputs(x, p, f);
     o.in = base_zeroed(f->in.n + 1, sizeof *o.in);
     memcpy(o.in, in, f->in.n * sizeof *in);
-    o.in[f->in.n] = (Tensor){v, base_zeroed((size_t)elements(v, p->samples) + 1, sizeof(double))};
+    o.in[f->in.n] = (Tensor){v, base_zeroed((size_t)explore_elements(v, p->samples) + 1, sizeof(double))};
     error = error_of_operator(&o, whole);
     ir_tensors_free(o.in, f->in.n + 1);
     base_free(o.in);

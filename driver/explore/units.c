@@ -31,6 +31,24 @@ static bool factors(unsigned op) { return op == OP_lu || op == OP_eigh; }
 
 /* ---- making one -------------------------------------------------------------------------------------------- */
 
+static Fn *begin(const Fn *f, const char *name, Build *b) {
+  Fn *g = ir_fn_create(name, f->f64);
+  ir_build_init(b, g);
+  b->number = b->fold = false;
+  return g;
+}
+
+Fn *unit_like(const Fn *f, const char *name, Build *b, Val *map) {
+  Fn *g = begin(f, name, b);
+  Val *in = base_zeroed(f->in.n, sizeof *in);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    in[k] = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_in) map[id] = in[ir_number(f, &f->inst.at[id])];
+  base_free(in);
+  return g;
+}
+
 static void add_input(Unit *u, Build *b, const Fn *f, uint32_t id, bool held, Val *map) {
   for (uint32_t k = 0; k < u->nin; k++)
     if (u->in[k] == id) {
@@ -88,9 +106,7 @@ static void make(Local *l, Unit *u, uint32_t id) {
   const bool several = ir_has(i->op, OPF_MULTI) || factors(i->op);
   Val *map = base_zeroed(f->inst.n, sizeof *map);
   Build b;
-  u->fn = ir_fn_create("unit", f->f64);
-  ir_build_init(&b, u->fn);
-  b.fold = b.number = false;
+  u->fn = begin(f, "unit", &b);
   add_operands(u, &b, f, id, 0, map);
   for (uint32_t k = l->first[id]; several && k < l->first[id + 1]; k++) add_operands(u, &b, f, l->user[k], id, map);
   map[id] = i->op == OP_root ? solved(&b, f, i, map) : ir_copy_inst(&b, f, (Val){id}, map);

@@ -61,7 +61,7 @@ typedef struct Watch {
 } Watch;
 
 static bool all_finite(const Tensor *t, int64_t samples) {
-  const int64_t n = type_count(t->type) * (t->type.lane ? samples : 1);
+  const int64_t n = explore_elements(t->type, samples);
   for (int64_t e = 0; t->v && e < n; e++)
     if (!isfinite(t->v[e])) return false;
   return true;

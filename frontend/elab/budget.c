@@ -111,7 +111,7 @@ void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
 }
 
 bool elab_affords(Elab *E, const Fn *f, Span at) {
-  const double cost = ir_eval_cost(f);
+  const double cost = ir_eval_cost(f, 0);
   if (cost <= ELAB_COST) return true;
   elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations at compile time, more than the limit of %.2g", cost,
                        (double)ELAB_COST),

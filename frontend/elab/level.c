@@ -462,7 +462,7 @@ static Value settle(Elab *E, Scratch *s, Value v, Span at) {
 }
 
 bool scratch_settles(Elab *E, Scratch *s, Value *v, Span at) {
-  const bool dear = v->kind == V_TENSOR && ir_eval_cost(s->root.level.fn) > ELAB_COST;
+  const bool dear = v->kind == V_TENSOR && ir_eval_cost(s->root.level.fn, 0) > ELAB_COST;
   *v = scratch_end(E, s, dear ? POISON : *v, at);
   return !dear;
 }

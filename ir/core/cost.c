@@ -13,26 +13,28 @@ static double dot_cost(const Fn *f, const Inst *i) {
   return n;
 }
 
-double ir_inst_cost(const Fn *f, const Inst *i) {
+static double inst_cost(const Fn *f, const Inst *i, double dispatch) {
   double n = elements(i->type);
   for (uint32_t k = 0; k < i->nargs; k++) {
     const double in = elements(ir_type(f, ir_arg(f, i, k)));
     if (in > n) n = in;
   }
   switch (i->op) {
-  case OP_dot: return dot_cost(f, i);
+  case OP_scan: return (double)ir_turns(f, i) * ir_eval_cost(ir_body(f, i), dispatch);
+  case OP_dot: return dispatch + dot_cost(f, i);
   case OP_trisolve:
-  case OP_solve: return elements(i->type) * ir_type(f, ir_arg(f, i, 0)).dim[1];
+  case OP_solve: return dispatch + elements(i->type) * ir_type(f, ir_arg(f, i, 0)).dim[1];
   case OP_lu:
-  case OP_cholesky: return n * i->type.dim[1] / 2;
-  case OP_eigh: return 100 * n * i->type.dim[1];
-  case OP_scan: return (double)ir_turns(f, i) * ir_eval_cost(ir_body(f, i));
-  default: return i->sub ? ir_eval_cost(ir_body(f, i)) : n;
+  case OP_cholesky: return dispatch + n * i->type.dim[1] / 2;
+  case OP_eigh: return dispatch + 100 * n * i->type.dim[1];
+  default: return i->sub ? ir_eval_cost(ir_body(f, i), dispatch) : dispatch + n;
   }
 }
 
-double ir_eval_cost(const Fn *f) {
+double ir_inst_cost(const Fn *f, const Inst *i) { return inst_cost(f, i, 0); }
+
+double ir_eval_cost(const Fn *f, double dispatch) {
   double sum = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) sum += ir_inst_cost(f, &f->inst.at[id]);
+  for (uint32_t id = 1; id < f->inst.n; id++) sum += inst_cost(f, &f->inst.at[id], dispatch);
   return sum;
 }

@@ -83,7 +83,7 @@ static Val computed(Build *b, Val v) {
   ir_output(&bf, ir_emit_as(&bf, (Op)i.op, arg, i.nargs, b->f->attr.at + i.attr, i.nattr, NULL, i.type), NULL);
   ir_build_finish(&bf);
   base_free(arg);
-  if (ir_eval_cost(f) <= MOST_COMPUTED && ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
+  if (ir_eval_cost(f, 0) <= MOST_COMPUTED && ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
     if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
